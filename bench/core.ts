@@ -1,0 +1,381 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createClient } from 'redis';
+import { RefreshTokenKeyRing } from '../src/auth/domain/refresh-token';
+import { JwtAccessTokenSigner } from '../src/auth/infrastructure/jwt/jwt-access-token.signer';
+import type { AuthOptions } from '../src/auth';
+import { type RedisServer, startRedis } from '../test/support/redis/redis-server';
+import type { BudgetLine, Section, Table } from './report';
+import { inRounds, type Setting } from './setting';
+import { median, medianOf, megabytes, ratio, round, type Sample, throughput, whole } from './support/figures';
+import type { Workload } from './support/jobs';
+import { measure, type Target } from './support/measure';
+import type { Database } from './support/postgres';
+import { type ServerProcess, startServer } from './support/server-process';
+import { floor, host, KEYS, plainTypeOrm, ratchet } from './support/servers';
+import { seedSessions, sessionIdOf, userIdOf } from './support/sessions';
+
+const CLIENTS = [16, 64, 1] as const;
+const GUARD_CLIENTS = 64;
+const BEARERS = 1024;
+
+interface Measured extends Target {
+  readonly samples: Map<number, Sample[]>;
+}
+
+/** The floor, the product and the same on plain TypeORM; junk; the guard; starts. */
+export async function core(setting: Setting): Promise<Section> {
+  const refresh = await refreshes(setting);
+  const guard = await guarded(setting);
+  const start = await starts(setting);
+  return {
+    name: 'core',
+    command: 'npm run bench',
+    budget: [...refresh.budget, ...guard.budget, ...start.budget],
+    tables: [...refresh.tables, ...guard.tables, ...start.tables],
+  };
+}
+
+type Part = Pick<Section, 'budget' | 'tables'>;
+
+async function refreshes(setting: Setting): Promise<Part> {
+  const { postgres, rounds, sessions, tell } = setting;
+  const refresh: Workload = { kind: 'refresh', root: KEYS.refreshRoot, sessions };
+  const target = async (who: string, name: string, command: typeof ratchet, workload: Workload, env = {}) => {
+    const database = await postgres.create(name, 'migrated');
+    await seedSessions(database.client, sessions);
+    const server = await startServer(command(postgres.folder, database.url, env, name));
+    return { who, server, database, workload, samples: new Map<number, Sample[]>() };
+  };
+  tell('seeding and starting');
+  const product = await target('Ratchet', 'ratchet', ratchet, refresh);
+  const bottom = await target('floor: Fastify and pg by hand, no audit', 'floor', floor, {
+    kind: 'refresh',
+    sessions,
+  });
+  const plain = await target('Ratchet on findOne() and save()', 'typeorm', plainTypeOrm, refresh);
+  const logging = await target('Ratchet, LOG_LEVEL=info', 'logging', ratchet, refresh, { LOG_LEVEL: 'info' });
+  const junk: Measured = {
+    who: 'Ratchet, junk tokens',
+    server: product.server,
+    database: product.database,
+    workload: { kind: 'junk', token: forgedToken() },
+    samples: new Map(),
+  };
+  const targets: Measured[] = [bottom, product, logging, plain];
+
+  for (const one of targets) await measure(setting, one, 16);
+  let onSessions = 0;
+  let rss = NaN;
+  for (const clients of CLIENTS) {
+    await inRounds(rounds, clients === 16 ? [...targets, junk] : targets, async (one, turn) => {
+      tell(`round ${turn + 1} of ${rounds}, ${clients} clients: ${one.who}`);
+      const before = await one.database.statements('%sessions%');
+      await sample(setting, one, clients);
+      if (one === junk) onSessions += (await one.database.statements('%sessions%')) - before;
+    });
+    if (clients === 64) rss = product.server.rss();
+  }
+  for (const { server } of targets) await server.stop();
+
+  const of = ({ samples }: Measured, clients: number) => samples.get(clients) ?? [];
+  const speed = (one: Measured, clients: number) => throughput(of(one, clients));
+  const latency = (one: Measured, clients: number, key: 'p50' | 'p99') => of(one, clients).map((each) => each[key]);
+  const { hotShare } = await product.database.table('sessions');
+  const budget: BudgetLine[] = [
+    {
+      figure: 'refresh/s at 16 clients ÷ floor',
+      value: ratio(speed(product, 16), speed(bottom, 16)),
+      must: 0.65,
+      aim: 0.8,
+      better: 'higher',
+    },
+    {
+      figure: 'refresh/s at 64 clients ÷ floor',
+      value: ratio(speed(product, 64), speed(bottom, 64)),
+      must: 0.6,
+      aim: 0.8,
+      better: 'higher',
+    },
+    {
+      figure: 'refresh p99 at 16 clients ÷ floor',
+      value: ratio(latency(product, 16, 'p99'), latency(bottom, 16, 'p99')),
+      must: 2,
+      aim: 1.35,
+      better: 'lower',
+    },
+    {
+      figure: 'refresh p50 at one client ÷ floor',
+      value: ratio(latency(product, 1, 'p50'), latency(bottom, 1, 'p50')),
+      must: 2.5,
+      aim: 1.8,
+      better: 'lower',
+    },
+    {
+      figure: 'HOT share of the rotations',
+      value: hotShare * 100,
+      must: 95,
+      aim: 99,
+      better: 'higher',
+      digits: 1,
+      unit: '%',
+    },
+    {
+      figure: 'junk token: throughput ÷ refresh',
+      value: ratio(speed(junk, 16), speed(product, 16)),
+      must: 3,
+      aim: 5,
+      better: 'higher',
+    },
+    { figure: 'junk token: statements on sessions', value: onSessions, must: 0, aim: 0, better: 'equal', digits: 0 },
+    { figure: 'RSS after the 64-client load', value: rss, must: 220, aim: 160, better: 'lower', digits: 0, unit: 'MB' },
+  ];
+  const rows = CLIENTS.flatMap((clients) =>
+    (clients === 16 ? [...targets, junk] : targets).map((one) => {
+      const samples = of(one, clients);
+      return [
+        one.who,
+        String(clients),
+        whole(median(speed(one, clients))),
+        round(ratio(speed(one, clients), speed(bottom, clients)), 2),
+        round(medianOf(samples, 'p50'), 2),
+        round(medianOf(samples, 'p99'), 2),
+        round(medianOf(samples, 'statements'), 2),
+        whole(medianOf(samples, 'cpuMicros')),
+      ];
+    }),
+  );
+  return {
+    budget,
+    tables: [
+      {
+        title: 'Refreshes',
+        columns: ['who', 'clients', 'requests/s', '÷ floor', 'p50 ms', 'p99 ms', 'statements', 'CPU µs'],
+        rows,
+      },
+      await tableSizes(product.database),
+    ],
+  };
+}
+
+async function tableSizes(database: Database): Promise<Table> {
+  const names = ['sessions', 'auth_events', 'users'];
+  const tables = await Promise.all(names.map((name) => database.table(name)));
+  return {
+    title: "Ratchet's tables afterwards",
+    columns: ['table', 'rows', 'with indexes', 'bytes a row', 'updates', 'HOT'],
+    rows: tables.map(({ rows, bytes, updates, hotShare }, at) => [
+      names[at] ?? '',
+      whole(rows),
+      megabytes(bytes),
+      whole(bytes / rows),
+      whole(updates),
+      updates === 0 ? '–' : `${round(hotShare * 100, 1)} %`,
+    ]),
+  };
+}
+
+async function sample(setting: Setting, target: Measured, clients: number): Promise<void> {
+  const kept = target.samples.get(clients) ?? [];
+  target.samples.set(clients, kept);
+  kept.push(await measure(setting, target, clients));
+}
+
+/** Of the right shape, sealed with another key. */
+const forgedToken = (): string => {
+  const ring = new RefreshTokenKeyRing([{ id: 0, root: randomBytes(32) }]);
+  return ring.seal({ keyId: 0, sessionId: sessionIdOf(0), generation: 0, secret: randomBytes(32) });
+};
+
+async function guarded(setting: Setting): Promise<Part> {
+  const redis = existsSync('/usr/bin/redis-server') ? await startRedis() : null;
+  try {
+    return await guardedWith(setting, redis);
+  } finally {
+    await redis?.stop();
+  }
+}
+
+async function guardedWith(setting: Setting, redis: RedisServer | null): Promise<Part> {
+  const { postgres, load, rounds, seconds, tell } = setting;
+  const database = await postgres.create('guarded', 'migrated');
+  const [bare, guard] = await Promise.all([
+    startServer(host(postgres.folder, database.url, 'bare')),
+    startServer(host(postgres.folder, database.url, 'guarded', redis === null ? {} : { REDIS_URL: redis.url })),
+  ]);
+  const bearers = accessTokens(BEARERS);
+  const target = (who: string, server: ServerProcess, path: string, tokens?: string[]): Measured => ({
+    who,
+    server,
+    database,
+    workload: { kind: 'get', path, ...(tokens === undefined ? {} : { bearers: tokens }) },
+    samples: new Map(),
+  });
+  const barely = target('the bare route', bare, '/item');
+  const closed = target(`the guarded route, ${whole(BEARERS)} access tokens`, guard, '/item', bearers);
+  const targets = [barely, target('the same with @Public()', guard, '/open'), closed];
+  for (const one of targets) await measure(setting, one, GUARD_CLIENTS);
+  await inRounds(rounds, targets, async (one, turn) => {
+    tell(`round ${turn + 1} of ${rounds}, guard: ${one.who}`);
+    await sample(setting, one, GUARD_CLIENTS);
+  });
+
+  // What the process does anyway, such as looking for revocations once a second, is counted in an idle span and taken off.
+  const commands = await commandCounter(redis?.url);
+  const count = async (span: () => Promise<unknown>) => {
+    const before = (await database.statements()) + (await commands.total());
+    await span();
+    return (await database.statements()) + (await commands.total()) - before;
+  };
+  const { workload } = closed;
+  let requests = 0;
+  const busy = await count(async () => {
+    requests = (await load.run({ target: database.name, urls: [guard.url], workload, clients: GUARD_CLIENTS, seconds }))
+      .requests;
+  });
+  const idle = await count(() => delay(seconds * 1000));
+  commands.close();
+  await Promise.all([bare.stop(), guard.stop()]);
+
+  const speed = ({ samples }: Measured) => throughput(samples.get(GUARD_CLIENTS) ?? []);
+  return {
+    budget: [
+      {
+        figure: 'guarded GET ÷ the same bare route',
+        value: ratio(speed(closed), speed(barely)),
+        must: 0.4,
+        aim: 0.65,
+        better: 'higher',
+      },
+      {
+        figure: `SQL ${redis === null ? '' : 'and Redis '}commands per guarded request`,
+        value: Math.round((Math.max(0, busy - idle) / requests) * 100) / 100,
+        must: 0,
+        aim: 0,
+        better: 'equal',
+      },
+    ],
+    tables: [
+      {
+        title: 'A route that does nothing',
+        columns: ['who', 'clients', 'requests/s', '÷ bare', 'p50 ms', 'p99 ms', 'CPU µs'],
+        rows: targets.map((one) => {
+          const samples = one.samples.get(GUARD_CLIENTS) ?? [];
+          return [
+            one.who,
+            String(GUARD_CLIENTS),
+            whole(median(speed(one))),
+            round(ratio(speed(one), speed(barely)), 2),
+            round(medianOf(samples, 'p50'), 2),
+            round(medianOf(samples, 'p99'), 2),
+            round(medianOf(samples, 'cpuMicros'), 1),
+          ];
+        }),
+      },
+      {
+        title: 'Commands of the guarded application',
+        columns: ['span', 'requests', 'SQL and Redis commands'],
+        rows: [
+          [`${seconds} s under load`, whole(requests), whole(busy)],
+          [`${seconds} s idle`, '0', whole(idle)],
+        ],
+      },
+    ],
+  };
+}
+
+/** Access tokens of as many users and sessions. */
+function accessTokens(count: number): string[] {
+  const signer = new JwtAccessTokenSigner({
+    accessTokenKeys: [{ kid: KEYS.accessKid, secret: KEYS.accessSecret }],
+    accessTokenIssuer: 'ratchet',
+    accessTokenAudience: 'ratchet',
+  } as unknown as AuthOptions);
+  const iat = Math.floor(Date.now() / 1000) - 1;
+  return Array.from({ length: count }, (_, number) =>
+    signer.sign({
+      sub: userIdOf(number * 10),
+      sid: sessionIdOf(number),
+      jti: sessionIdOf(number),
+      iat,
+      exp: iat + 3600,
+      roles: ['user'],
+      stamps: { tokenVersion: 1, globalVersionAtIssuance: 1 },
+    }),
+  );
+}
+
+/** Commands that a Redis has been given so far, those of the counter itself left out; 0 without a Redis. */
+async function commandCounter(url: string | undefined) {
+  if (url === undefined) return { total: () => Promise.resolve(0), close: () => undefined };
+  const client = createClient({ url });
+  await client.connect();
+  let asked = 0;
+  return {
+    total: async () => {
+      const stats = await client.info('stats');
+      return Number(/total_commands_processed:(\d+)/.exec(stats)?.[1]) - asked++;
+    },
+    close: () => client.destroy(),
+  };
+}
+
+async function starts({ postgres, rounds, tell }: Setting): Promise<Part> {
+  const database = await postgres.create('start', 'migrated');
+  const { folder } = postgres;
+  const commands = [
+    ratchet(folder, database.url),
+    host(folder, database.url, 'host'),
+    host(folder, database.url, 'guarded'),
+  ];
+  const times = new Map<string, number[]>(commands.map(({ name }) => [name, []]));
+  await inRounds(rounds + 1, commands, async (command, turn) => {
+    tell(`start ${turn} of ${rounds}: ${command.name}`);
+    const server = await startServer(command);
+    // The first one fills the file system's cache.
+    if (turn > 0) times.get(command.name)?.push(server.startMs);
+    await server.stop();
+  });
+  const of = (name: string) => times.get(name) ?? [];
+  const added = median(of('guarded').map((time, turn) => time - (of('host')[turn] ?? NaN)));
+  return {
+    budget: [
+      {
+        figure: 'start to the first 200 on a ready database',
+        value: median(of('ratchet')) / 1000,
+        must: 1.5,
+        aim: 1,
+        better: 'lower',
+        unit: 's',
+      },
+      {
+        figure: 'start-up that the module adds to the same app',
+        value: added,
+        must: 300,
+        aim: 100,
+        better: 'lower',
+        digits: 0,
+        unit: 'ms',
+      },
+    ],
+    tables: [
+      {
+        title: 'From the start of the process to the first 200',
+        columns: ['who', 'median ms', 'quickest', 'slowest'],
+        rows: (
+          [
+            ['Ratchet', 'ratchet'],
+            ['an app with TypeORM, command bus and events', 'host'],
+            ['the same with AuthModule', 'guarded'],
+          ] as const
+        ).map(([who, name]) => [
+          who,
+          whole(median(of(name))),
+          whole(Math.min(...of(name))),
+          whole(Math.max(...of(name))),
+        ]),
+      },
+    ],
+  };
+}

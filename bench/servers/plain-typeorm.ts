@@ -1,0 +1,122 @@
+import { Injectable, type LoggerService } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { DataSource, Entity, JoinColumn, ManyToOne } from 'typeorm';
+import { schema } from '../../src/app.module';
+import { classOf } from '../../src/auth';
+import { AuthEventEntity } from '../../src/auth/infrastructure/typeorm/auth-event.entity';
+import { SecurityPolicyEntity } from '../../src/auth/infrastructure/typeorm/security-policy.entity';
+import { SessionEntity } from '../../src/auth/infrastructure/typeorm/session.entity';
+import { detailsOf } from '../../src/auth/infrastructure/typeorm/typeorm-auth-event.log';
+import { TypeOrmSecurityPolicyRepository } from '../../src/auth/infrastructure/typeorm/typeorm-security-policy.repository';
+import { TypeOrmSessionRepository } from '../../src/auth/infrastructure/typeorm/typeorm-session.repository';
+import { TypeOrmUnitOfWork } from '../../src/auth/infrastructure/typeorm/typeorm-unit-of-work';
+import { UserTokenVersionEntity } from '../../src/auth/infrastructure/typeorm/user-token-version.entity';
+import { PostgresRevocationFeed } from '../../src/auth/infrastructure/postgres/postgres-revocation.feed';
+import { AuthOptions } from '../../src/auth/ports/auth.options';
+import {
+  type LiveToken,
+  type NextToken,
+  type RefreshReading,
+  type RefreshRecord,
+  SessionRepository,
+} from '../../src/auth/ports/session.repository';
+import { UserDirectory } from '../../src/auth/ports/user-directory';
+import { createApplication } from '../../src/bootstrap';
+import { loadConfig } from '../../src/config';
+import { UserEntity } from '../../src/users/user.entity';
+
+/**
+ * The same application, its refresh written as one would without a thought of speed: an entity with relations, `findOne`,
+ * `save()` in a transaction. Everything but the statements is the product's.
+ */
+
+@Entity({ name: 'sessions' })
+class RelatedSession extends SessionEntity {
+  @ManyToOne(() => UserEntity, { createForeignKeyConstraints: false })
+  @JoinColumn({ name: 'user_id' })
+  user!: UserEntity | null;
+
+  @ManyToOne(() => UserTokenVersionEntity, { createForeignKeyConstraints: false })
+  @JoinColumn({ name: 'user_id', referencedColumnName: 'userId' })
+  floor!: UserTokenVersionEntity | null;
+}
+
+@Injectable()
+class PlainSessionRepository extends TypeOrmSessionRepository {
+  constructor(
+    private readonly source: DataSource,
+    unitOfWork: TypeOrmUnitOfWork,
+    policies: TypeOrmSecurityPolicyRepository,
+    feed: PostgresRevocationFeed,
+    options: AuthOptions,
+    users: UserDirectory,
+  ) {
+    super(source, unitOfWork, policies, feed, options, users);
+  }
+
+  override async findForRefresh(id: string): Promise<RefreshReading | null> {
+    const session = await this.source
+      .getRepository(RelatedSession)
+      .findOne({ where: { id }, relations: { user: true, floor: true } });
+    if (session === null) return null;
+    const policy = await this.source.getRepository(SecurityPolicyEntity).findOneOrFail({ where: { id: 1 } });
+    const { globalMinTokenVersion, mode, graceEndsAt } = policy;
+    const floors = {
+      globalMinTokenVersion,
+      mode,
+      graceEndsAt,
+      userMinTokenVersion: session.floor?.minTokenVersion ?? 1,
+    };
+    return { session, floors, user: session.user, now: new Date() };
+  }
+
+  override async rotate(live: LiveToken, next: NextToken, record: RefreshRecord): Promise<boolean> {
+    return this.source.transaction(async (manager) => {
+      const session = await manager.findOne(RelatedSession, {
+        where: { id: live.id },
+        lock: { mode: 'pessimistic_write' },
+      });
+      if (session?.generation !== live.generation || session.revokedAt !== null) return false;
+      const now = new Date();
+      const { userAgent, ipAddress, ...columns } = next;
+      Object.assign(session, columns, {
+        generation: session.generation + 1,
+        previousTokenHash: session.tokenHash,
+        replayCount: 0,
+        rotatedAt: now,
+        lastUsedAt: now,
+        lastUserAgent: userAgent,
+        lastIpAddress: ipAddress,
+      });
+      await manager.save(session);
+      await manager.save(
+        record.map((event) => {
+          const { type, outcome } = classOf(event);
+          const { eventId, ...context } = event.context;
+          const details = detailsOf(event);
+          return manager.create(AuthEventEntity, { id: eventId, type, outcome, ...context, reason: null, details });
+        }),
+      );
+      return true;
+    });
+  }
+}
+
+async function run(): Promise<void> {
+  const config = loadConfig();
+  (schema.entities as unknown[]).push(RelatedSession);
+  const { app, close } = await createApplication(config, {
+    create: async (module, adapter, options) =>
+      (
+        await Test.createTestingModule({ imports: [module] })
+          .setLogger(options.logger as LoggerService)
+          .overrideProvider(SessionRepository)
+          .useClass(PlainSessionRepository)
+          .compile()
+      ).createNestApplication(adapter, options),
+  });
+  process.once('SIGTERM', () => void close().then(() => process.exit(0)));
+  await app.listen(config.http.port, config.http.host);
+}
+
+void run();

@@ -1,0 +1,108 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface ServerProcess {
+  readonly name: string;
+  readonly url: string;
+  /** From the start of the process to its first 200. */
+  readonly startMs: number;
+  /** Resident memory in MB. */
+  rss(): number;
+  /** Processor time used so far, in seconds; NaN where the system does not tell. */
+  cpu(): number;
+  stop(): Promise<void>;
+}
+
+export interface ServerCommand {
+  readonly name: string;
+  /** Arguments of node. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** A path that is answered with 200 once the server works. */
+  readonly ready: string;
+  /** Where its output goes. */
+  readonly logFolder: string;
+}
+
+const TICKS_PER_SECOND = 100;
+
+const running = new Set<ChildProcess>();
+let ended = false;
+
+/** The end of a run that failed or was interrupted: no server goes on, and none starts any more. */
+export function endServers(): void {
+  ended = true;
+  for (const child of running) child.kill('SIGKILL');
+}
+
+/** Starts a server on a free port, which it is told as PORT, and waits for its first 200. */
+export async function startServer({ name, argv, env, ready, logFolder }: ServerCommand): Promise<ServerProcess> {
+  if (ended) throw new Error('Interrupted');
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const logFile = join(logFolder, `${name}.log`);
+  const log = await open(logFile, 'w');
+  const startedAt = performance.now();
+  const child = spawn(process.execPath, argv, {
+    cwd: logFolder,
+    env: { PATH: process.env.PATH, TZ: 'UTC', ...env, PORT: String(port) },
+    stdio: ['ignore', log.fd, log.fd],
+  });
+  running.add(child);
+  const exited = once(child, 'exit').then(() => running.delete(child));
+  await log.close();
+  while ((await statusOf(url + ready)) !== 200) {
+    if (child.exitCode !== null || child.signalCode !== null || performance.now() - startedAt > 60_000) {
+      child.kill('SIGKILL');
+      throw new Error(`${name} did not start:\n${(await readFile(logFile, 'utf8')).slice(-2000)}`);
+    }
+    await delay(4);
+  }
+  return {
+    name,
+    url,
+    startMs: performance.now() - startedAt,
+    rss: () => Number(spawnSync('ps', ['-o', 'rss=', '-p', String(child.pid)], { encoding: 'utf8' }).stdout) / 1024,
+    cpu: () => cpuOf(child.pid ?? 0),
+    stop: async () => {
+      child.kill('SIGTERM');
+      const patience = setTimeout(() => child.kill('SIGKILL'), 10_000);
+      await exited;
+      clearTimeout(patience);
+    },
+  };
+}
+
+async function statusOf(url: string): Promise<number | null> {
+  try {
+    const response = await fetch(url);
+    await response.arrayBuffer();
+    return response.status;
+  } catch {
+    return null;
+  }
+}
+
+function cpuOf(pid: number): number {
+  try {
+    // The fields behind the command's name, which may hold spaces: state is the first, utime the 12th, stime the 13th.
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  } catch {
+    return NaN;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

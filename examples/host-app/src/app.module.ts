@@ -1,0 +1,44 @@
+import { Module } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+import { EventEmitterModule } from '@nestjs/event-emitter';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { AccessTokenGuard, authEntities, authMigrations, AuthModule } from 'nest-ratchet';
+import { Account } from './accounts/account.entity.js';
+import { AccountsModule } from './accounts/accounts.module.js';
+import { CreateTables1780000000000 } from './create-tables.migration.js';
+import { PeopleModule } from './people/people.module.js';
+import { PeopleUserDirectory } from './people/people-user.directory.js';
+import { Person } from './people/person.entity.js';
+import { SecurityModule } from './security/security.module.js';
+import { TokenGuard } from './security/token.guard.js';
+
+const secret = (name: string): Buffer => Buffer.from(process.env[name] ?? '', 'base64');
+
+@Module({
+  imports: [
+    CqrsModule.forRoot(),
+    EventEmitterModule.forRoot(),
+    TypeOrmModule.forRoot({
+      type: 'postgres',
+      url: process.env.DATABASE_URL,
+      entities: [...authEntities, Person, Account],
+      migrations: [...authMigrations, CreateTables1780000000000],
+      migrationsRun: true,
+    }),
+    AuthModule.forRootAsync({
+      useFactory: () => ({
+        accessTokenKeys: [{ kid: 'k1', secret: secret('ACCESS_TOKEN_KEY') }],
+        refreshTokenKeys: [{ id: 1, root: secret('REFRESH_TOKEN_KEY') }],
+        accessTokenIssuer: 'https://finance.example',
+        accessTokenAudience: 'https://finance.example',
+      }),
+      imports: [PeopleModule],
+      userDirectory: PeopleUserDirectory,
+      isGlobal: true,
+      providers: [{ provide: AccessTokenGuard, useClass: TokenGuard }],
+    }),
+    AccountsModule,
+    SecurityModule,
+  ],
+})
+export class AppModule {}

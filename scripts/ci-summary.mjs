@@ -1,0 +1,25 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { argv, exit } from 'node:process';
+
+// Counts what .ci/run did: the tests of every report, and one failure at least for each command that failed.
+// Its arguments are the commands that failed.
+
+const failedCommands = argv.slice(2);
+const reports = existsSync('reports') ? readdirSync('reports') : [];
+const read = (name) => JSON.parse(readFileSync(`reports/${name}`, 'utf8'));
+
+let passed = 0;
+let failed = 0;
+for (const report of reports.filter((name) => /^jest.*\.json$/.test(name)).map(read)) {
+  passed += report.numPassedTests;
+  // A suite that does not load holds no tests.
+  failed += report.numFailedTests + report.numRuntimeErrorTestSuites;
+}
+if (reports.includes('checks.json')) {
+  failed += read('checks.json').filter((check) => !check.passed && check.script !== 'test:jest').length;
+}
+failed = Math.max(failed, failedCommands.length);
+
+for (const command of failedCommands) console.error(`Failed: ${command}`);
+console.log(`${passed} passed, ${failed} failed`);
+exit(failed === 0 ? 0 : 1);

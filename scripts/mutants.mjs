@@ -1,0 +1,135 @@
+import { spawn, execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { argv, chdir, cwd, exit } from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { plantedDefects } from './planted-defects.mjs';
+
+// `npm run test:mutants [-- part of a name]`: plants one defect after the other in copies of the sources, and runs the
+// spec that must see it. A defect that survives is a test that is missing.
+
+chdir(fileURLToPath(new URL('..', import.meta.url)));
+
+const LANES = Math.min(2, availableParallelism());
+const [wanted = ''] = argv.slice(2);
+const defects = plantedDefects.filter(({ name }) => name.includes(wanted));
+
+/** The text with the changes made; a search string that is not there exactly once is a stale entry. */
+function planted({ name, changes }, textOf) {
+  const texts = new Map();
+  for (const { file, find, replace } of changes) {
+    const parts = (texts.get(file) ?? textOf(file)).split(find);
+    if (parts.length !== 2) throw new Error(`"${name}": ${parts.length - 1} times in ${file}, not once: ${find}`);
+    texts.set(file, parts.join(replace));
+  }
+  return texts;
+}
+
+/** A copy of what is in the repository, where specs run without each other. */
+function makeCopy() {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'ratchet-mutants-')));
+  const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+    encoding: 'utf8',
+  });
+  for (const file of files.split('\0')) {
+    if (!/^(src|test|scripts)\/|^[^/]+\.(json|cjs|mjs|ts)$/.test(file)) continue;
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    cpSync(file, join(folder, file));
+  }
+  symlinkSync(realpathSync('node_modules'), join(folder, 'node_modules'));
+  writeFileSync(
+    join(folder, 'jest.mutants.cjs'),
+    `module.exports = { ...require('./jest.config.cjs'), id: 'ratchet-mutants', maxWorkers: 1, testTimeout: 20_000 };`,
+  );
+  return folder;
+}
+
+/** What jest says of some specs in one copy. */
+async function run(folder, specs, only) {
+  const report = join(folder, 'report.json');
+  rmSync(report, { force: true });
+  const args = ['--config', 'jest.mutants.cjs', '--runInBand', '--json', `--outputFile=${report}`];
+  if (only !== undefined) args.push('--testNamePattern', only);
+  const child = spawn(process.execPath, ['node_modules/jest/bin/jest.js', ...args, '--runTestsByPath', ...specs], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const chunks = [];
+  child.stderr.on('data', (chunk) => chunks.push(chunk));
+  await new Promise((resolve) => child.on('close', resolve));
+  const output = Buffer.concat(chunks).toString();
+  if (!existsSync(report)) throw new Error(`Jest left no report of ${specs.join(' ')}:\n${output}`);
+  return { ...JSON.parse(readFileSync(report, 'utf8')), output };
+}
+
+function verdictOf({ numRuntimeErrorTestSuites, numFailedTests, numPassedTests, testResults, output }) {
+  if (numRuntimeErrorTestSuites > 0) return { caught: false, by: `IT DOES NOT LOAD: ${output.slice(0, 800)}` };
+  if (numFailedTests === 0) return { caught: false, by: numPassedTests === 0 ? 'NO TEST RAN' : 'SURVIVED' };
+  const [first] = testResults
+    .flatMap(({ assertionResults }) => assertionResults)
+    .filter(({ status }) => status === 'failed');
+  return { caught: true, by: first.fullName };
+}
+
+for (const defect of plantedDefects) planted(defect, (file) => readFileSync(file, 'utf8')); // stale ones fail at once
+
+const results = new Map();
+const queue = [...defects];
+// Without a defect the same tests must be green: what is red anyway catches nothing.
+const specsOf = (some) => [...new Set(some.map(({ spec }) => spec))];
+const [named, whole] = [defects.filter(({ only }) => only), defects.filter(({ only }) => !only)];
+const sane = [
+  { specs: specsOf(named), only: named.map(({ only }) => only).join('|') },
+  { specs: specsOf(whole), only: undefined },
+].filter(({ specs }) => specs.length > 0);
+
+async function lane() {
+  const folder = makeCopy();
+  try {
+    for (let next = sane.shift(); next !== undefined; next = sane.shift()) {
+      const { numFailedTests, numPassedTests, numRuntimeErrorTestSuites, output } = await run(
+        folder,
+        next.specs,
+        next.only,
+      );
+      if (numFailedTests + numRuntimeErrorTestSuites > 0) throw new Error(`Red without a defect:\n${output}`);
+      console.log(`Without a defect, ${numPassedTests} tests in ${next.specs.length} specs are green`);
+    }
+    for (let defect = queue.shift(); defect !== undefined; defect = queue.shift()) {
+      const texts = planted(defect, (file) => readFileSync(join(folder, file), 'utf8'));
+      const before = new Map([...texts.keys()].map((file) => [file, readFileSync(join(folder, file))]));
+      for (const [file, text] of texts) writeFileSync(join(folder, file), text);
+      const verdict = verdictOf(await run(folder, [defect.spec], defect.only));
+      for (const [file, text] of before) writeFileSync(join(folder, file), text);
+      results.set(defect.name, verdict);
+      console.log(`${verdict.caught ? 'caught ' : 'MISSED '} ${defect.name}\n        ${defect.spec}: ${verdict.by}`);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const started = Date.now();
+await Promise.all(Array.from({ length: LANES }, lane));
+const caught = [...results.values()].filter((verdict) => verdict.caught).length;
+const missed = defects.length - caught;
+mkdirSync('reports', { recursive: true });
+writeFileSync(
+  join(cwd(), 'reports/jest-mutants.json'),
+  JSON.stringify({ numPassedTests: caught, numFailedTests: missed, numRuntimeErrorTestSuites: 0 }),
+);
+console.log(
+  `${defects.length} planted defects: ${caught} caught, ${missed} missed, in ${Math.round((Date.now() - started) / 1000)} s`,
+);
+exit(missed === 0 && defects.length > 0 ? 0 : 1);

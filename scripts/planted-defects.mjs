@@ -1,0 +1,533 @@
+/* eslint-disable no-template-curly-in-string -- the sources that are searched have templates */
+
+// Mistakes that a change could make, and the tests that must see them. `npm run test:mutants` plants each in a copy of the
+// sources. A search string that is not there exactly once is a stale entry, and fails the run.
+
+const AUTH = 'src/auth';
+const DECISION = `${AUTH}/domain/refresh-decision.ts`;
+const VERSIONS = `${AUTH}/domain/versions.ts`;
+const ENVELOPE = `${AUTH}/domain/refresh-token.ts`;
+const REFRESH = `${AUTH}/application/refresh-access-token.handler.ts`;
+const VIEW = `${AUTH}/application/revocation.view.ts`;
+const SESSIONS = `${AUTH}/infrastructure/typeorm/typeorm-session.repository.ts`;
+const JWT = `${AUTH}/infrastructure/jwt/jwt-access-token.signer.ts`;
+
+/** One textual change; `find` occurs exactly once in `file`. */
+const change = (file, find, replace) => ({ file, find, replace });
+
+/** @type {readonly {name: string, changes: {file: string, find: string, replace: string}[], spec: string, only?: string}[]} */
+export const plantedDefects = [
+  // Versions
+  {
+    name: 'a refresh launders a drained session',
+    changes: [change(VERSIONS, 'return drained ? ', 'return drained && stamps === floors ? ')],
+    spec: 'test/domain/versions.spec.ts',
+  },
+  {
+    name: 'the access token of a replay is stamped with the floors',
+    changes: [
+      change(
+        REFRESH,
+        'this.keys.storedSuccessor(token, session), session, facts)',
+        'this.keys.storedSuccessor(token, session), { ...stampsAfterRotation(session, { ...facts.floors, mode: "migrate" }), expiresAt: session.expiresAt }, facts)',
+      ),
+    ],
+    spec: 'test/http/replay.spec.ts',
+    only: 'The access token of a replay',
+  },
+  {
+    name: 'PATCH re-opens a grace period',
+    changes: [
+      change(
+        `${AUTH}/infrastructure/typeorm/typeorm-security-policy.repository.ts`,
+        '.set({ gracePeriodSeconds: seconds,',
+        ".set({ gracePeriodSeconds: seconds, graceEndsAt: () => `now() + interval '${seconds} seconds'`,",
+      ),
+    ],
+    spec: 'test/ports/security-policy.repository.spec.ts',
+    only: 'PostgreSQL the policy (does not move|takes a grace)',
+  },
+  {
+    name: "the user's floor is ignored",
+    changes: [change(VERSIONS, 'stamps.tokenVersion < floors.userMinTokenVersion', 'stamps.tokenVersion < 0')],
+    spec: 'test/domain/versions.spec.ts',
+  },
+  {
+    name: 'the global floor is ignored',
+    changes: [change(VERSIONS, '>= floors.globalMinTokenVersion) return true', '>= 0) return true')],
+    spec: 'test/domain/versions.spec.ts',
+  },
+  {
+    name: 'the grace never ends',
+    changes: [change(VERSIONS, '    now <= floors.graceEndsAt &&\n', '')],
+    spec: 'test/domain/versions.spec.ts',
+  },
+  {
+    name: 'the grace forgives two versions',
+    changes: [change(VERSIONS, '=== floors.globalMinTokenVersion - 1', '>= floors.globalMinTokenVersion - 2')],
+    spec: 'test/domain/versions.spec.ts',
+  },
+  {
+    name: 'one maximum of two counters is compared',
+    changes: [
+      change(
+        VERSIONS,
+        'if (stamps.globalVersionAtIssuance >= floors.globalMinTokenVersion) return true;',
+        'if (Math.max(stamps.globalVersionAtIssuance, stamps.tokenVersion) >= floors.globalMinTokenVersion) return true;',
+      ),
+    ],
+    spec: 'test/domain/versions.spec.ts',
+  },
+  {
+    name: 'a stale version is stamped by a rotation',
+    changes: [
+      change(
+        VERSIONS,
+        'globalVersionAtIssuance: stamps.globalVersionAtIssuance } : current',
+        'globalVersionAtIssuance: stamps.globalVersionAtIssuance } : stamps',
+      ),
+    ],
+    spec: 'test/domain/versions.spec.ts',
+  },
+  {
+    name: 'a login is stamped with floors that are read after its password',
+    changes: [
+      change(
+        `${AUTH}/application/log-in.handler.ts`,
+        'const failure = failureOf(account, matches);',
+        'const failure = failureOf(account, matches); Object.assign(floors, (await this.policies.floorsOf(known?.id ?? NO_USER)).floors);',
+      ),
+    ],
+    spec: 'test/http/password-races.spec.ts',
+    only: 'a login',
+  },
+  {
+    name: 'an access token outlives the deadline of a drain',
+    changes: [
+      change(
+        `${AUTH}/application/token-pair.ts`,
+        'graceLimit === null ? Infinity',
+        'graceLimit !== undefined ? Infinity',
+      ),
+    ],
+    spec: 'test/http/versions.spec.ts',
+    only: 'drain',
+  },
+
+  // The decision
+  {
+    name: 'an absent retry key equals an absent one',
+    changes: [
+      change(
+        DECISION,
+        'if (retryKeyHash !== null && same(retryKeyHash, session.retryKeyHash))',
+        'if (retryKeyHash === null ? session.retryKeyHash === null : same(retryKeyHash, session.retryKeyHash))',
+      ),
+    ],
+    spec: 'test/domain/refresh-decision.spec.ts',
+  },
+  {
+    name: 'the cap of the window counts as reuse',
+    changes: [
+      change(DECISION, "return { outcome: 'wait', reason: 'too_many_replays', retryAfterSeconds: 1 }", 'return REUSE'),
+    ],
+    spec: 'test/domain/refresh-decision.spec.ts',
+  },
+  {
+    name: 'the window is open in a keyed session',
+    changes: [change(DECISION, 'if (rules.retryKeys && keyed) {', 'if (rules.retryKeys && keyed && !inWindow) {')],
+    spec: 'test/domain/refresh-decision.spec.ts',
+  },
+  {
+    name: 'expiry is looked at before reuse',
+    changes: [
+      change(
+        DECISION,
+        '  const way = behind',
+        "  if (now >= session.expiresAt) return refuse('token_expired');\n  const way = behind",
+      ),
+    ],
+    spec: 'test/domain/refresh-decision.spec.ts',
+  },
+  {
+    name: 'the absolute limit is not looked at',
+    changes: [change(DECISION, ' || now >= session.absoluteExpiresAt', '')],
+    spec: 'test/domain/refresh-decision.spec.ts',
+  },
+  {
+    name: 'the digest of the current token is not compared',
+    changes: [change(DECISION, 'behind === 0 && !same(presented.digest, session.tokenHash)', 'behind === 0 && false')],
+    spec: 'test/domain/refresh-decision.spec.ts',
+  },
+  {
+    name: 'a forged token ends the session',
+    changes: [
+      change(
+        DECISION,
+        "if (behind < 0) return refuse('token_invalid', { forgery: 'generation_ahead' });",
+        "if (behind < 0) return refuse('token_invalid', { forgery: 'generation_ahead', revoke: 'reuse_detected' });",
+      ),
+    ],
+    spec: 'test/domain/refresh-decision.spec.ts',
+  },
+  {
+    name: 'reuse is refused, and the session lives on',
+    changes: [change(DECISION, "refuse('token_revoked', { revoke: 'reuse_detected' })", "refuse('token_revoked')")],
+    spec: 'test/domain/refresh-decision.spec.ts',
+  },
+  {
+    name: 'a replay is answered after the successor was used',
+    changes: [change(DECISION, 'behind === 1 ? wayOfPredecessor', 'behind <= 2 ? wayOfPredecessor')],
+    spec: 'test/domain/refresh-decision.spec.ts',
+  },
+  {
+    name: 'an inactive user refreshes',
+    changes: [change(DECISION, 'if (!user.isActive)', 'if (user.isActive === undefined)')],
+    spec: 'test/domain/refresh-decision.spec.ts',
+  },
+  {
+    name: 'a token moves from the cookie into a body',
+    changes: [change(DECISION, 'presented.delivery !== session.delivery', 'presented.delivery === undefined')],
+    spec: 'test/domain/refresh-decision.spec.ts',
+  },
+
+  // The envelope
+  {
+    name: 'the MAC is not checked',
+    changes: [change(ENVELOPE, 'mac === null || !timingSafeEqual(mac, bytes.subarray(MAC_AT))', 'mac === null')],
+    spec: 'test/domain/refresh-token.spec.ts',
+  },
+  {
+    name: 'the successor does not depend on the secret',
+    changes: [change(ENVELOPE, '      .update(token.secret)\n      .update(nonce)', '      .update(nonce)')],
+    spec: 'test/domain/refresh-token.spec.ts',
+  },
+  {
+    name: 'a replay hands out a token that is not the stored one',
+    changes: [
+      change(
+        ENVELOPE,
+        'if (!timingSafeEqual(digestOf(successor), stored.tokenHash))',
+        'if (stored.tokenHash.length === 0)',
+      ),
+    ],
+    spec: 'test/domain/refresh-token.spec.ts',
+  },
+
+  // The row
+  {
+    name: 'a rotation asks for neither generation nor digest',
+    changes: [
+      change(
+        SESSIONS,
+        '${s.generation} = $2 AND ${s.tokenHash} = $3 AND',
+        '$2::integer >= 0 AND $3::bytea IS NOT NULL AND',
+      ),
+    ],
+    spec: 'test/ports/session.repository.spec.ts',
+    only: 'PostgreSQL rotate',
+  },
+  {
+    name: 'AND revoked_at IS NULL is dropped',
+    changes: [
+      change(SESSIONS, ' AND ${s.revokedAt} IS NULL AND ${s.expiresAt} > now()`', ' AND ${s.expiresAt} > now()`'),
+    ],
+    spec: 'test/ports/session.repository.spec.ts',
+    only: 'PostgreSQL (rotate|confirmReplay)',
+  },
+  {
+    name: 'a replay is unconditional',
+    changes: [
+      change(
+        SESSIONS,
+        'WHERE ${stillLive} AND ${s.keyed} = $4 AND ($5::integer = 0 OR',
+        'WHERE ${s.id} = $1 AND $2::integer >= 0 AND $3::bytea IS NOT NULL AND $4::boolean IS NOT NULL AND ($5::integer >= 0 OR',
+      ),
+    ],
+    spec: 'test/ports/session.repository.spec.ts',
+    only: 'PostgreSQL confirmReplay',
+  },
+  {
+    name: 'a keyed session forgets that it is one',
+    changes: [
+      change(SESSIONS, '${s.keyed} = ${s.keyed} OR $7::bytea IS NOT NULL', '${s.keyed} = $7::bytea IS NOT NULL'),
+    ],
+    spec: 'test/ports/session.repository.spec.ts',
+    only: 'PostgreSQL rotate',
+  },
+  {
+    name: 'a rotation moves the idle limit past the absolute one',
+    changes: [change(SESSIONS, 'LEAST($10::timestamptz, ${s.absoluteExpiresAt})', '$10::timestamptz')],
+    spec: 'test/ports/session.repository.spec.ts',
+    only: 'PostgreSQL rotate',
+  },
+  {
+    name: 'the clean-up removes a live row',
+    changes: [
+      change(
+        SESSIONS,
+        'WHERE absolute_expires_at < ${this.retained} ORDER BY',
+        "WHERE created_at < now() - interval '1 hour' ORDER BY",
+      ),
+    ],
+    spec: 'test/http/clean-up.spec.ts',
+    only: 'deletes the sessions that are past',
+  },
+  {
+    name: 'a revocation is undone by the refusal that reports it',
+    changes: [
+      change(
+        `${AUTH}/application/session-termination.ts`,
+        'return this.unitOfWork.run(async () => {',
+        'let told: readonly AuthEvent[] | null = null;\n    return this.unitOfWork.run(async () => {',
+      ),
+      change(
+        `${AUTH}/application/session-termination.ts`,
+        '      return events;\n    });',
+        "      told = events;\n      throw new Error('refused');\n    }).catch(() => told);",
+      ),
+    ],
+    spec: 'test/http/reuse.spec.ts',
+    only: 'A superseded token',
+  },
+  {
+    name: 'the row is written before the access token is signed',
+    changes: [
+      change(
+        REFRESH,
+        'const pair = this.pairs.issue(decision.user, successor, next, facts);',
+        'const sign = () => this.pairs.issue(decision.user, successor, next, facts);',
+      ),
+      change(
+        REFRESH,
+        '(await this.sessions.rotate(session, next, record)) ? this.granted(pair, record) : null',
+        '(await this.sessions.rotate(session, next, record)) ? this.granted(sign(), record) : null',
+      ),
+    ],
+    spec: 'test/application/audit-invariants.spec.ts',
+    only: 'a rotation, with a fault',
+  },
+
+  // Endings
+  {
+    name: 'an attempt that meets an exception has no ending',
+    changes: [
+      change(
+        `${AUTH}/application/faults.ts`,
+        'await events.record(failed(reason)).catch(() => undefined);',
+        'void reason;',
+      ),
+    ],
+    spec: 'test/application/audit-invariants.spec.ts',
+    only: 'a rotation, with a fault',
+  },
+  {
+    name: 'an attempt ends twice',
+    changes: [
+      change(
+        `${AUTH}/application/attempt.ts`,
+        'return this.context(ENDING, subject);',
+        'return { ...this.context(ENDING, subject), eventId: uuidv7() };',
+      ),
+    ],
+    spec: 'test/application/audit-invariants.spec.ts',
+    only: 'a rotation, with a fault',
+  },
+  {
+    name: 'listeners hear of what is then undone',
+    changes: [
+      change(
+        `${AUTH}/infrastructure/events/recorded-auth-events.ts`,
+        'this.unitOfWork.afterCommit(() => {',
+        '[() => {',
+      ),
+      change(
+        `${AUTH}/infrastructure/events/recorded-auth-events.ts`,
+        '      for (const event of events) void this.emit(event);\n    });',
+        '      for (const event of events) void this.emit(event);\n    }].forEach((effect) => effect());',
+      ),
+    ],
+    spec: 'test/infrastructure/recorded-auth-events.spec.ts',
+    only: 'dispatch',
+  },
+  {
+    name: 'one row that PostgreSQL cannot hold poisons its batch',
+    changes: [
+      change(
+        `${AUTH}/infrastructure/events/group-committer.ts`,
+        "return code?.startsWith('22') === true;",
+        "return code?.startsWith('never') === true;",
+      ),
+    ],
+    spec: 'test/infrastructure/group-committer.spec.ts',
+  },
+  {
+    name: "a batch runs in its first caller's transaction",
+    changes: [
+      change(
+        `${AUTH}/infrastructure/events/group-committer.ts`,
+        'this.own.runInAsyncScope(() => this.flush())',
+        'this.flush()',
+      ),
+    ],
+    spec: 'test/infrastructure/group-committer.spec.ts',
+  },
+
+  // The guard, and how it learns
+  {
+    name: 'the guard never looks at the policy row again',
+    changes: [
+      change(
+        VIEW,
+        'if (this.policy === null || isNewer(policy, this.policy)) this.policy = policy;',
+        'this.policy ??= policy;',
+      ),
+    ],
+    spec: 'test/propagation/revocation.view.spec.ts',
+  },
+  {
+    name: 'revocations are caught up by created_at',
+    changes: [
+      change(
+        `${AUTH}/infrastructure/postgres/postgres-revocation.feed.ts`,
+        '`xid >= $1::text::xid8`',
+        "`created_at > now() - interval '1 second' AND $1::text IS NOT NULL`",
+      ),
+    ],
+    spec: 'test/infrastructure/postgres-revocation.feed.spec.ts',
+  },
+  {
+    name: 'the guard answers from a view that is out of date',
+    changes: [
+      change(VIEW, 'this.stalenessSeconds > this.options.maxStalenessSeconds', 'this.stalenessSeconds > Infinity'),
+    ],
+    spec: 'test/propagation/revocation.view.spec.ts',
+  },
+  {
+    name: 'the guard honours a revoked session',
+    changes: [change(`${AUTH}/application/access-token.authenticator.ts`, ' || this.view.isRevoked(claims.sid)', '')],
+    spec: 'test/http/administration.spec.ts',
+    only: 'fastify with the end of one session',
+  },
+  {
+    name: 'the algorithm is not pinned',
+    changes: [
+      change(JWT, ' || header.alg !== ALGORITHM', ''),
+      change(JWT, 'algorithms: [ALGORITHM]', "algorithms: ['HS256', 'HS384', 'HS512']"),
+    ],
+    spec: 'test/infrastructure/jwt-access-token.signer.spec.ts',
+  },
+  {
+    name: 'typ is not checked',
+    changes: [change(JWT, ' || header.typ !== TYP', '')],
+    spec: 'test/infrastructure/jwt-access-token.signer.spec.ts',
+  },
+  {
+    name: 'a cache that fails is believed',
+    changes: [
+      change(
+        `${AUTH}/application/security-policy.provider.ts`,
+        '      return null;\n    }',
+        '      return this.newest as T | null;\n    }',
+      ),
+    ],
+    spec: 'test/redis/security-policy.provider.spec.ts',
+    only: 'when the cache fails',
+  },
+
+  // Users and what they ask for
+  {
+    name: 'a rehash overwrites whatever hash is stored',
+    changes: [
+      change('src/users/typeorm-user.directory.ts', 'this.update({ id, passwordHash: verified }', 'this.update({ id }'),
+    ],
+    spec: 'test/users/typeorm-user.directory.spec.ts',
+    only: 'replaces a hash only while|of many replacements',
+  },
+  {
+    name: 'a deactivation raises no floor',
+    changes: [
+      change(
+        `${AUTH}/application/set-user-active.handler.ts`,
+        "await this.revocation.revokeAll({ userId }, 'user_deactivated', attempt, by)",
+        "{ record: [], n: await this.sessions.revokeAllOfUser(userId, 'user_deactivated') }",
+      ),
+    ],
+    spec: 'test/http/administration.spec.ts',
+    only: 'fastify of users deactivates',
+  },
+  {
+    name: 'a log-out ends one token, not the session',
+    changes: [
+      change(
+        `${AUTH}/application/log-out.handler.ts`,
+        '() => this.logOut(sessionId, attempt),',
+        "() => this.logOut(sessionId, attempt, 'refreshToken' in token ? this.keys.open(token.refreshToken)?.generation : undefined),",
+      ),
+      change(
+        `${AUTH}/application/log-out.handler.ts`,
+        'logOut(sessionId: string, attempt: Attempt)',
+        'logOut(sessionId: string, attempt: Attempt, generation?: number)',
+      ),
+      change(
+        `${AUTH}/application/log-out.handler.ts`,
+        "const ended = await this.sessions.revoke(sessionId, 'user_logout');",
+        "const ended = (generation ?? session?.generation) === session?.generation && (await this.sessions.revoke(sessionId, 'user_logout'));",
+      ),
+    ],
+    spec: 'test/http/logout.spec.ts',
+    only: 'fastify',
+  },
+  {
+    name: 'a refusal clears the cookie',
+    changes: [
+      change(
+        `${AUTH}/http/auth.controller.ts`,
+        'if (result.isErr()) throw this.problemOf(result.error);',
+        'if (result.isErr()) {\n      this.cookie.clear(request, response);\n      throw this.problemOf(result.error);\n    }',
+      ),
+    ],
+    spec: 'test/http/cookies.spec.ts',
+    only: 'stays where it is at a refusal',
+  },
+  {
+    name: 'the cookie works from any origin',
+    changes: [
+      change(
+        `${AUTH}/http/auth.controller.ts`,
+        '    this.cookie.demandOrigin(request);\n    return { token: cookie',
+        '    return { token: cookie',
+      ),
+    ],
+    spec: 'test/http/cookies.spec.ts',
+    only: 'is used by pages of the origins',
+  },
+  {
+    name: 'a password is longer than bcrypt reads',
+    changes: [change(`${AUTH}/domain/password-rules.ts`, '<= MAX_BYTES', '<= MAX_BYTES + 1')],
+    spec: 'test/domain/password-rules.spec.ts',
+  },
+  {
+    name: 'an e-mail is compared before it is normalised',
+    changes: [
+      change(
+        'src/users/email.ts',
+        "written.normalize('NFKC').trim().toLowerCase().normalize('NFKC')",
+        'written.trim().toLowerCase()',
+      ),
+    ],
+    spec: 'test/users/typeorm-user.directory.spec.ts',
+  },
+  {
+    name: 'the answer tells the reason of a refusal',
+    changes: [
+      change(
+        `${AUTH}/http/auth.controller.ts`,
+        "this.options.exposeRefusalReason ? refusal.reason : 'refresh_refused'",
+        'refusal.reason',
+      ),
+    ],
+    spec: 'test/http/refusals.spec.ts',
+    only: 'While reasons are hidden, over fastify',
+  },
+];

@@ -1,0 +1,41 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+import { EventEmitterModule } from '@nestjs/event-emitter';
+import type { Logger } from 'pino';
+import { AuditModule } from './audit';
+import { authEntities, authMigrations, AuthModule } from './auth';
+import type { Config } from './config';
+import type { DatabaseSchema } from './database/data-source';
+import { databaseModule } from './database/database.module';
+import { OperationsModule, PrometheusAuthMetrics } from './operations';
+import { TypeOrmUserDirectory, userEntities, userMigrations, UsersModule } from './users';
+
+export const schema: DatabaseSchema = {
+  entities: [...authEntities, ...userEntities],
+  migrations: [...authMigrations, ...userMigrations],
+};
+
+/** The composition root. */
+@Module({})
+export class AppModule {
+  /** `databaseUrl` is the configured one or that of the embedded server. */
+  static forRoot(config: Config, databaseUrl: string, logger: Logger): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        CqrsModule.forRoot(),
+        EventEmitterModule.forRoot(),
+        databaseModule({ ...config.database, url: databaseUrl }, schema),
+        AuthModule.forRootAsync({
+          useFactory: () => config.auth,
+          userDirectory: TypeOrmUserDirectory,
+          metrics: PrometheusAuthMetrics,
+          isGlobal: true,
+        }),
+        UsersModule.forRoot(config.users),
+        AuditModule.forRoot(logger),
+        OperationsModule.forRoot(config),
+      ],
+    };
+  }
+}

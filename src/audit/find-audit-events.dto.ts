@@ -1,0 +1,86 @@
+import { Type } from 'class-transformer';
+import { IsIn, IsInt, isISO8601, IsOptional, IsUUID, Max, Min, ValidateBy } from 'class-validator';
+import { AUTH_EVENTS } from '../auth';
+import { positionOf } from './cursor';
+
+const TYPES = AUTH_EVENTS.map(({ type }) => type);
+const OUTCOMES = ['attempted', 'succeeded', 'failed'] as const;
+const TIME = /^[1-9]\d{3}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/;
+
+const isTime = (value: unknown): boolean =>
+  typeof value === 'string' &&
+  TIME.test(value) &&
+  isISO8601(value, { strict: true }) &&
+  !Number.isNaN(Date.parse(value));
+
+/** `@IsISO8601` lets weeks and times without a zone pass, and `Date` alone the 31st of February. */
+const IsTime = () =>
+  ValidateBy({
+    name: 'isTime',
+    validator: {
+      validate: isTime,
+      defaultMessage: () => '$property must be an ISO 8601 date, or a time with its zone',
+    },
+  });
+
+const IsCursor = () =>
+  ValidateBy({
+    name: 'isCursor',
+    validator: {
+      validate: (value) => typeof value === 'string' && positionOf(value) !== null,
+      defaultMessage: () => '$property must be the nextCursor of an earlier page',
+    },
+  });
+
+class PageDto {
+  /** The `nextCursor` of the page before. */
+  @IsOptional()
+  @IsCursor()
+  cursor?: string;
+
+  /** How many items a page has at most; 50 when absent. */
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(1)
+  @Max(200)
+  limit?: number;
+}
+
+export class SessionHistoryDto extends PageDto {}
+
+export class FindAuditEventsDto extends PageDto {
+  /** Events about this user. */
+  @IsOptional()
+  @IsUUID()
+  userId?: string;
+
+  /** Events about this session. */
+  @IsOptional()
+  @IsUUID()
+  sessionId?: string;
+
+  /** Everything that one request caused. */
+  @IsOptional()
+  @IsUUID()
+  attemptId?: string;
+
+  /** One type of event. */
+  @IsOptional()
+  @IsIn(TYPES)
+  type?: string;
+
+  @IsOptional()
+  @IsIn(OUTCOMES)
+  outcome?: (typeof OUTCOMES)[number];
+
+  /** The earliest time, inclusive, such as 2026-01-31 or 2026-01-31T12:00:00Z. */
+  @IsOptional()
+  @IsTime()
+  from?: string;
+
+  /** The latest time, exclusive. */
+  @IsOptional()
+  @IsTime()
+  to?: string;
+}

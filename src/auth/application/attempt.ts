@@ -1,0 +1,110 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { isIP } from 'node:net';
+import { v7 as uuidv7 } from 'uuid';
+import type { EventContext } from '../domain/events';
+import { networkOf } from '../domain/network';
+import type { Client } from '../domain/session';
+
+/** Whom and what an event is about, as far as it is known. */
+export interface Subject {
+  readonly userId?: string | null;
+  readonly sessionId?: string | null;
+  readonly generation?: number | null;
+}
+
+const MAX_EVENTS = 128;
+const BEGINNING = 0;
+const ENDING = MAX_EVENTS - 1;
+const MAX_TEXT = 512;
+
+/**
+ * One attempt at something: all its events share its id, its time and its client.
+ *
+ * Event ids are UUIDv7 of the attempt's millisecond and in order, and *every* ending of one attempt has the same id and
+ * time. So the event log's primary key holds "one attempt, one ending": when the answer to a commit is lost and a fault is
+ * recorded, only one of the two endings can be stored, and the change commits only with its own.
+ */
+export class Attempt {
+  readonly id: string;
+  readonly client: { ipAddress: string | null; userAgent: string; deviceId: string | null; deviceName: string | null };
+  private readonly firstSequence = randomInt(2 ** 32 / MAX_EVENTS) * MAX_EVENTS;
+  private readonly random = randomBytes(16);
+  private findings = 0;
+
+  constructor(
+    client: Client,
+    private readonly startedAt: Date,
+  ) {
+    this.id = this.eventId(BEGINNING);
+    this.client = {
+      ipAddress: ipOf(client.ip),
+      userAgent: textOf(client.userAgent) ?? 'Unknown',
+      deviceId: textOf(client.deviceId),
+      deviceName: textOf(client.deviceName),
+    };
+  }
+
+  /** What limits count the attempt by; null for a caller without a request. */
+  get network(): string | null {
+    const { ipAddress } = this.client;
+    return ipAddress === null ? null : networkOf(ipAddress);
+  }
+
+  /** The context of the event that tells of the attempt. */
+  beginning(subject: Subject): EventContext {
+    return this.context(BEGINNING, subject);
+  }
+
+  /** The context of whatever happened in between; each call has an id of its own. */
+  finding(subject: Subject): EventContext {
+    const place = BEGINNING + ++this.findings;
+    // A bulk change may have more of them than there are places between the beginning and the ending.
+    const eventId = place < ENDING ? this.eventId(place) : uuidv7({ msecs: this.startedAt.getTime() });
+    return { ...this.context(place, subject), eventId };
+  }
+
+  /** The context of the ending, whatever it is. */
+  ending(subject: Subject): EventContext {
+    return this.context(ENDING, subject);
+  }
+
+  /** How long the attempt has taken. */
+  secondsUntil(now: Date): number {
+    return (now.getTime() - this.startedAt.getTime()) / 1000;
+  }
+
+  private context(place: number, { userId = null, sessionId = null, generation = null }: Subject): EventContext {
+    const { ipAddress, userAgent } = this.client;
+    return {
+      eventId: this.eventId(place),
+      occurredAt: this.startedAt,
+      attemptId: this.id,
+      userId,
+      sessionId,
+      generation,
+      ipAddress,
+      userAgent,
+    };
+  }
+
+  private eventId(place: number): string {
+    return uuidv7({ msecs: this.startedAt.getTime(), seq: this.firstSequence + place, random: this.random });
+  }
+}
+
+/**
+ * The address without its zone, or null for what is none: a bad one must not cost the request its record. A dual-stack
+ * socket writes IPv4 addresses into IPv6 ones, where they would all share one /64.
+ */
+function ipOf(ip: string | undefined): string | null {
+  const address = ip?.split('%', 1)[0]?.replace(/^::ffff:(?=\d+\.)/i, '');
+  return address !== undefined && isIP(address) !== 0 ? address : null;
+}
+
+function textOf(text: string | undefined): string | null {
+  const printable = text
+    ?.replace(/\p{Cc}/gu, '')
+    .slice(0, MAX_TEXT)
+    .toWellFormed();
+  return printable === undefined || printable === '' ? null : printable;
+}

@@ -1,0 +1,46 @@
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { AuthEventLog } from '../ports/auth-event.log';
+import { AuthMetrics } from '../ports/auth-metrics';
+import { AuthOptions } from '../ports/auth.options';
+import { RevocationFeed } from '../ports/revocation.feed';
+import { SessionRepository } from '../ports/session.repository';
+import { type CleanUp, CleanUpSessionsCommand } from './clean-up-sessions.command';
+
+/** Small enough that a refresh never waits for a batch. */
+const BATCH = 1000;
+
+@CommandHandler(CleanUpSessionsCommand)
+export class CleanUpSessionsHandler implements ICommandHandler<CleanUpSessionsCommand> {
+  constructor(
+    private readonly sessions: SessionRepository,
+    private readonly revocations: RevocationFeed,
+    private readonly log: AuthEventLog,
+    private readonly options: AuthOptions,
+    private readonly metrics: AuthMetrics,
+  ) {}
+
+  async execute({ dryRun }: CleanUpSessionsCommand): Promise<CleanUp> {
+    const { auditRetentionSeconds } = this.options;
+    const cleanUp = {
+      sessions: dryRun ? await this.sessions.countEnded() : await this.deleteSessions(),
+      revocations: await this.revocations.purge(dryRun),
+      auditMonths: auditRetentionSeconds === null ? 0 : await this.log.dropOlderThan(auditRetentionSeconds, dryRun),
+    };
+    if (!dryRun) {
+      this.metrics.cleanedUp('sessions', cleanUp.sessions);
+      this.metrics.cleanedUp('revocations', cleanUp.revocations);
+      this.metrics.cleanedUp('audit_months', cleanUp.auditMonths);
+    }
+    return cleanUp;
+  }
+
+  /** In batches until nothing is left, or until another instance turns out to be at it. */
+  private async deleteSessions(): Promise<number> {
+    let total = 0;
+    for (;;) {
+      const deleted = await this.sessions.deleteEnded(BATCH);
+      if (deleted === null || deleted === 0) return total;
+      total += deleted;
+    }
+  }
+}

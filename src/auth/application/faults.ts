@@ -1,0 +1,34 @@
+import type { AuthEvent, FaultReason } from '../domain/events';
+import type { AuthEvents } from '../ports/auth-events';
+import { NotRecorded, Overloaded } from '../domain/overloaded';
+import { Throttled } from '../domain/throttled';
+
+/** Lost every race that it ran; the client's token is as good as before. */
+export class TooContended extends Overloaded {
+  constructor() {
+    super('The session changed again and again while it was refreshed');
+  }
+}
+
+/**
+ * Runs `work`; whatever it throws becomes the attempt's ending, and is thrown on. Where the fault is that nothing can be
+ * recorded, neither the attempt nor an ending has a record, and nothing was changed.
+ */
+export async function endingWithFaults<T>(
+  events: AuthEvents,
+  work: () => Promise<T>,
+  failed: (reason: FaultReason) => readonly AuthEvent[],
+): Promise<T> {
+  try {
+    return await work();
+  } catch (fault) {
+    if (fault instanceof NotRecorded) throw fault;
+    if (fault instanceof Throttled) {
+      events.recordJunk(failed('throttled'));
+      throw fault;
+    }
+    const reason = fault instanceof TooContended ? 'contended' : fault instanceof Overloaded ? 'overloaded' : 'fault';
+    await events.record(failed(reason)).catch(() => undefined); // the caller is to hear of the first fault
+    throw fault;
+  }
+}

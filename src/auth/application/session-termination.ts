@@ -1,0 +1,48 @@
+import { Injectable } from '@nestjs/common';
+import type { AuthEvent } from '../domain/events';
+import type { RefreshSession } from '../domain/refresh-decision';
+import type { RevocationReason } from '../domain/refusals';
+import { AuthEventLog } from '../ports/auth-event.log';
+import { AuthOptions } from '../ports/auth.options';
+import { SessionRepository } from '../ports/session.repository';
+import { UnitOfWork } from '../ports/unit-of-work';
+import type { Attempt } from './attempt';
+import { UserRevocation } from './user-revocation';
+
+/** Ends the session of a refused token, before the refusal is answered: the refusal never undoes it. */
+@Injectable()
+export class SessionTermination {
+  constructor(
+    private readonly unitOfWork: UnitOfWork,
+    private readonly sessions: SessionRepository,
+    private readonly revocation: UserRevocation,
+    private readonly log: AuthEventLog,
+    private readonly options: AuthOptions,
+  ) {}
+
+  /** Revokes `session` together with `record`. Answers what was recorded, or null and nothing changed when it was revoked already. */
+  async end(
+    session: Pick<RefreshSession, 'id' | 'userId'>,
+    reason: RevocationReason,
+    record: readonly AuthEvent[],
+    attempt: Attempt,
+  ): Promise<readonly AuthEvent[] | null> {
+    return this.unitOfWork.run(async () => {
+      await this.sessions.lockUser(session.userId); // two reuses at once must see each other's count
+      if (!(await this.sessions.revoke(session.id, reason))) return null;
+      const events = reason === 'reuse_detected' ? [...(await this.escalate(session, attempt)), ...record] : record;
+      await this.log.append(events);
+      return events;
+    });
+  }
+
+  /** After the Nth reuse within a day, or when one is enough, all of the user's sessions end and the floor rises. */
+  private async escalate(
+    { userId, id }: Pick<RefreshSession, 'id' | 'userId'>,
+    attempt: Attempt,
+  ): Promise<AuthEvent[]> {
+    const { reuseScope, reuseEscalationThreshold } = this.options;
+    if (reuseScope !== 'user' && (await this.sessions.countReuses(userId)) < reuseEscalationThreshold) return [];
+    return (await this.revocation.revokeAll({ userId, sessionId: id }, 'reuse_detected', attempt)).record;
+  }
+}

@@ -1,0 +1,118 @@
+import { timingSafeEqual } from 'node:crypto';
+import type { RefusalReason, RevocationReason, WaitReason } from './refusals';
+import type { Delivery, Session } from './session';
+import { rejectionOf, type Floors, type VersionRejection } from './versions';
+
+/** What the client presented: the opened token's place in the chain and its digest. */
+export interface Presentation {
+  readonly generation: number;
+  readonly digest: Buffer;
+  readonly retryKeyHash: Buffer | null;
+  readonly delivery: Delivery;
+}
+
+/** The columns of the session row that decide a refresh, or that its records tell. */
+export type RefreshSession = Omit<Session, 'createdAt' | 'deviceId' | 'deviceName' | 'userAgent' | 'ipAddress'> &
+  Pick<Session, 'deviceId' | 'deviceName'>;
+
+/** The user as a refresh needs it. */
+export interface RefreshUser {
+  readonly id: string;
+  readonly email: string;
+  readonly roles: readonly string[];
+  readonly isActive: boolean;
+}
+
+/** Everything that decides a refresh, of one moment; `now` is the database's clock. */
+export interface RefreshFacts {
+  readonly session: RefreshSession;
+  readonly floors: Floors;
+  readonly user: RefreshUser | null;
+  readonly now: Date;
+}
+
+export type ForgeryEvidence = 'generation_ahead' | 'stamp_above_policy' | 'digest_differs';
+
+export interface ReplayRules {
+  /** How long after a rotation a keyless predecessor is answered, in seconds; 0 closes that door. */
+  readonly replayWindowSeconds: number;
+  readonly maxReplays: number;
+  readonly retryKeys: boolean;
+}
+
+/** Granted, and for whom. */
+export type RefreshGrant =
+  | { readonly outcome: 'rotate'; readonly user: RefreshUser }
+  | { readonly outcome: 'replay'; readonly user: RefreshUser; readonly door: 'window' | 'key' };
+
+export type RefreshDenial =
+  | { readonly outcome: 'wait'; readonly reason: WaitReason; readonly retryAfterSeconds: number }
+  | {
+      readonly outcome: 'refuse';
+      readonly reason: RefusalReason;
+      /** Set when the refusal also ends the session. */
+      readonly revoke?: RevocationReason;
+      readonly forgery?: ForgeryEvidence;
+      readonly rejection?: VersionRejection;
+    };
+
+export type RefreshDecision = RefreshGrant | RefreshDenial;
+
+/**
+ * The decision table of the refresh, row by row, for a token that this system has sealed and whose session exists.
+ * Reuse is looked for before expiry: an expired replay is still evidence. It has no effects.
+ */
+export function decideRefresh(presented: Presentation, facts: RefreshFacts, rules: ReplayRules): RefreshDecision {
+  const { session, floors, user, now } = facts;
+  const behind = session.generation - presented.generation;
+
+  if (presented.delivery !== session.delivery) return refuse('token_invalid');
+  if (behind < 0) return refuse('token_invalid', { forgery: 'generation_ahead' });
+  if (session.globalVersionAtIssuance > floors.globalMinTokenVersion) {
+    return refuse('token_invalid', { forgery: 'stamp_above_policy' });
+  }
+  if (behind === 0 && !same(presented.digest, session.tokenHash))
+    return refuse('token_invalid', { forgery: 'digest_differs' });
+  if (session.revokedAt !== null) return refuse('token_revoked');
+  if (behind === 1 && !same(presented.digest, session.previousTokenHash)) {
+    return refuse('token_invalid', { forgery: 'digest_differs' });
+  }
+
+  const way = behind === 0 ? ROTATE : behind === 1 ? wayOfPredecessor(presented, facts, rules) : REUSE;
+  if (way.outcome === 'wait' || way.outcome === 'refuse') return way;
+
+  if (now >= session.expiresAt || now >= session.absoluteExpiresAt) return refuse('token_expired');
+  if (user === null) return refuse('user_not_found');
+  const rejection = rejectionOf(session, floors, now);
+  if (rejection !== null) return refuse('token_version_rejected', { revoke: 'token_version_rejected', rejection });
+  if (!user.isActive) return refuse('user_inactive', { revoke: 'user_deactivated' });
+  return { ...way, user };
+}
+
+const refuse = (
+  reason: RefusalReason,
+  more: Omit<Extract<RefreshDenial, { outcome: 'refuse' }>, 'outcome' | 'reason'> = {},
+): RefreshDenial => ({ outcome: 'refuse', reason, ...more });
+
+const ROTATE = { outcome: 'rotate' } as const;
+const REUSE = refuse('token_revoked', { revoke: 'reuse_detected' });
+
+type Way = typeof ROTATE | { readonly outcome: 'replay'; readonly door: 'window' | 'key' } | RefreshDenial;
+
+/** The immediate predecessor, genuine: an honest retry, or a thief one step behind? */
+function wayOfPredecessor({ retryKeyHash }: Presentation, { session, now }: RefreshFacts, rules: ReplayRules): Way {
+  const { keyed, rotatedAt, replayCount } = session;
+  const inWindow = rotatedAt !== null && now.getTime() - rotatedAt.getTime() < rules.replayWindowSeconds * 1000;
+
+  if (rules.retryKeys && keyed) {
+    if (retryKeyHash !== null && same(retryKeyHash, session.retryKeyHash)) return { outcome: 'replay', door: 'key' };
+    return inWindow ? { outcome: 'wait', reason: 'replay_refused', retryAfterSeconds: 1 } : REUSE;
+  }
+  if (!inWindow) return REUSE;
+  // One second, not the rest of the window: whoever waits that long comes back as reuse.
+  if (replayCount >= rules.maxReplays) return { outcome: 'wait', reason: 'too_many_replays', retryAfterSeconds: 1 };
+  return { outcome: 'replay', door: 'window' };
+}
+
+const same = (presented: Buffer, stored: Buffer | null): boolean =>
+  stored !== null && presented.length === stored.length && timingSafeEqual(presented, stored);

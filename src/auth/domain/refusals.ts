@@ -1,0 +1,36 @@
+/** Why a refresh was refused. From outside they all look alike (HTTP 401, one body); the audit trail always has the reason. */
+export type RefusalReason =
+  'token_invalid' | 'token_expired' | 'token_revoked' | 'token_version_rejected' | 'user_not_found' | 'user_inactive';
+
+/**
+ * Why a refresh was put off (HTTP 429): the session is untouched and the client may ask again.
+ * `replay_refused`: a keyed session, and the predecessor came without the rotation's retry key.
+ * `too_many_replays`: the window's cap is used up.
+ */
+export type WaitReason = 'replay_refused' | 'too_many_replays';
+
+/** Why a session was revoked. A closed list: strings from outside go through {@link isRevocationReason}. */
+export const REVOCATION_REASONS = [
+  'user_logout',
+  'user_logout_all',
+  'password_changed',
+  'admin_action',
+  'user_deactivated',
+  'reuse_detected',
+  'token_version_rejected',
+  'session_limit_exceeded',
+  'session_revoked',
+] as const;
+
+export type RevocationReason = (typeof REVOCATION_REASONS)[number];
+
+export const isRevocationReason = (value: unknown): value is RevocationReason =>
+  REVOCATION_REASONS.includes(value as RevocationReason);
+
+/** What the client should do next: sign in again (401), send the same request again (503, 429), or slow down (429). */
+export type Recovery = 'reauthenticate' | 'retry' | 'wait';
+
+/** An expected "no" of the refresh, the failed half of the handler's `Result`. */
+export type RefreshRefusal =
+  | { readonly kind: 'refused'; readonly reason: RefusalReason }
+  | { readonly kind: 'wait'; readonly reason: WaitReason; readonly retryAfterSeconds: number };

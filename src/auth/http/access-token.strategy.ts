@@ -1,0 +1,20 @@
+import { Injectable } from '@nestjs/common';
+import { PassportStrategy } from '@nestjs/passport';
+import { Strategy } from 'passport-custom';
+import { AccessTokenAuthenticator } from '../application/access-token.authenticator';
+import type { Principal } from '../application/principal';
+import { bearerOf, type HttpRequest } from './http-request';
+
+/** The passport strategy `ratchet`, for hosts that compose guards: `AuthGuard(['ratchet', 'api-key'])`. */
+@Injectable()
+export class AccessTokenStrategy extends PassportStrategy(Strategy, 'ratchet') {
+  constructor(private readonly authenticator: AccessTokenAuthenticator) {
+    super();
+  }
+
+  /** Null lets the next strategy try. */
+  async validate(request: HttpRequest): Promise<Principal | null> {
+    const token = bearerOf(request);
+    return token === undefined ? null : this.authenticator.authenticate(token);
+  }
+}

@@ -1,0 +1,110 @@
+import { Get, Param, Patch, Post, Req } from '@nestjs/common';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import { ApiBearerAuth, ApiBody, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { GetSecurityPolicyQuery } from '../application/get-security-policy.query';
+import type { Principal } from '../application/principal';
+import { TriggerGlobalTokenRotationCommand } from '../application/trigger-global-token-rotation.command';
+import { TriggerUserTokenRotationCommand } from '../application/trigger-user-token-rotation.command';
+import { UpdateGracePeriodCommand } from '../application/update-grace-period.command';
+import type { SecurityPolicy } from '../domain/versions';
+import { ApiProblems } from './api-problems';
+import { AuthRoutes, JsonBody } from './auth-routes';
+import { CurrentPrincipal, Roles } from './decorators';
+import { actorOf, type HttpRequest } from './http-request';
+import { invalidRequest, ProblemException } from './problem.exception';
+import {
+  GlobalRotationDto,
+  RotateAllDto,
+  RotateUserDto,
+  SecurityPolicyDto,
+  UpdateSecurityPolicyDto,
+  UserRotationDto,
+} from './security-policy.dto';
+import { uuidPipe } from './validation.pipe';
+
+@ApiTags('security')
+@ApiBearerAuth()
+@Roles('admin')
+@AuthRoutes('admin')
+export class AdminSecurityController {
+  constructor(
+    private readonly commands: CommandBus,
+    private readonly queries: QueryBus,
+  ) {}
+
+  @ApiOperation({ summary: 'The security policy' })
+  @ApiOkResponse({ type: SecurityPolicyDto })
+  @ApiProblems([401, 403, 503])
+  @Get('security')
+  async policy(): Promise<SecurityPolicyDto> {
+    return this.queries.execute(new GetSecurityPolicyQuery());
+  }
+
+  @ApiOperation({
+    summary: 'Set the grace period of later rotations',
+    description: 'A running grace period does not move.',
+  })
+  @ApiBody({ type: UpdateSecurityPolicyDto })
+  @ApiOkResponse({ type: SecurityPolicyDto })
+  @ApiProblems([400, 401, 403, 413, 415, 503])
+  @Patch('security')
+  async setGracePeriod(
+    @JsonBody(UpdateSecurityPolicyDto) { gracePeriodSeconds }: UpdateSecurityPolicyDto,
+    @CurrentPrincipal() principal: Principal,
+    @Req() request: HttpRequest,
+  ): Promise<SecurityPolicy> {
+    return this.commands.execute(new UpdateGracePeriodCommand(gracePeriodSeconds, actorOf(principal, request)));
+  }
+
+  @ApiOperation({
+    summary: 'Rotate all tokens',
+    description:
+      'Raises the global version: tokens of an older one are refused, at once or at the end of the grace period.',
+  })
+  @ApiBody({ type: RotateAllDto })
+  @ApiCreatedResponse({ type: GlobalRotationDto })
+  @ApiProblems([400, 401, 403, 409, 413, 415, 503], {
+    409: { description: 'The version is not the expected one: somebody has rotated already', code: 'version_mismatch' },
+  })
+  @Post('security/rotations')
+  async rotateAll(
+    @JsonBody(RotateAllDto) { reason, mode, gracePeriodSeconds, expectedVersion }: RotateAllDto,
+    @CurrentPrincipal() principal: Principal,
+    @Req() request: HttpRequest,
+  ): Promise<GlobalRotationDto> {
+    const command = new TriggerGlobalTokenRotationCommand(
+      reason,
+      mode,
+      gracePeriodSeconds ?? null,
+      expectedVersion ?? null,
+      actorOf(principal, request),
+    );
+    if (command.mode === 'immediate' && gracePeriodSeconds !== undefined) {
+      throw invalidRequest({
+        path: 'gracePeriodSeconds',
+        message: 'gracePeriodSeconds must not be given in mode immediate',
+      });
+    }
+    const result = await this.commands.execute(command);
+    if (result.isErr()) throw new ProblemException(409, { code: result.error });
+    return result.value;
+  }
+
+  @ApiOperation({ summary: "Rotate one user's tokens", description: "All of the user's tokens are refused at once." })
+  @ApiBody({ type: RotateUserDto })
+  @ApiCreatedResponse({ type: UserRotationDto })
+  @ApiProblems([400, 401, 403, 404, 413, 415, 503], { 404: { description: 'No such user', code: 'user_not_found' } })
+  @Post('users/:id/rotations')
+  async rotateUser(
+    @Param('id', uuidPipe('id')) id: string,
+    @JsonBody(RotateUserDto) { reason }: RotateUserDto,
+    @CurrentPrincipal() principal: Principal,
+    @Req() request: HttpRequest,
+  ): Promise<UserRotationDto> {
+    const result = await this.commands.execute(
+      new TriggerUserTokenRotationCommand(id, reason, actorOf(principal, request)),
+    );
+    if (result.isErr()) throw new ProblemException(404, { code: result.error });
+    return result.value;
+  }
+}

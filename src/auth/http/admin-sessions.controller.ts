@@ -1,0 +1,48 @@
+import { Delete, Get, Param, Req } from '@nestjs/common';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ListSessionsQuery } from '../application/list-sessions.query';
+import type { Principal } from '../application/principal';
+import { RevokeUserSessionsCommand } from '../application/revoke-user-sessions.command';
+import { ApiProblems } from './api-problems';
+import { AuthRoutes } from './auth-routes';
+import { CurrentPrincipal, NoStore, Roles } from './decorators';
+import { actorOf, type HttpRequest } from './http-request';
+import { RevokedSessionsDto, SessionDto } from './session.dto';
+import { uuidPipe } from './validation.pipe';
+
+@ApiTags('security')
+@ApiBearerAuth()
+@Roles('admin')
+@AuthRoutes('admin/users/:id/sessions')
+export class AdminSessionsController {
+  constructor(
+    private readonly commands: CommandBus,
+    private readonly queries: QueryBus,
+  ) {}
+
+  @ApiOperation({ summary: "A user's sessions" })
+  @ApiOkResponse({ type: [SessionDto] })
+  @ApiProblems([400, 401, 403, 503])
+  @NoStore()
+  @Get()
+  async list(@Param('id', uuidPipe('id')) id: string): Promise<SessionDto[]> {
+    return this.queries.execute(new ListSessionsQuery(id));
+  }
+
+  @ApiOperation({
+    summary: "End a user's sessions",
+    description: 'All of them; the access tokens are refused at once.',
+  })
+  @ApiOkResponse({ type: RevokedSessionsDto })
+  @ApiProblems([400, 401, 403, 503])
+  @Delete()
+  async revokeAll(
+    @Param('id', uuidPipe('id')) id: string,
+    @CurrentPrincipal() principal: Principal,
+    @Req() request: HttpRequest,
+  ): Promise<RevokedSessionsDto> {
+    const command = new RevokeUserSessionsCommand(id, 'admin_action', actorOf(principal, request));
+    return { revokedSessions: await this.commands.execute(command) };
+  }
+}

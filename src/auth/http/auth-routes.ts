@@ -1,0 +1,30 @@
+import { applyDecorators, Controller, createParamDecorator, UseFilters, VERSION_NEUTRAL } from '@nestjs/common';
+import type { ExecutionContext, PipeTransform, Type } from '@nestjs/common';
+import type { HttpRequest } from './http-request';
+import { demandJson } from './json-body';
+import { ProblemDetailsFilter } from './problem-details.filter';
+import { validationPipe } from './validation.pipe';
+
+/**
+ * A controller of auth's own. It answers by the contract whatever filters, pipes and default version a host has; with
+ * {@link JsonBody} and {@link ValidQuery} instead of Nest's own, which a host's global pipes would look at first.
+ */
+export const AuthRoutes = (path: string): ClassDecorator =>
+  applyDecorators(Controller({ path, version: VERSION_NEUTRAL }), UseFilters(ProblemDetailsFilter));
+
+const bodyOf = createParamDecorator((_: unknown, context: ExecutionContext): unknown =>
+  demandJson(context.switchToHttp().getRequest()),
+);
+const queryOf = createParamDecorator(
+  (_: unknown, context: ExecutionContext): unknown =>
+    context.switchToHttp().getRequest<HttpRequest & { query: unknown }>().query,
+);
+
+/** The body as a valid `dto`, whoever has parsed it. */
+export const JsonBody = (dto: Type<object>): ParameterDecorator => bodyOf(pipeFor(dto));
+
+/** The query as a valid `dto`. */
+export const ValidQuery = (dto: Type<object>): ParameterDecorator => queryOf(pipeFor(dto));
+
+const pipeFor = (dto: Type<object>): PipeTransform =>
+  validationPipe({ expectedType: dto, validateCustomDecorators: true });

@@ -1,0 +1,287 @@
+import { Get, HttpCode, Post, Req, Res, UnauthorizedException } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
+import {
+  ApiBearerAuth,
+  ApiBody,
+  ApiHeader,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiTags,
+} from '@nestjs/swagger';
+import { AccessTokenAuthenticator } from '../application/access-token.authenticator';
+import { ChangePasswordCommand } from '../application/change-password.command';
+import { LogInCommand } from '../application/log-in.command';
+import { LogOutCommand } from '../application/log-out.command';
+import { LogOutEverywhereCommand } from '../application/log-out-everywhere.command';
+import type { Principal } from '../application/principal';
+import { RefreshAccessTokenCommand } from '../application/refresh-access-token.command';
+import type { TokenPair } from '../application/token-pair';
+import { RETRY_KEY_PATTERN } from '../domain/refresh-token';
+import type { RefreshRefusal } from '../domain/refusals';
+import type { Delivery } from '../domain/session';
+import { AuthOptions } from '../ports/auth.options';
+import { ApiProblems } from './api-problems';
+import { AuthRoutes, JsonBody } from './auth-routes';
+import { CurrentPrincipal, NoStore, Public } from './decorators';
+import { bearerOf, clientOf, type HttpRequest } from './http-request';
+import { LoginDto } from './login.dto';
+import { LogoutDto } from './logout.dto';
+import { MeDto } from './me.dto';
+import { ChangePasswordDto } from './password.dto';
+import { invalidRequest, ProblemException } from './problem.exception';
+import { RefreshCookie } from './refresh-cookie';
+import { RefreshDto } from './refresh.dto';
+import { RevokedSessionsDto } from './session.dto';
+import { TokenPairDto } from './token-pair.dto';
+
+/** With cookie delivery, the refresh token is in the cookie only. */
+type TokenAnswer = Omit<TokenPair, 'refreshToken'> & Partial<Pick<TokenPair, 'refreshToken'>>;
+
+const ORIGIN_REFUSED = {
+  description: 'Asked with the cookie, or for one, by a page of another origin',
+  code: 'origin_refused',
+};
+
+@ApiTags('auth')
+@AuthRoutes('auth')
+export class AuthController {
+  constructor(
+    private readonly commands: CommandBus,
+    private readonly authenticator: AccessTokenAuthenticator,
+    private readonly cookie: RefreshCookie,
+    private readonly options: AuthOptions,
+  ) {}
+
+  @ApiOperation({
+    summary: 'Sign in',
+    description: 'Opens a session. Every failure looks the same and takes the same time.',
+  })
+  @ApiBody({ type: LoginDto })
+  @ApiOkResponse({ type: TokenPairDto })
+  @ApiProblems([400, 401, 403, 413, 415, 429, 503], {
+    403: ORIGIN_REFUSED,
+    401: { description: 'No such account, wrong password or inactive user', code: 'invalid_credentials' },
+  })
+  @Public()
+  @NoStore()
+  @HttpCode(200)
+  @Post('login')
+  async login(
+    @JsonBody(LoginDto) body: LoginDto,
+    @Req() request: HttpRequest,
+    @Res({ passthrough: true }) response: unknown,
+  ): Promise<TokenAnswer> {
+    const { email, password, delivery = 'body', ...device } = body;
+    if (delivery === 'cookie') this.cookie.demandOrigin(request);
+    const result = await this.commands.execute(
+      new LogInCommand(email, password, { ...clientOf(request), ...device }, delivery),
+    );
+    if (result.isErr()) throw new ProblemException(401, { code: result.error });
+    return this.answer(result.value, delivery, response);
+  }
+
+  @ApiOperation({
+    summary: 'Refresh',
+    description:
+      'Exchanges the newest refresh token for its successor. The predecessor is answered again with the same successor ' +
+      'for a few seconds, or with the `Idempotency-Key` of the first request until the successor is used; an older ' +
+      'token, or the predecessor outside these rules, ends the session.',
+  })
+  @ApiHeader({
+    name: 'Idempotency-Key',
+    required: false,
+    description: 'Fresh and random for each refresh, the same for its retries: keep it until the answer is stored',
+    schema: { type: 'string', pattern: RETRY_KEY_PATTERN.source },
+  })
+  @ApiBody({
+    type: RefreshDto,
+    examples: {
+      refreshToken: { summary: 'The token alone', value: { refreshToken: 'rt1_…, as the login answered it' } },
+    },
+  })
+  @ApiOkResponse({ type: TokenPairDto })
+  @ApiProblems([400, 401, 403, 413, 415, 429, 503], {
+    403: ORIGIN_REFUSED,
+    401: { description: 'The token does not count (any more): sign in again', code: 'refresh_refused' },
+    429: {
+      description: 'Another request has just refreshed: read your store again (`retry`), or slow down (`wait`)',
+      code: 'replay_refused',
+      recovery: 'retry',
+    },
+  })
+  @Public()
+  @NoStore()
+  @HttpCode(200)
+  @Post('refresh')
+  async refresh(
+    @JsonBody(RefreshDto) body: RefreshDto,
+    @Req() request: HttpRequest,
+    @Res({ passthrough: true }) response: unknown,
+  ): Promise<TokenAnswer> {
+    const { refreshToken: _, ...device } = body;
+    const { token, delivery } = this.presented(body, request) ?? {};
+    if (token === undefined || delivery === undefined) {
+      throw invalidRequest({ path: 'refreshToken', message: 'refreshToken must be a string, or come as the cookie' });
+    }
+    const client = { ...clientOf(request), ...device };
+    const result = await this.commands.execute(
+      new RefreshAccessTokenCommand(token, client, retryKeyOf(request), delivery),
+    );
+    if (result.isErr()) throw this.problemOf(result.error);
+    return this.answer(result.value, delivery, response);
+  }
+
+  @ApiOperation({
+    summary: 'Log out',
+    description:
+      'Ends the session of the refresh token, or without one that of the bearer access token. The answer does not tell ' +
+      'whether it was known (RFC 7009 section 2.2).',
+  })
+  @ApiBearerAuth()
+  @ApiBody({
+    type: LogoutDto,
+    required: false,
+    examples: {
+      accessToken: { summary: 'The session of the bearer access token', value: {} },
+      refreshToken: { summary: 'The session of a refresh token', value: { refreshToken: 'rt1_…' } },
+    },
+  })
+  @ApiNoContentResponse({ description: 'The session is over, if there was one' })
+  @ApiProblems([400, 403, 413, 415, 503], {
+    403: ORIGIN_REFUSED,
+    400: {
+      description: 'Neither a refresh token nor a bearer access token',
+      code: 'invalid_request',
+      errors: [{ path: 'refreshToken', message: 'refreshToken or a bearer access token must be given' }],
+    },
+  })
+  @Public()
+  @NoStore()
+  @HttpCode(204)
+  @Post('logout')
+  async logout(
+    @JsonBody(LogoutDto) body: LogoutDto,
+    @Req() request: HttpRequest,
+    @Res({ passthrough: true }) response: unknown,
+  ): Promise<void> {
+    const refreshToken = this.presented(body, request)?.token;
+    const accessToken = bearerOf(request);
+    // With both, the refresh token: clients attach the access token to everything they send.
+    const token =
+      refreshToken !== undefined ? { refreshToken } : accessToken !== undefined ? { accessToken } : undefined;
+    if (token === undefined) {
+      throw invalidRequest({ path: 'refreshToken', message: 'refreshToken or a bearer access token must be given' });
+    }
+    await this.commands.execute(new LogOutCommand(token, clientOf(request)));
+    this.cookie.clear(request, response);
+  }
+
+  @ApiOperation({
+    summary: 'Log out everywhere',
+    description: "Ends all of the user's sessions, and refuses their access tokens at once.",
+  })
+  @ApiBearerAuth()
+  @ApiOkResponse({ type: RevokedSessionsDto })
+  @ApiProblems([401, 503])
+  @NoStore()
+  @HttpCode(200)
+  @Post('logout-all')
+  async logoutAll(
+    @CurrentPrincipal() { userId }: Principal,
+    @Req() request: HttpRequest,
+    @Res({ passthrough: true }) response: unknown,
+  ): Promise<RevokedSessionsDto> {
+    const revokedSessions = await this.commands.execute(new LogOutEverywhereCommand(userId, clientOf(request)));
+    this.cookie.clear(request, response);
+    return { revokedSessions };
+  }
+
+  @ApiOperation({
+    summary: 'Change the password',
+    description: 'Every session ends, this one too, and the answer is a new one.',
+  })
+  @ApiBearerAuth()
+  @ApiBody({ type: ChangePasswordDto })
+  @ApiOkResponse({ type: TokenPairDto })
+  @ApiProblems([400, 401, 413, 415, 429, 503], {
+    400: {
+      description: 'The request breaks a rule; `errors` says which',
+      code: 'invalid_request',
+      errors: [{ path: 'newPassword', message: 'newPassword is one of the most common passwords' }],
+    },
+    401: { description: 'The current password is wrong', code: 'invalid_credentials' },
+  })
+  @NoStore()
+  @HttpCode(200)
+  @Post('password')
+  async changePassword(
+    @JsonBody(ChangePasswordDto) { currentPassword, newPassword }: ChangePasswordDto,
+    @CurrentPrincipal() { userId, sessionId }: Principal,
+    @Req() request: HttpRequest,
+    @Res({ passthrough: true }) response: unknown,
+  ): Promise<TokenAnswer> {
+    const result = await this.commands.execute(
+      new ChangePasswordCommand(userId, sessionId, currentPassword, newPassword, clientOf(request)),
+    );
+    if (result.isOk()) return this.answer(result.value.pair, result.value.delivery, response);
+    const refusal = result.error;
+    if (refusal.kind === 'invalid') throw invalidRequest({ path: refusal.path, message: refusal.message });
+    // The bearer token is in order: to call it invalid would make a client refresh, and send the password again.
+    throw new ProblemException(401, { code: refusal.kind, challenge: 'Bearer' });
+  }
+
+  @ApiOperation({ summary: 'Who am I' })
+  @ApiBearerAuth()
+  @ApiOkResponse({ type: MeDto })
+  @ApiProblems([401, 503])
+  @NoStore()
+  @Get('me')
+  async me(@CurrentPrincipal() principal: Principal): Promise<MeDto> {
+    const user = await this.authenticator.activeUserOf(principal);
+    if (user === null) throw new UnauthorizedException();
+    return { id: user.id, email: user.email, roles: user.roles, sessionId: principal.sessionId };
+  }
+
+  /** The refresh token in the body or in the cookie; undefined with neither. */
+  private presented(
+    { refreshToken }: LogoutDto,
+    request: HttpRequest,
+  ): { token: string; delivery: Delivery } | undefined {
+    const cookie = this.cookie.read(request);
+    if (cookie === undefined) return refreshToken === undefined ? undefined : { token: refreshToken, delivery: 'body' };
+    if (refreshToken !== undefined) {
+      throw invalidRequest({ path: 'refreshToken', message: 'refreshToken must not be given beside the cookie' });
+    }
+    this.cookie.demandOrigin(request);
+    return { token: cookie, delivery: 'cookie' };
+  }
+
+  private answer(pair: TokenPair, delivery: Delivery, response: unknown): TokenAnswer {
+    return delivery === 'cookie' ? this.cookie.give(response, pair) : pair;
+  }
+
+  private problemOf(refusal: RefreshRefusal): ProblemException {
+    if (refusal.kind === 'refused') {
+      return new ProblemException(401, { code: this.options.exposeRefusalReason ? refusal.reason : 'refresh_refused' });
+    }
+    const { reason, retryAfterSeconds } = refusal;
+    return new ProblemException(429, {
+      code: reason,
+      recovery: reason === 'replay_refused' ? 'retry' : 'wait',
+      retryAfterSeconds,
+    });
+  }
+}
+
+function retryKeyOf({ headers }: HttpRequest): string | undefined {
+  const key = headers['idempotency-key'];
+  if (key === undefined) return undefined;
+  if (typeof key !== 'string' || !RETRY_KEY_PATTERN.test(key)) {
+    throw invalidRequest({
+      path: 'Idempotency-Key',
+      message: 'Idempotency-Key must be 22 to 128 characters of base64url',
+    });
+  }
+  return key;
+}

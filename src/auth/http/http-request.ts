@@ -1,0 +1,50 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { ExecutionContext } from '@nestjs/common';
+import type { Actor } from '../application/actor';
+import type { Principal } from '../application/principal';
+import type { Client } from '../domain/session';
+
+/** What auth reads of a request, on Fastify and on Express; `raw` is Fastify's way to Node's own request. */
+export interface HttpRequest {
+  readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders?: readonly string[];
+  readonly raw?: { readonly rawHeaders: readonly string[] };
+  readonly ip?: string | undefined;
+  /** Whom the access token speaks for, once a guard has let the request pass. */
+  user?: Principal;
+}
+
+/** What the guard and the handler of one call both get: the request, the socket, the context of GraphQL. */
+export const carrierOf = (context: ExecutionContext): { user?: Principal } =>
+  context.getArgByIndex(context.getType<string>() === 'graphql' ? 2 : 0);
+
+/** Who sent the request. The ip is the proxy's word only where the proxy's address is trusted. */
+export const clientOf = (request: HttpRequest): Client => ({
+  ip: request.ip,
+  userAgent: request.headers['user-agent'],
+});
+
+/** Who administers, and from where. */
+export const actorOf = (principal: Principal, request: HttpRequest): Actor => ({
+  userId: principal.userId,
+  client: clientOf(request),
+});
+
+const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
+
+/**
+ * The access token of the `Authorization` header, and of nowhere else (RFC 6750 section 2.1). Undefined without bearer
+ * credentials; empty, so never valid, when they are malformed or the header came twice.
+ */
+export function bearerOf({ headers, rawHeaders, raw }: HttpRequest): string | undefined {
+  const { authorization } = headers;
+  if (authorization === undefined || !/^Bearer(?: |$)/i.test(authorization)) return undefined;
+  // Node silently keeps the first of several; a proxy in front may have looked at another one.
+  const names = (raw?.rawHeaders ?? rawHeaders ?? []).filter((_, index) => index % 2 === 0);
+  if (names.filter((name) => name.toLowerCase() === 'authorization').length > 1) return '';
+  return BEARER.exec(authorization)?.[1] ?? '';
+}
+
+/** RFC 6750 section 3: no error code for whom sent no token. */
+export const challengeFor = (request: HttpRequest): string =>
+  bearerOf(request) === undefined ? 'Bearer' : 'Bearer error="invalid_token"';

@@ -1,0 +1,40 @@
+import { ApiProperty } from '@nestjs/swagger';
+import { IsIn, MaxLength, MinLength } from 'class-validator';
+import { DELIVERIES, type Delivery } from '../domain/session';
+import { IfPresent, IsPlainText } from './validation.pipe';
+
+/** What a client may tell about the device it runs on. */
+export class DeviceDto {
+  /** An id that the client gave itself. */
+  @ApiProperty({ example: 'a-browser' })
+  @IsPlainText()
+  @MaxLength(128)
+  @IfPresent()
+  deviceId?: string;
+
+  /** What people call the device; shown in the list of sessions. */
+  @ApiProperty({ example: 'Firefox on the laptop' })
+  @IsPlainText()
+  @MaxLength(128)
+  @IfPresent()
+  deviceName?: string;
+}
+
+export class LoginDto extends DeviceDto {
+  @ApiProperty({ example: 'user@example.com' })
+  @IsPlainText()
+  @MinLength(1)
+  @MaxLength(320)
+  email!: string;
+
+  @ApiProperty({ example: 'correct horse battery staple' })
+  @IsPlainText()
+  @MinLength(1)
+  password!: string;
+
+  /** How the refresh token is given out, for the whole session. */
+  @ApiProperty({ enum: DELIVERIES, example: 'body' })
+  @IsIn(DELIVERIES)
+  @IfPresent()
+  delivery?: Delivery;
+}

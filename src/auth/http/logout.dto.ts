@@ -1,0 +1,9 @@
+import { IsString } from 'class-validator';
+import { IfPresent } from './validation.pipe';
+
+export class LogoutDto {
+  /** Any genuine refresh token of the session, also a superseded or expired one. */
+  @IsString()
+  @IfPresent()
+  refreshToken?: string;
+}

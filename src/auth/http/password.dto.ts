@@ -1,0 +1,13 @@
+import { ApiProperty } from '@nestjs/swagger';
+import { IsPlainText } from './validation.pipe';
+
+export class ChangePasswordDto {
+  @ApiProperty({ example: 'correct horse battery staple' })
+  @IsPlainText()
+  currentPassword!: string;
+
+  /** 8 to 64 characters, at most 72 bytes, and none of the 3,000 most common. */
+  @ApiProperty({ example: 'another four sensible words' })
+  @IsPlainText()
+  newPassword!: string;
+}

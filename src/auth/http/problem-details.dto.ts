@@ -1,0 +1,36 @@
+import { ApiProperty } from '@nestjs/swagger';
+
+/** One broken rule. */
+export class FieldErrorDto {
+  /** The field, or the header. */
+  @ApiProperty({ example: 'deviceName' })
+  path!: string;
+
+  @ApiProperty({ example: 'deviceName must be shorter than or equal to 128 characters' })
+  message!: string;
+}
+
+/** What every error answers, as `application/problem+json` (RFC 9457). */
+export class ProblemDetails {
+  @ApiProperty({ example: 'about:blank' })
+  type!: string;
+
+  /** The status in words. */
+  @ApiProperty({ example: 'Unauthorized' })
+  title!: string;
+
+  @ApiProperty({ example: 401 })
+  status!: number;
+
+  /** What a program branches on. */
+  @ApiProperty({ example: 'refresh_refused' })
+  code!: string;
+
+  /** What to do next: sign in again (401), send the same request again (429, 503), or slow down (429). */
+  @ApiProperty({ enum: ['reauthenticate', 'retry', 'wait'], required: false })
+  recovery?: string;
+
+  /** The rules that the request breaks (400). */
+  @ApiProperty({ type: [FieldErrorDto], required: false })
+  errors?: FieldErrorDto[];
+}

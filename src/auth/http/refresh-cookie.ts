@@ -1,0 +1,61 @@
+import { Injectable } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { TokenPair } from '../application/token-pair';
+import { AuthOptions } from '../ports/auth.options';
+import type { HttpRequest } from './http-request';
+import { ProblemException } from './problem.exception';
+
+/** The name that browsers keep to one host and to https (RFC 6265bis section 4.1.3.2); the other is for plain http on localhost. */
+const SECURE_NAME = '__Host-refresh';
+const PLAIN_NAME = 'refresh';
+
+/** The refresh token as a cookie that no script can read. */
+@Injectable()
+export class RefreshCookie {
+  private readonly name: string;
+  private readonly attributes: string;
+  private readonly origins: ReadonlySet<string>;
+
+  constructor(
+    private readonly adapterHost: HttpAdapterHost,
+    { secureCookies, publicOrigin, corsOrigins }: AuthOptions,
+  ) {
+    this.name = secureCookies ? SECURE_NAME : PLAIN_NAME;
+    this.attributes = `Path=/; HttpOnly; SameSite=Strict${secureCookies ? '; Secure' : ''}`;
+    this.origins = new Set([...(publicOrigin === null ? [] : [publicOrigin]), ...corsOrigins]);
+  }
+
+  /** The token that the request carries; undefined without one. Whoever uses it demands the origin first. */
+  read({ headers }: HttpRequest): string | undefined {
+    for (const pair of headers.cookie?.split(';') ?? []) {
+      const separator = pair.indexOf('=');
+      if (separator >= 0 && pair.slice(0, separator).trim() === this.name) return pair.slice(separator + 1).trim();
+    }
+    return undefined;
+  }
+
+  /**
+   * Lets only pages of the application's own origins log in, refresh and log out by cookie (RFC 6265bis section 8.8).
+   * @throws ProblemException 403
+   */
+  demandOrigin({ headers }: HttpRequest): void {
+    if (headers.origin !== undefined && this.origins.has(headers.origin)) return;
+    if (headers['sec-fetch-site'] === 'same-origin') return;
+    throw new ProblemException(403, { code: 'origin_refused' });
+  }
+
+  /** Puts the refresh token into the cookie; what is left of the pair is for the body. */
+  give(response: unknown, { refreshToken, ...rest }: TokenPair): Omit<TokenPair, 'refreshToken'> {
+    this.set(response, `${this.name}=${refreshToken}; Max-Age=${rest.refreshExpiresIn}; ${this.attributes}`);
+    return rest;
+  }
+
+  /** Only for what the client asked to end: clearing it on a refusal would wipe a newer login. */
+  clear(request: HttpRequest, response: unknown): void {
+    if (this.read(request) !== undefined) this.set(response, `${this.name}=; Max-Age=0; ${this.attributes}`);
+  }
+
+  private set(response: unknown, cookie: string): void {
+    this.adapterHost.httpAdapter.setHeader(response, 'Set-Cookie', cookie);
+  }
+}

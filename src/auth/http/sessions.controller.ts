@@ -1,0 +1,71 @@
+import { Delete, Get, HttpCode, Param, Req, Res } from '@nestjs/common';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
+import { ListSessionsQuery } from '../application/list-sessions.query';
+import type { Principal } from '../application/principal';
+import { RevokeOtherSessionsCommand } from '../application/revoke-other-sessions.command';
+import { RevokeSessionCommand } from '../application/revoke-session.command';
+import { ApiProblems } from './api-problems';
+import { AuthRoutes, ValidQuery } from './auth-routes';
+import { CurrentPrincipal, NoStore } from './decorators';
+import { clientOf, type HttpRequest } from './http-request';
+import { ProblemException } from './problem.exception';
+import { RefreshCookie } from './refresh-cookie';
+import { RevokedSessionsDto, RevokeOthersQueryDto, SessionDto } from './session.dto';
+import { uuidPipe } from './validation.pipe';
+
+@ApiTags('sessions')
+@ApiBearerAuth()
+@AuthRoutes('auth/sessions')
+export class SessionsController {
+  constructor(
+    private readonly commands: CommandBus,
+    private readonly queries: QueryBus,
+    private readonly cookie: RefreshCookie,
+  ) {}
+
+  @ApiOperation({ summary: 'My sessions', description: 'Those that could still be refreshed, newest use first.' })
+  @ApiOkResponse({ type: [SessionDto] })
+  @ApiProblems([401, 503])
+  @NoStore()
+  @Get()
+  async list(@CurrentPrincipal() { userId, sessionId }: Principal): Promise<SessionDto[]> {
+    return this.queries.execute(new ListSessionsQuery(userId, sessionId));
+  }
+
+  @ApiOperation({ summary: 'End one of my sessions' })
+  @ApiNoContentResponse({ description: 'The session is over' })
+  @ApiProblems([400, 401, 404, 503], { 404: { description: 'No session of yours has this id' } })
+  @NoStore()
+  @HttpCode(204)
+  @Delete(':id')
+  async revoke(
+    @Param('id', uuidPipe('id')) id: string,
+    @CurrentPrincipal() { userId, sessionId }: Principal,
+    @Req() request: HttpRequest,
+    @Res({ passthrough: true }) response: unknown,
+  ): Promise<void> {
+    const found = await this.commands.execute(new RevokeSessionCommand(userId, id, clientOf(request)));
+    if (!found) throw new ProblemException(404);
+    if (id === sessionId) this.cookie.clear(request, response);
+  }
+
+  @ApiOperation({ summary: 'End all my other sessions' })
+  @ApiQuery({
+    name: 'except',
+    enum: ['current'],
+    description: 'Asked for, so that nobody ends all sessions by leaving out an id.',
+  })
+  @ApiOkResponse({ type: RevokedSessionsDto })
+  @ApiProblems([400, 401, 503])
+  @NoStore()
+  @Delete()
+  async revokeOthers(
+    @ValidQuery(RevokeOthersQueryDto) _query: RevokeOthersQueryDto,
+    @CurrentPrincipal() { userId, sessionId }: Principal,
+    @Req() request: HttpRequest,
+  ): Promise<RevokedSessionsDto> {
+    const command = new RevokeOtherSessionsCommand(userId, sessionId, clientOf(request));
+    return { revokedSessions: await this.commands.execute(command) };
+  }
+}

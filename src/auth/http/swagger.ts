@@ -1,0 +1,33 @@
+import type { INestApplication } from '@nestjs/common';
+import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+
+/** The product tour: what the page shows first, in this order. */
+const TOUR = ['/auth/register', '/auth/login', '/auth/refresh', '/auth/logout', '/auth/me'];
+
+/** The OpenAPI document of an application's routes. */
+export function openApiDocument(app: INestApplication): OpenAPIObject {
+  const config = new DocumentBuilder()
+    .setTitle('Ratchet')
+    .setDescription('Refresh-token rotation and session security')
+    .setVersion('1')
+    .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT' })
+    .build();
+  const document = SwaggerModule.createDocument(app, config);
+  const rank = (path: string) => (TOUR.includes(path) ? TOUR.indexOf(path) : TOUR.length);
+  const paths = Object.entries(document.paths).sort(([one], [other]) => rank(one) - rank(other));
+  return { ...document, paths: Object.fromEntries(paths) };
+}
+
+/** Serves Swagger UI at `/docs` and the document at `/docs-json`; before `init()`. The document is made when first asked for. */
+export function setupSwagger(app: INestApplication): void {
+  // A page wants the headers that keep frames and foreign scripts out. Without two: `upgrade-insecure-requests` breaks
+  // it over plain http, and HSTS is for whoever terminates TLS to promise.
+  app.useSecurityHeaders({
+    contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
+    strictTransportSecurity: false,
+  });
+  SwaggerModule.setup('docs', app, () => openApiDocument(app), {
+    raw: ['json'],
+    swaggerOptions: { persistAuthorization: true, tryItOutEnabled: true },
+  });
+}

@@ -1,0 +1,30 @@
+import { ApiProperty } from '@nestjs/swagger';
+import type { TokenPair } from '../application/token-pair';
+
+export class TokenPairDto implements Omit<TokenPair, 'refreshToken'> {
+  /** A JWT (RFC 9068), for the `Authorization` header. */
+  @ApiProperty({ example: 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.…' })
+  accessToken!: string;
+
+  /** Opaque; 96 characters; every refresh answers a new one. Left out with cookie delivery. */
+  @ApiProperty({ example: 'rt1_…', required: false })
+  refreshToken?: string;
+
+  @ApiProperty({ example: 'Bearer', enum: ['Bearer'] })
+  tokenType!: 'Bearer';
+
+  /** Seconds that the access token really has left. */
+  @ApiProperty({ example: 900 })
+  expiresIn!: number;
+
+  /** Seconds until the session expires unless it is refreshed. */
+  @ApiProperty({ example: 604800 })
+  refreshExpiresIn!: number;
+
+  @ApiProperty({ format: 'uuid' })
+  sessionId!: string;
+
+  /** How many times the session was refreshed. */
+  @ApiProperty({ example: 0 })
+  generation!: number;
+}

@@ -1,0 +1,71 @@
+import { availableParallelism } from 'node:os';
+import { Injectable } from '@nestjs/common';
+import { compare, genSaltSync, getRounds, hash } from 'bcrypt';
+import { fitsHash, normalisePassword } from '../../domain/password-rules';
+import { AuthMetrics } from '../../ports/auth-metrics';
+import { AuthOptions } from '../../ports/auth.options';
+import { Overloaded } from '../../domain/overloaded';
+import { PasswordHasher } from '../../ports/password-hasher';
+
+/** bcrypt works in libuv's pool of four threads; one of them stays free for files and host names. */
+const CONCURRENCY = Math.min(3, Math.max(2, availableParallelism()));
+
+/** A well-formed hash of this cost that nobody's password makes: a random salt, and a digest that was never computed. */
+export const decoyHash = (cost: number): string => genSaltSync(cost) + '.'.repeat(31);
+
+/** bcrypt over NFKC-normalised passwords, a few at a time, with a bounded queue before it. */
+@Injectable()
+export class BcryptPasswordHasher extends PasswordHasher {
+  private readonly decoy: string;
+  private readonly waiting: (() => void)[] = [];
+  private running = 0;
+
+  constructor(
+    private readonly options: AuthOptions,
+    private readonly metrics: AuthMetrics,
+  ) {
+    super();
+    this.decoy = decoyHash(options.bcryptCost);
+  }
+
+  /** @throws RangeError for more than the 72 bytes that bcrypt reads: the password rules come first */
+  override async hash(password: string): Promise<string> {
+    const normalised = normalisePassword(password);
+    if (!fitsHash(normalised)) throw new RangeError('A password of more than 72 bytes cannot be hashed');
+    return this.queued(() => hash(normalised, this.options.bcryptCost));
+  }
+
+  override async verify(password: string, stored: string | null): Promise<boolean> {
+    const normalised = normalisePassword(password);
+    // Compared also where the answer is known, so that it takes as long as a wrong password.
+    const equal = await this.queued(() => compare(normalised, stored ?? this.decoy));
+    return equal && stored !== null && fitsHash(normalised);
+  }
+
+  override needsRehash(stored: string): boolean {
+    return getRounds(stored) < this.options.bcryptCost;
+  }
+
+  private async queued<T>(work: () => Promise<T>): Promise<T> {
+    if (this.running < CONCURRENCY) this.running++;
+    else await this.turn();
+    try {
+      return await work();
+    } finally {
+      // The place goes straight to whoever waits longest, so that no newcomer can take it in between.
+      const next = this.waiting.shift();
+      if (next === undefined) this.running--;
+      else next();
+      this.metrics.hashQueue(this.waiting.length);
+    }
+  }
+
+  private turn(): Promise<void> {
+    if (this.waiting.length >= this.options.hashQueueLimit)
+      throw new Overloaded('Too many passwords wait to be hashed');
+    return new Promise((resolve) => {
+      this.waiting.push(resolve);
+      this.metrics.hashQueue(this.waiting.length);
+    });
+  }
+}

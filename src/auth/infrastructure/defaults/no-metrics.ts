@@ -1,0 +1,18 @@
+import { Injectable } from '@nestjs/common';
+import { AuthMetrics } from '../../ports/auth-metrics';
+
+/** Counts nothing: the default for hosts without metrics. */
+@Injectable()
+export class NoMetrics extends AuthMetrics {
+  refresh(): void {}
+  login(): void {}
+  auditQueue(): void {}
+  auditBatch(): void {}
+  hashQueue(): void {}
+  securityCache(): void {}
+  viewRefreshed(): void {}
+  revocationSeen(): void {}
+  limited(): void {}
+  cleanedUp(): void {}
+  listenerFailed(): void {}
+}

@@ -1,0 +1,209 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { Client, type ClientConfig, type Pool } from 'pg';
+import { DataSource } from 'typeorm';
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
+import { inTime } from '../../domain/in-time';
+import { Outage } from '../../domain/outage';
+import type { RotationMode, SecurityPolicy } from '../../domain/versions';
+import { AuthOptions } from '../../ports/auth.options';
+import {
+  type Revocation,
+  RevocationFeed,
+  type RevocationReading,
+  type RevocationWatcher,
+} from '../../ports/revocation.feed';
+import { TypeOrmUnitOfWork } from '../typeorm/typeorm-unit-of-work';
+
+const CHANNEL = 'ratchet_revocations';
+const RECONNECT_AFTER_MS = 1000;
+/** For a server that neither answers nor breaks: nothing may hang on it, least of all the start and the end. */
+const PATIENCE_MS = 2000;
+/** A token can be issued on floors that were read this long before: the wait for a password hash, a slow transaction. */
+const ISSUE_MARGIN_SECONDS = 120;
+const ONE_DAY = 24 * 60 * 60;
+/** What one statement deletes is done in time, however many there are. */
+const BATCH = 10_000;
+
+interface ReadingRow {
+  readonly policy: Record<string, unknown>;
+  readonly revocations: { kind: 'user' | 'session'; subject: string; version: number | null; at: string }[];
+  readonly horizon: string;
+  readonly now: Date;
+}
+
+/**
+ * Revocations as rows of the announcing transaction, found by its id: catching up by sequence or by time would lose rows
+ * that commit late. LISTEN has a connection of its own, so an instance needs the pool's connections and one more.
+ */
+@Injectable()
+export class PostgresRevocationFeed extends RevocationFeed {
+  private readonly outage = new Outage(new Logger(RevocationFeed.name), 'Listening for revocations again');
+  private readonly watchers = new Set<RevocationWatcher>();
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly unitOfWork: TypeOrmUnitOfWork,
+    private readonly options: AuthOptions,
+  ) {
+    super();
+  }
+
+  /** Inserts the rows of a change into its unit of work, and tells this process's own watchers once it has committed. */
+  async announce(revocations: readonly Revocation[], reason: string, policy?: SecurityPolicy): Promise<void> {
+    const rows = revocations.map((revocation) =>
+      revocation.kind === 'user'
+        ? { kind: revocation.kind, subject: revocation.userId, version: revocation.minVersion }
+        : { kind: revocation.kind, subject: revocation.sessionId, version: null },
+    );
+    const all = policy ? [...rows, { kind: 'global', subject: null, version: policy.globalMinTokenVersion }] : rows;
+    if (all.length === 0) return;
+    await this.unitOfWork.manager.query(
+      `INSERT INTO revocations (kind, subject_id, min_version, reason)
+       SELECT kind, subject, version, $2 FROM json_to_recordset($1) AS row (kind text, subject uuid, version integer)
+       RETURNING ${this.options.revocationNotify === 'postgres' ? `pg_notify('${CHANNEL}', '')` : '1'}`,
+      [JSON.stringify(all), reason],
+    );
+    this.unitOfWork.afterCommit(() => {
+      for (const watcher of this.watchers) watcher.committed(revocations, policy);
+    });
+  }
+
+  async read(horizon: bigint | null): Promise<RevocationReading> {
+    const since =
+      horizon === null
+        ? `created_at > now() - make_interval(secs => $1::integer)`
+        : // Whatever was not committed at the last reading has an id of at least that reading's oldest running transaction.
+          `xid >= $1::text::xid8`;
+    const parameter = horizon === null ? this.needed : horizon.toString();
+    const [row] = await this.dataSource.query<ReadingRow[]>(
+      // The name stands inside, where pg_stat_statements keeps it.
+      `SELECT /* ratchet: revocation poll */ to_json(p) AS policy, now() AS now, pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
+              (SELECT COALESCE(json_agg(json_build_object(
+                        'kind', kind, 'subject', subject_id, 'version', min_version, 'at', created_at)), '[]')
+                 FROM revocations WHERE kind <> 'global' AND ${since}) AS revocations
+         FROM security_policy p WHERE id = 1`,
+      [parameter],
+    );
+    if (row === undefined) {
+      await this.dataSource.query(`INSERT INTO security_policy (id) VALUES (1) ON CONFLICT DO NOTHING`);
+      return this.read(horizon);
+    }
+    return {
+      policy: policyOf(row.policy),
+      revocations: row.revocations.map(({ kind, subject, version, at }) => ({
+        announcedAt: new Date(at),
+        ...(kind === 'user' ? { kind, userId: subject, minVersion: version ?? 1 } : { kind, sessionId: subject }),
+      })),
+      horizon: BigInt(row.horizon),
+      now: row.now,
+    };
+  }
+
+  async watch(watcher: RevocationWatcher): Promise<() => Promise<void>> {
+    this.watchers.add(watcher);
+    const listener =
+      this.options.revocationNotify === 'none' ? null : new Listener(this.clientConfig(), watcher, this.outage);
+    await listener?.connect();
+    return async () => {
+      this.watchers.delete(watcher);
+      await listener?.stop();
+    };
+  }
+
+  async purge(dryRun: boolean): Promise<number> {
+    const old = `FROM revocations WHERE created_at < now() - make_interval(secs => $1::integer)`;
+    const countOf = async (sql: string): Promise<number> => {
+      // A day, unless access tokens live longer: a guard that starts later must still find what ended them.
+      const [row] = await this.dataSource.query<{ count: number }[]>(sql, [Math.max(ONE_DAY, this.needed)]);
+      return row?.count ?? 0;
+    };
+    if (dryRun) return countOf(`SELECT count(*)::integer AS count ${old}`);
+    for (let total = 0; ;) {
+      const purged = await countOf(
+        `WITH purged AS (
+           DELETE FROM revocations
+            WHERE id IN (SELECT id ${old} ORDER BY created_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED) RETURNING 1)
+         SELECT count(*)::integer AS count FROM purged`,
+      );
+      total += purged;
+      if (purged < BATCH) return total;
+    }
+  }
+
+  /** How long an access token can outlive its revocation, in seconds. */
+  private get needed(): number {
+    return this.options.accessTokenTtlSeconds + ISSUE_MARGIN_SECONDS;
+  }
+
+  private clientConfig(): ClientConfig {
+    if (this.options.listenUrl !== null) return { connectionString: this.options.listenUrl };
+    const { options } = (this.dataSource.driver as PostgresDriver).master as Pool;
+    // The pool hides its password from a spread.
+    return { ...options, password: options.password };
+  }
+}
+
+/** One connection that listens, made again when it is lost. */
+class Listener {
+  private client: Client | null = null;
+  private reconnect: NodeJS.Timeout | undefined;
+  private stopped = false;
+
+  constructor(
+    private readonly config: ClientConfig,
+    private readonly watcher: RevocationWatcher,
+    private readonly outage: Outage,
+  ) {}
+
+  async connect(): Promise<void> {
+    const client = new Client({
+      ...this.config,
+      connectionTimeoutMillis: PATIENCE_MS,
+      query_timeout: PATIENCE_MS,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      application_name: 'ratchet listen',
+    });
+    this.client = client;
+    client.on('error', (error) => this.lost(client, error)); // a lost connection emits it twice
+    client.on('end', () => this.lost(client, new Error('the connection ended')));
+    client.on('notification', () => this.watcher.hint());
+    try {
+      await client.connect();
+      await client.query(`LISTEN ${CHANNEL}`);
+      this.outage.ends();
+      this.watcher.reset();
+    } catch (error) {
+      this.lost(client, error);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.reconnect);
+    const client = this.client;
+    this.client = null;
+    if (client !== null) await inTime(client.end(), PATIENCE_MS).catch(() => client.connection.stream.destroy());
+  }
+
+  private lost(client: Client, error: unknown): void {
+    if (this.stopped || this.client !== client) return;
+    this.client = null;
+    this.outage.goesOn(`Not listening for revocations, looking once a second instead: ${String(error)}`);
+    client.connection.stream.destroy(); // a polite end waits for an answer
+    this.reconnect = setTimeout(() => void this.connect(), RECONNECT_AFTER_MS).unref();
+  }
+}
+
+const policyOf = (row: Record<string, unknown>): SecurityPolicy => ({
+  globalMinTokenVersion: row.global_min_token_version as number,
+  mode: row.rotation_mode as RotationMode,
+  graceEndsAt: dateOf(row.grace_ends_at),
+  gracePeriodSeconds: row.grace_period_seconds as number,
+  lastRotationAt: dateOf(row.last_rotation_at),
+  lastRotationReason: row.last_rotation_reason as string | null,
+  createdAt: new Date(row.created_at as string),
+  updatedAt: new Date(row.updated_at as string),
+});
+
+const dateOf = (value: unknown): Date | null => (value === null ? null : new Date(value as string));

@@ -1,0 +1,12 @@
+/** A transaction that the ports below it join without being told. */
+export abstract class UnitOfWork {
+  /**
+   * Runs `work` in one transaction; a call inside another joins it. Commits when `work` resolves, rolls back when it
+   * throws. Serialization failures and deadlocks (SQLSTATE 40001, 40P01) run the outermost `work` again, so it must
+   * have no effect outside the database.
+   */
+  abstract run<T>(work: () => Promise<T>): Promise<T>;
+
+  /** Calls `effect` once the outermost unit of work has committed, never when it rolls back; outside of one, at once. */
+  abstract afterCommit(effect: () => void): void;
+}

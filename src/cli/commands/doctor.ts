@@ -1,0 +1,177 @@
+import type { Command } from 'commander';
+import { createClient } from 'redis';
+import { type DataSource, MigrationExecutor } from 'typeorm';
+import { type Config, InvalidConfiguration, loadConfig } from '../../config';
+import { EMBEDDED_DATA } from '../../database/embedded-postgres';
+import { Failure, messageOf } from '../failure';
+import { lookInto, type Shell } from '../shell';
+import { numberText, table, timeText } from '../text';
+
+type Finding = readonly [status: 'ok' | 'warn' | 'fail', message: string];
+
+interface Check {
+  readonly check: string;
+  readonly status: Finding[0];
+  readonly message: string;
+}
+
+export function doctor(program: Command, shell: Shell): void {
+  program
+    .command('doctor')
+    .description('look for what is wrong with the configuration, the database, Redis and the keys')
+    .action(async () => {
+      const checks = await shell.unlessInterrupted(() => examine(shell));
+      const failed = checks.filter(({ status }) => status === 'fail').length;
+      shell.print(
+        { healthy: failed === 0, checks },
+        table(checks.map(({ check, status, message }) => [status, check, message])),
+      );
+      if (failed > 0) throw new Failure(failed === 1 ? 'A check has failed' : `${failed} checks have failed`);
+    });
+}
+
+async function examine(shell: Shell): Promise<Check[]> {
+  const checks: Check[] = [];
+  const check = async (name: string, look: () => Promise<Finding> | Finding): Promise<void> => {
+    const [status, message] = await Promise.resolve()
+      .then(look)
+      .catch((error: unknown): Finding => ['fail', messageOf(error)]);
+    checks.push({ check: name, status, message });
+  };
+
+  let config: Config;
+  try {
+    config = loadConfig();
+  } catch (error) {
+    if (!(error instanceof InvalidConfiguration)) throw error;
+    for (const problem of error.problems) await check('configuration', () => ['fail', problem]);
+    await check('everything else', () => ['warn', 'not looked at: it follows from the configuration']);
+    return checks;
+  }
+  await check('configuration', () => ['ok', `${config.environment}; no placeholder is left`]);
+  await check('access keys', () => accessKeys(config));
+  await check('redis', () => redis(config));
+  try {
+    await shell.withDatabase(config, async (url) => {
+      const dataSource = await lookInto(config, url).initialize();
+      try {
+        await check('database', () => database(dataSource, config));
+        await check('migrations', () => migrations(dataSource));
+        await check('clock', () => clock(dataSource));
+        await check('pool', () => pool(dataSource, config));
+        await check('refresh keys', () => refreshKeys(dataSource, config));
+      } finally {
+        await dataSource.destroy();
+      }
+    });
+  } catch (error) {
+    await check('database', () => ['fail', messageOf(error)]);
+  }
+  return checks;
+}
+
+/** NIST SP 800-57 part 1 revision 5, 5.3.6: a symmetric authentication key makes codes for two years at most. */
+const KEY_LIFE_DAYS = 730;
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** The age is that of the day in the id, which `keys generate` puts there. */
+function accessKeys({ auth: { accessTokenKeys } }: Config): Finding {
+  const [signing] = accessTokenKeys;
+  const madeAt = Date.parse(signing?.kid.slice(0, 10) ?? '');
+  const days = Math.floor((Date.now() - madeAt) / DAY_MS);
+  const age = Number.isNaN(days) ? 'of unknown age' : `${numberText(days)} days old`;
+  const others = accessTokenKeys.slice(1).map(({ kid }) => kid);
+  const message = `${signing?.kid ?? 'none'} signs, ${age}${others.length > 0 ? `; ${others.join(', ')} verify` : ''}`;
+  return days > KEY_LIFE_DAYS ? ['warn', `${message}: time for a new one`] : ['ok', message];
+}
+
+async function redis({ auth }: Config): Promise<Finding> {
+  if (auth.redis === null) return ['ok', 'not configured: each process counts its limits alone'];
+  const client = createClient({ url: auth.redis.url, socket: { connectTimeout: 2000, reconnectStrategy: false } });
+  client.on('error', () => undefined); // told by what is awaited
+  try {
+    await client.connect();
+    await client.ping();
+    return ['ok', 'answers'];
+  } finally {
+    client.destroy();
+  }
+}
+
+const SUPPORTED = { from: 15, to: 18 };
+
+async function database(dataSource: DataSource, { database: { url } }: Config): Promise<Finding> {
+  const [row] = await dataSource.query<{ version: string; number: number; replica: boolean; unsafe: string[] }[]>(`
+    SELECT current_setting('server_version') AS version, current_setting('server_version_num')::integer AS number,
+           pg_is_in_recovery() AS replica,
+           ARRAY(SELECT name FROM pg_settings
+                  WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off') AS unsafe`);
+  if (row === undefined) throw new Error('no answer');
+  const major = Math.floor(row.number / 10_000);
+  const message = `PostgreSQL ${row.version}${url === null ? `, embedded in ${EMBEDDED_DATA}` : ''}`;
+  if (row.replica) return ['fail', `${message}: a replica, which takes no writes`];
+  if (major < SUPPORTED.from) return ['fail', `${message}: older than ${SUPPORTED.from}`];
+  if (major > SUPPORTED.to) return ['warn', `${message}: newer than ${SUPPORTED.to}, not tried`];
+  if (row.unsafe.length > 0) return ['warn', `${message}: ${row.unsafe.join(', ')} off, a crash loses log-outs`];
+  return ['ok', message];
+}
+
+async function migrations(dataSource: DataSource): Promise<Finding> {
+  const executor = new MigrationExecutor(dataSource);
+  const pending = await executor.getPendingMigrations();
+  if (pending.length > 0) return ['fail', `${pending.length} pending: ${pending.map(({ name }) => name).join(', ')}`];
+  const known = dataSource.migrations.length;
+  const unknown = (await executor.getExecutedMigrations()).length - known;
+  return unknown > 0
+    ? ['warn', `${unknown} more than this version knows: the database is newer`]
+    : ['ok', `${known} applied, none pending`];
+}
+
+const SKEW_MS = { warn: 1000, fail: 30_000 };
+const READINGS = 5;
+
+/** The reading with the quickest answer says most, and is wrong by half of that time at most. */
+async function clock(dataSource: DataSource): Promise<Finding> {
+  let best = { took: Infinity, skew: 0 };
+  for (let reading = 0; reading < READINGS; reading++) {
+    const asked = Date.now();
+    const [row] = await dataSource.query<{ now: Date }[]>('SELECT clock_timestamp() AS now');
+    const answered = Date.now();
+    const took = answered - asked;
+    if (row !== undefined && took < best.took) best = { took, skew: row.now.getTime() - (asked + answered) / 2 };
+  }
+  const ms = Math.abs(Math.round(best.skew));
+  const message = `the database is ${numberText(ms)} ms ${best.skew < 0 ? 'behind' : 'ahead'}`;
+  if (ms < SKEW_MS.warn) return ['ok', message];
+  return [ms < SKEW_MS.fail ? 'warn' : 'fail', `${message}: synchronise the clocks`];
+}
+
+async function pool(dataSource: DataSource, { database: { poolSize }, auth }: Config): Promise<Finding> {
+  const [row] = await dataSource.query<{ allowed: number; used: number }[]>(`
+    SELECT current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
+             - COALESCE(current_setting('reserved_connections', true), '0')::integer AS allowed,
+           (SELECT sum(numbackends) FROM pg_stat_database)::integer AS used`);
+  const { allowed = 0, used = 0 } = row ?? {};
+  const needed = auth.revocationNotify === 'postgres' ? poolSize + 1 : poolSize;
+  const message = `a process may use ${needed} connections; the server allows ${allowed}, ${used} are in use`;
+  if (needed > allowed) return ['fail', message];
+  return [needed > allowed - used ? 'warn' : 'ok', message];
+}
+
+async function refreshKeys(dataSource: DataSource, { auth: { refreshTokenKeys } }: Config): Promise<Finding> {
+  const inUse = await dataSource.query<{ id: number; sessions: number; since: Date }[]>(`
+    SELECT key_id AS id, count(*)::integer AS sessions, min(COALESCE(rotated_at, created_at)) AS since
+      FROM sessions WHERE revoked_at IS NULL AND expires_at > now() GROUP BY key_id ORDER BY key_id`);
+  const ring = refreshTokenKeys.map(({ id }) => id);
+  const told = (id: number): string => {
+    const use = inUse.find((key) => key.id === id);
+    const by = use
+      ? `${numberText(use.sessions)} live sessions, since ${timeText(use.since)} or before`
+      : 'no live session';
+    return `${id} ${id === ring[0] ? 'issues' : 'verifies'} (${by})`;
+  };
+  const missing = inUse.filter(({ id }) => !ring.includes(id));
+  if (missing.length === 0) return ['ok', ring.map(told).join('; ')];
+  const lost = missing.map(({ id, sessions }) => `${id} (${numberText(sessions)} live sessions)`).join(', ');
+  return ['fail', `the ring lacks ${lost}: these sessions cannot be refreshed`];
+}

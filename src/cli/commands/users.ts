@@ -1,0 +1,46 @@
+import { CommandBus } from '@nestjs/cqrs';
+import { Argument, type Command, Option } from 'commander';
+import { SetUserActiveCommand, TriggerUserTokenRotationCommand } from '../../auth';
+import { operator, reason, user, userIdOf } from '../arguments';
+import { Failure } from '../failure';
+import type { Shell } from '../shell';
+
+export function users(program: Command, shell: Shell): void {
+  const group = program.command('users').description('users');
+
+  group
+    .command('rotate')
+    .description("refuse all of a user's tokens from now on")
+    .addArgument(new Argument('<user>', 'id or e-mail').argParser(user))
+    .addOption(new Option('--reason <text>', 'why; kept in the audit trail').argParser(reason).makeOptionMandatory())
+    .action((of: string, options: { reason: string }) =>
+      shell.withApplication(async (app) => {
+        const command = new TriggerUserTokenRotationCommand(await userIdOf(app, of), options.reason, operator());
+        const result = await app.get(CommandBus).execute(command);
+        if (result.isErr()) throw new Failure(REFUSALS[result.error]);
+        const { userId, previousVersion, newVersion } = result.value;
+        shell.print(
+          result.value,
+          `User ${userId}: version ${previousVersion} -> ${newVersion}, older tokens are refused.`,
+        );
+      }),
+    );
+
+  group
+    .command('deactivate')
+    .description('end everything that a user holds, and let nobody sign in as this user')
+    .addArgument(new Argument('<user>', 'id or e-mail').argParser(user))
+    .action((of: string) =>
+      shell.withApplication(async (app) => {
+        const userId = await userIdOf(app, of);
+        const result = await app.get(CommandBus).execute(new SetUserActiveCommand(userId, false, operator()));
+        if (result.isErr()) throw new Failure(REFUSALS[result.error]);
+        shell.print({ userId, isActive: false }, `User ${userId} is deactivated.`);
+      }),
+    );
+}
+
+const REFUSALS = {
+  user_not_found: 'There is no such user',
+  last_admin: 'Nobody would be left to administer: this is the last active administrator',
+} as const;

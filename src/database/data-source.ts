@@ -1,0 +1,54 @@
+import { Logger } from '@nestjs/common';
+import { Client } from 'pg';
+import type { DataSourceOptions } from 'typeorm';
+
+export interface DatabaseConfig {
+  readonly url: string;
+  readonly poolSize: number;
+  readonly migrateOnStart: boolean;
+}
+
+/** Lists of classes, never file patterns. */
+export type DatabaseSchema = Required<Pick<DataSourceOptions, 'entities' | 'migrations'>>;
+
+/** How the application, its tests and the TypeORM command line talk to PostgreSQL. */
+export function dataSourceOptions({ url, poolSize }: DatabaseConfig, schema: DatabaseSchema) {
+  return {
+    ...schema,
+    type: 'postgres',
+    url,
+    poolSize,
+    applicationName: 'ratchet',
+    synchronize: false,
+    installExtensions: false,
+    // TypeORM would print the parameters, digests among them.
+    logging: false,
+    invalidWhereValuesBehavior: { null: 'throw', undefined: 'throw' },
+    /** Also the longest wait for a free connection of the pool. */
+    connectTimeoutMS: 2000,
+    /** An idle connection that breaks; without a listener the error would end the process. */
+    poolErrorHandler: (error: Error) => new Logger('Database').warn(`An idle connection was lost: ${error.message}`),
+    extra: {
+      Client: ImpatientClient,
+      statement_timeout: 5000,
+      /** For a server, or a network, that has gone silent: one that works is done, or has given up, before. */
+      query_timeout: 6000,
+      idle_in_transaction_session_timeout: 10_000,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+    },
+  } as const satisfies DataSourceOptions;
+}
+
+/** A connection that is not answered in time goes: back in the pool, it would make its next user wait for the same answer. */
+class ImpatientClient extends Client {
+  override query(...statement: unknown[]): never {
+    const answer: unknown = super.query(...(statement as [string]));
+    if (answer instanceof Promise) {
+      answer.catch((error: unknown) => {
+        if ((error as Error).message === 'Query read timeout') void this.end();
+      });
+    }
+    return answer as never; // a promise or nothing, as the overload says
+  }
+}

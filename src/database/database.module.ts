@@ -1,0 +1,32 @@
+import type { DynamicModule } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { DatabaseError } from 'pg';
+import { DataSource, QueryFailedError } from 'typeorm';
+import { type DatabaseConfig, type DatabaseSchema, dataSourceOptions } from './data-source';
+import { runMigrations } from './migrate';
+
+const STARTING_UP = '57P03';
+
+/**
+ * The DataSource of the whole application; whoever is given it finds the schema up to date, if so configured.
+ * Nest closes it in `onApplicationShutdown`, after the hooks of all modules that are not global.
+ */
+export function databaseModule(database: DatabaseConfig, schema: DatabaseSchema): DynamicModule {
+  const options = dataSourceOptions(database, schema);
+  return TypeOrmModule.forRootAsync({
+    useFactory: () => ({ ...options, toRetry: isPassing }),
+    dataSourceFactory: async () => {
+      if (database.migrateOnStart) {
+        // On a connection of its own: a migration may take longer than the pool waits for any statement of a request.
+        const patient = await new DataSource({ ...options, poolSize: 1, extra: {} }).initialize();
+        await runMigrations(patient).finally(() => patient.destroy());
+      }
+      return new DataSource(options).initialize();
+    },
+  });
+}
+
+/** A server that starts together with the application is waited for; what a running one answers will not change. */
+function isPassing(error: unknown): boolean {
+  return !(error instanceof QueryFailedError) && !(error instanceof DatabaseError && error.code !== STARTING_UP);
+}

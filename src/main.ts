@@ -1,0 +1,58 @@
+import { createApplication } from './bootstrap';
+import { InvalidConfiguration, loadConfig, type Config } from './config';
+import { DEMO_ACCOUNTS } from './users';
+
+/** Runs until a signal asks for the end. */
+async function run(): Promise<void> {
+  const config = loadConfig();
+  // Before anything starts: a signal's default would leave the embedded server behind.
+  const signalled = firstSignal();
+  const { app, close } = await createApplication(config);
+  try {
+    await app.listen(config.http.port, config.http.host);
+    process.stdout.write(welcome(await app.getUrl(), config));
+    await signalled;
+  } finally {
+    await close();
+  }
+}
+
+/** A later signal ends the process at once. */
+function firstSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let firstAt = Infinity;
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        // Not within the second: npm passes a Ctrl-C on that the terminal has already delivered.
+        if (performance.now() - firstAt > 1000) process.exit(1);
+        firstAt = Math.min(firstAt, performance.now());
+        resolve();
+      });
+    }
+  });
+}
+
+function welcome(url: string, { http, users }: Config): string {
+  const lines = [
+    `Ratchet is running on ${url}`,
+    ...(http.swaggerEnabled ? [`Swagger UI: ${url}/docs`] : []),
+    ...(users.demoAccounts ? ['Demo accounts (e-mail, password):'] : []),
+    ...(users.demoAccounts ? DEMO_ACCOUNTS.map(({ email, password }) => `  ${email}  ${password}`) : []),
+  ];
+  return `\n${lines.join('\n')}\n\n`;
+}
+
+/** One line for what stops a start; a connection that was refused on every address has no message of its own. */
+function explain(error: unknown): string {
+  if (error instanceof InvalidConfiguration) return error.message;
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  return `Ratchet stopped: ${first instanceof Error ? first.message : String(first)}`;
+}
+
+run().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    process.stderr.write(`${explain(error)}\n`);
+    process.exit(1);
+  },
+);

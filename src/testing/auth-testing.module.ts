@@ -1,0 +1,91 @@
+import { randomBytes } from 'node:crypto';
+import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+import { EventEmitterModule } from '@nestjs/event-emitter';
+import {
+  AuthEventLog,
+  AuthModule,
+  Clock,
+  type GivenAuthOptions,
+  RevocationFeed,
+  SecurityPolicyRepository,
+  SessionRepository,
+  UnitOfWork,
+  UserDirectory,
+} from '../auth';
+import { InMemoryAuthEventLog } from './in-memory-auth-event.log';
+import { InMemoryRevocationFeed } from './in-memory-revocation.feed';
+import { InMemorySecurityPolicyRepository } from './in-memory-security-policy.repository';
+import { InMemorySessionRepository } from './in-memory-session.repository';
+import { InMemoryStore } from './in-memory-store';
+import { InMemoryUnitOfWork } from './in-memory-unit-of-work';
+import { InMemoryUserDirectory } from './in-memory-user.directory';
+import { MovableClock } from './movable-clock';
+
+export interface AuthTestingOptions {
+  /** The options of auth that a test is about. By default refusals tell their reason, and nothing is limited. */
+  readonly options?: Partial<GivenAuthOptions>;
+  /** Puts the guard on every route, as in the application. Default: true. */
+  readonly globalGuard?: boolean;
+  /** Mounts auth's own routes. Default: true. */
+  readonly controllers?: boolean;
+  /** Providers in the place of those of this module, by token. */
+  readonly providers?: readonly Provider[];
+}
+
+/**
+ * The whole of auth on the in-memory ports: real tokens, guard, handlers and events, and neither a database nor an
+ * environment. It brings the buses and the event emitter along. From the module: `InMemoryStore`,
+ * `InMemoryUserDirectory`, `MovableClock`.
+ */
+@Module({})
+export class AuthTestingModule {
+  static forRoot({ options, providers = [], ...mounted }: AuthTestingOptions = {}): DynamicModule {
+    const clock = new MovableClock();
+    const store = new InMemoryStore(clock);
+    const users = new InMemoryUserDirectory(store);
+    const feed = new InMemoryRevocationFeed(store);
+    const policies = new InMemorySecurityPolicyRepository(store, feed);
+    const log = new InMemoryAuthEventLog(store);
+    return {
+      module: AuthTestingModule,
+      imports: [
+        CqrsModule.forRoot(),
+        EventEmitterModule.forRoot(),
+        AuthModule.forRoot({
+          accessTokenKeys: [{ kid: 'test', secret: randomBytes(32) }],
+          refreshTokenKeys: [{ id: 0, root: randomBytes(32) }],
+          accessTokenIssuer: 'test',
+          accessTokenAudience: 'test',
+          bcryptCost: 4,
+          exposeRefusalReason: true,
+          cleanUpIntervalSeconds: 0,
+          limits: {
+            loginPerAccount: null,
+            loginPerIp: null,
+            refreshPerSession: null,
+            invalidPerIp: null,
+            registerPerIp: null,
+          },
+          ...options,
+          ...mounted,
+          isGlobal: true,
+          userDirectory: InMemoryUserDirectory,
+          storage: [
+            { provide: MovableClock, useValue: clock },
+            { provide: Clock, useValue: clock },
+            { provide: InMemoryStore, useValue: store },
+            { provide: UnitOfWork, useValue: new InMemoryUnitOfWork(store) },
+            { provide: RevocationFeed, useValue: feed },
+            { provide: SecurityPolicyRepository, useValue: policies },
+            { provide: SessionRepository, useValue: new InMemorySessionRepository(store, policies, log, feed) },
+            { provide: AuthEventLog, useValue: log },
+            { provide: InMemoryUserDirectory, useValue: users },
+            { provide: UserDirectory, useValue: users },
+          ],
+          providers,
+        }),
+      ],
+    };
+  }
+}

@@ -1,0 +1,69 @@
+import {
+  type AuthEvent,
+  AuthEventLog,
+  classOf,
+  type EventFilter,
+  type EventOrder,
+  type EventPosition,
+  type RecordedEvent,
+} from '../auth';
+import type { InMemoryStore } from './in-memory-store';
+
+export class InMemoryAuthEventLog extends AuthEventLog {
+  constructor(private readonly store: InMemoryStore) {
+    super();
+  }
+
+  append(events: readonly AuthEvent[]): Promise<void> {
+    return this.store.alone(async () => {
+      for (const event of events) {
+        if (!this.write(event)) this.store.violated(`Event ${event.context.eventId} is stored already`);
+      }
+    });
+  }
+
+  appendNew(events: readonly AuthEvent[]): Promise<AuthEvent[]> {
+    return this.store.alone(async () => events.filter((event) => this.write(event)));
+  }
+
+  find(
+    filter: EventFilter,
+    limit: number,
+    after?: EventPosition,
+    order: EventOrder = 'newest first',
+  ): Promise<RecordedEvent[]> {
+    const compare =
+      order === 'newest first' ? newestFirst : (one: EventPosition, other: EventPosition) => newestFirst(other, one);
+    const { from, to, ...equal } = filter;
+    const wanted = Object.entries(equal).filter(([, value]) => value !== undefined);
+    return this.store.alone(async () =>
+      [...this.store.events.values()]
+        .filter((event) => wanted.every(([name, value]) => event[name as keyof RecordedEvent] === value))
+        .filter(({ occurredAt }) => (!from || occurredAt >= from) && (!to || occurredAt < to))
+        .filter((event) => !after || compare(after, event) < 0)
+        .sort(compare)
+        .slice(0, limit),
+    );
+  }
+
+  /** Memory has no months to drop. */
+  async dropOlderThan(): Promise<number> {
+    return 0;
+  }
+
+  /** False, and nothing written, when it is stored already. */
+  private write(event: AuthEvent): boolean {
+    const { type, outcome } = classOf(event);
+    const { context, reason = null, ...own } = event as AuthEvent & { reason?: string };
+    const { eventId: id, ...common } = context;
+    if (this.store.events.has(id)) return false;
+    const told = Object.entries(own).filter(([, value]) => value !== null && value !== undefined);
+    // By JSON and back, as in a database: whoever changes what was recorded changes a copy.
+    const details = JSON.parse(JSON.stringify(Object.fromEntries(told))) as Record<string, unknown>;
+    this.store.events.set(id, { id, type, outcome, ...common, reason, details });
+    return true;
+  }
+}
+
+const newestFirst = (a: EventPosition, b: EventPosition): number =>
+  b.occurredAt.getTime() - a.occurredAt.getTime() || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0);

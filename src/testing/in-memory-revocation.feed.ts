@@ -1,0 +1,44 @@
+import {
+  type Revocation,
+  RevocationFeed,
+  type RevocationReading,
+  type RevocationWatcher,
+  type SecurityPolicy,
+} from '../auth';
+import type { InMemoryStore } from './in-memory-store';
+
+/** The announcements of everyone who shares the store. */
+export class InMemoryRevocationFeed extends RevocationFeed {
+  private readonly watchers = new Set<RevocationWatcher>();
+
+  constructor(private readonly store: InMemoryStore) {
+    super();
+  }
+
+  announce(revocations: readonly Revocation[], policy?: SecurityPolicy): void {
+    const announcedAt = this.store.clock.now();
+    this.store.revocations = [...this.store.revocations, ...revocations.map((one) => ({ ...one, announcedAt }))];
+    this.store.afterCommit(() => {
+      for (const watcher of this.watchers) watcher.committed(revocations, policy);
+    });
+  }
+
+  read(horizon: bigint | null): Promise<RevocationReading> {
+    return this.store.alone(async () => ({
+      policy: this.store.currentPolicy(),
+      revocations: this.store.revocations.slice(Number(horizon ?? 0)),
+      horizon: BigInt(this.store.revocations.length),
+      now: this.store.clock.now(),
+    }));
+  }
+
+  async watch(watcher: RevocationWatcher): Promise<() => Promise<void>> {
+    this.watchers.add(watcher);
+    return async () => void this.watchers.delete(watcher);
+  }
+
+  /** Keeps everything: what is read from a horizon is counted from the first. */
+  async purge(): Promise<number> {
+    return 0;
+  }
+}

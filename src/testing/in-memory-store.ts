@@ -1,0 +1,85 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { RecordedEvent, Revocation, SecurityPolicy, Session, UserWithPassword } from '../auth';
+import { MovableClock } from './movable-clock';
+
+interface Unit {
+  violation?: Error;
+  readonly afterCommit: (() => void)[];
+}
+
+/** What the in-memory ports share: the tables, the clock, and the one writer at a time. Rows are replaced, never changed. */
+export class InMemoryStore {
+  sessions = new Map<string, Session>();
+  /** Null as after a loss: the next reader makes it again. */
+  policy: SecurityPolicy | null = null;
+  userFloors = new Map<string, number>();
+  users = new Map<string, UserWithPassword>();
+  events = new Map<string, RecordedEvent>();
+  revocations: readonly (Revocation & { readonly announcedAt: Date })[] = [];
+
+  private readonly inside = new AsyncLocalStorage<Unit>();
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor(readonly clock = new MovableClock()) {}
+
+  /** Runs `work` when nothing else runs, and undoes it when it throws; inside another it joins that one. */
+  async alone<T>(work: () => Promise<T>): Promise<T> {
+    if (this.inside.getStore() !== undefined) return work();
+    const afterCommit: (() => void)[] = [];
+    const turn = this.last.then(() => this.allOrNothing(work, afterCommit));
+    this.last = turn.catch(() => undefined);
+    const result = await turn;
+    for (const effect of afterCommit) effect();
+    return result;
+  }
+
+  /** The policy; a missing one is made again with its defaults. */
+  currentPolicy(): SecurityPolicy {
+    const now = this.clock.now();
+    this.policy ??= {
+      globalMinTokenVersion: 1,
+      gracePeriodSeconds: 300,
+      mode: 'immediate',
+      graceEndsAt: null,
+      lastRotationAt: null,
+      lastRotationReason: null,
+      createdAt: now,
+      updatedAt: now,
+    };
+    return this.policy;
+  }
+
+  /** Calls `effect` once what runs now is done and stays; at once when nothing runs. */
+  afterCommit(effect: () => void): void {
+    const running = this.inside.getStore();
+    if (running === undefined) effect();
+    else running.afterCommit.push(effect);
+  }
+
+  /** A broken constraint, which also ends the work around it, even if that catches the error and goes on. */
+  violated(constraint: string): never {
+    const violation = new Error(constraint);
+    Object.assign(this.inside.getStore() ?? {}, { violation });
+    throw violation;
+  }
+
+  private async allOrNothing<T>(work: () => Promise<T>, afterCommit: Unit['afterCommit']): Promise<T> {
+    const before = {
+      sessions: new Map(this.sessions),
+      policy: this.policy,
+      userFloors: new Map(this.userFloors),
+      users: new Map(this.users),
+      events: new Map(this.events),
+      revocations: this.revocations,
+    };
+    const unit: Unit = { afterCommit };
+    try {
+      const result = await this.inside.run(unit, work);
+      if (unit.violation !== undefined) throw unit.violation;
+      return result;
+    } catch (error) {
+      Object.assign(this, before);
+      throw error;
+    }
+  }
+}

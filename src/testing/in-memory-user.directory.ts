@@ -1,0 +1,63 @@
+import { type DirectoryChange, type DirectoryUser, UserDirectory, type UserWithPassword } from '../auth';
+import type { InMemoryStore } from './in-memory-store';
+
+/** Users by the e-mail that they sign in with, spelled in any way. */
+export class InMemoryUserDirectory extends UserDirectory {
+  constructor(private readonly store: InMemoryStore) {
+    super();
+  }
+
+  /** Stores a user, in place of one with the same id. */
+  add(user: UserWithPassword): Promise<void> {
+    return this.store.alone(async () => void this.store.users.set(user.id, { ...user, email: spelled(user.email) }));
+  }
+
+  findById(id: string): Promise<DirectoryUser | null> {
+    return this.store.alone(async () => {
+      const user = this.store.users.get(id);
+      return user ? { id, email: user.email, roles: user.roles, isActive: user.isActive } : null;
+    });
+  }
+
+  findByLogin(login: string): Promise<UserWithPassword | null> {
+    const email = spelled(login);
+    return this.store.alone(async () => [...this.store.users.values()].find((user) => user.email === email) ?? null);
+  }
+
+  replacePasswordHash(id: string, verified: string, next: string): Promise<boolean> {
+    return this.change(id, (user) => user.passwordHash === verified && { ...user, passwordHash: next });
+  }
+
+  override setActive(id: string, isActive: boolean): Promise<DirectoryChange> {
+    return this.administrate(id, (user) => ({ ...user, isActive }));
+  }
+
+  override setRoles(id: string, roles: readonly string[]): Promise<DirectoryChange> {
+    return this.administrate(id, (user) => ({ ...user, roles: [...roles] }));
+  }
+
+  private administrate(id: string, changed: (user: UserWithPassword) => UserWithPassword): Promise<DirectoryChange> {
+    return this.store.alone(async () => {
+      const user = this.store.users.get(id);
+      if (user === undefined) return 'user_not_found';
+      const others = [...this.store.users.values()].filter((other) => other.id !== id);
+      const next = changed(user);
+      if (administers(user) && ![next, ...others].some(administers)) return 'last_admin';
+      this.store.users.set(id, next);
+      return 'changed';
+    });
+  }
+
+  private change(id: string, changed: (user: UserWithPassword) => UserWithPassword | false): Promise<boolean> {
+    return this.store.alone(async () => {
+      const user = this.store.users.get(id);
+      const next = user !== undefined && changed(user);
+      if (next) this.store.users.set(id, next);
+      return next !== false;
+    });
+  }
+}
+
+const spelled = (email: string): string => email.normalize('NFKC').trim().toLowerCase();
+
+const administers = ({ isActive, roles }: DirectoryUser): boolean => isActive && roles.includes('admin');

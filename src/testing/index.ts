@@ -1,0 +1,10 @@
+export { AuthTestingModule, type AuthTestingOptions } from './auth-testing.module';
+export { InMemoryAuthEventLog } from './in-memory-auth-event.log';
+export { InMemoryRevocationFeed } from './in-memory-revocation.feed';
+export { InMemorySecurityPolicyRepository } from './in-memory-security-policy.repository';
+export { InMemorySessionRepository } from './in-memory-session.repository';
+export { InMemoryStore } from './in-memory-store';
+export { InMemoryUnitOfWork } from './in-memory-unit-of-work';
+export { InMemoryUserDirectory } from './in-memory-user.directory';
+export { MovableClock } from './movable-clock';
+export { advanceClock, issueTestToken, type TestToken } from './test-token';

@@ -1,0 +1,55 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { INestApplicationContext } from '@nestjs/common';
+import { v7 as uuidv7 } from 'uuid';
+import { AccessTokenSigner, AuthOptions, RevocationView, SecurityPolicyRepository, UserDirectory } from '../auth';
+import { InMemoryUserDirectory } from './in-memory-user.directory';
+import { MovableClock } from './movable-clock';
+
+export interface TestToken {
+  /** A UUID; by default a new user's. */
+  readonly userId?: string;
+  /** By default `['user']`. A user who is not in the in-memory directory yet gets there with these roles. */
+  readonly roles?: readonly string[];
+  /** A UUID. There need not be such a session: an access token is honoured until its session is ended. */
+  readonly sessionId?: string;
+  /** By default as long as the application's own tokens; zero or less: a token that has expired. */
+  readonly expiresInSeconds?: number;
+}
+
+type Application = Pick<INestApplicationContext, 'get'>;
+
+/** An access token that the guard of `app` honours as one of its own. */
+export async function issueTestToken(app: Application, token: TestToken = {}): Promise<string> {
+  const part = <T>(type: abstract new (...args: never[]) => T): T => app.get<T>(type, { strict: false });
+  const { userId = uuidv7(), roles = ['user'], sessionId = uuidv7() } = token;
+  const { expiresInSeconds = part(AuthOptions).accessTokenTtlSeconds } = token;
+  const users = part(UserDirectory);
+  if (users instanceof InMemoryUserDirectory && (await users.findById(userId)) === null) {
+    await users.add({ id: userId, email: `${userId}@example.com`, roles, isActive: true, passwordHash: 'none' });
+  }
+  const { floors, now } = await part(SecurityPolicyRepository).floorsOf(userId);
+  const iat = Math.floor(now.getTime() / 1000);
+  return part(AccessTokenSigner).sign({
+    sub: userId,
+    sid: sessionId,
+    jti: uuidv7(),
+    iat,
+    exp: iat + expiresInSeconds,
+    roles,
+    stamps: {
+      tokenVersion: floors.userMinTokenVersion,
+      globalVersionAtIssuance: floors.globalMinTokenVersion,
+    },
+  });
+}
+
+/** Moves the clock of `app`, and waits until its guard has looked at it. */
+export async function advanceClock(app: Application, seconds: number): Promise<void> {
+  const clock = app.get(MovableClock, { strict: false });
+  const view = app.get(RevocationView, { strict: false });
+  clock.advance(seconds);
+  while (view.floorsOf(uuidv7()).now < clock.now()) {
+    view.hint();
+    await delay(5);
+  }
+}

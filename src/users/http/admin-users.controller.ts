@@ -1,0 +1,65 @@
+import { Body, Controller, Param, Patch, Req } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
+import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { Result } from 'neverthrow';
+import {
+  actorOf,
+  ApiProblems,
+  CurrentPrincipal,
+  type DirectoryUser,
+  type HttpRequest,
+  type Principal,
+  ProblemException,
+  Roles,
+  SetUserActiveCommand,
+  SetUserRolesCommand,
+  UnitOfWork,
+  type UserChangeRefusal,
+  UserDirectory,
+  uuidPipe,
+} from '../../auth';
+import { UpdateUserDto, UserDto } from './admin-users.dto';
+
+@ApiTags('users')
+@ApiBearerAuth()
+@Roles('admin')
+@Controller('admin/users')
+export class AdminUsersController {
+  constructor(
+    private readonly commands: CommandBus,
+    private readonly unitOfWork: UnitOfWork,
+    private readonly users: UserDirectory,
+  ) {}
+
+  @ApiOperation({
+    summary: 'Activate, deactivate, set roles',
+    description:
+      'A deactivation ends all sessions; so does the removal of a role. At least one active administrator stays.',
+  })
+  @ApiOkResponse({ type: UserDto })
+  @ApiProblems([400, 401, 403, 404, 409, 413, 415, 503], {
+    404: { description: 'No such user', code: 'user_not_found' },
+    409: { description: 'Nobody would be left to administer', code: 'last_admin' },
+  })
+  @Patch(':id')
+  async update(
+    @Param('id', uuidPipe('id')) id: string,
+    @Body() { isActive, roles }: UpdateUserDto,
+    @CurrentPrincipal() principal: Principal,
+    @Req() request: HttpRequest,
+  ): Promise<DirectoryUser> {
+    const actor = actorOf(principal, request);
+    return this.unitOfWork.run(async () => {
+      if (roles !== undefined) throwOn(await this.commands.execute(new SetUserRolesCommand(id, roles, actor)));
+      if (isActive !== undefined) throwOn(await this.commands.execute(new SetUserActiveCommand(id, isActive, actor)));
+      const user = await this.users.findById(id);
+      if (user === null) throw new ProblemException(404, { code: 'user_not_found' });
+      return user;
+    });
+  }
+}
+
+/** Thrown inside the unit of work, so that of two changes both are made or neither. */
+function throwOn(result: Result<void, UserChangeRefusal>): void {
+  if (result.isErr()) throw new ProblemException(result.error === 'user_not_found' ? 404 : 409, { code: result.error });
+}

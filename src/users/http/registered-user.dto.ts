@@ -1,0 +1,16 @@
+import { ApiProperty } from '@nestjs/swagger';
+
+export class RegisteredUserDto {
+  @ApiProperty({ format: 'uuid' })
+  id!: string;
+
+  /** As it is stored and compared. */
+  @ApiProperty({ example: 'sam@example.com' })
+  email!: string;
+
+  @ApiProperty({ example: ['user'] })
+  roles!: readonly string[];
+
+  @ApiProperty({ format: 'date-time' })
+  createdAt!: Date;
+}

@@ -1,0 +1,43 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+export class Users1763683300000 implements MigrationInterface {
+  name = 'Users1763683300000';
+
+  async up(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query(`
+      CREATE TABLE users (
+        id            uuid PRIMARY KEY,
+        email         text NOT NULL UNIQUE,
+        password_hash text NOT NULL,
+        display_name  text,
+        roles         text[] NOT NULL,
+        is_active     boolean NOT NULL DEFAULT true,
+        created_at    timestamptz NOT NULL DEFAULT now(),
+        updated_at    timestamptz NOT NULL DEFAULT now()
+      )`);
+
+    // That an account has once held the role must outlive the role and the account, whoever changes them by whatever
+    // means: else a removed administrator's bootstrap password would open a new account at the next start.
+    await queryRunner.query(`
+      CREATE TABLE first_admin (
+        id      smallint PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+        user_id uuid NOT NULL,
+        since   timestamptz NOT NULL DEFAULT now()
+      )`);
+    await queryRunner.query(`
+      CREATE FUNCTION users_remember_first_admin() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        INSERT INTO first_admin (user_id) VALUES (NEW.id) ON CONFLICT DO NOTHING;
+        RETURN NULL;
+      END $$`);
+    await queryRunner.query(`
+      CREATE TRIGGER users_remember_first_admin AFTER INSERT OR UPDATE OF roles ON users
+        FOR EACH ROW WHEN ('admin' = ANY (NEW.roles)) EXECUTE FUNCTION users_remember_first_admin()`);
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query(`DROP TABLE users`);
+    await queryRunner.query(`DROP FUNCTION users_remember_first_admin()`);
+    await queryRunner.query(`DROP TABLE first_admin`);
+  }
+}

@@ -1,0 +1,83 @@
+import { Injectable } from '@nestjs/common';
+import type { FindOptionsWhere } from 'typeorm';
+import {
+  type DirectoryChange,
+  type DirectoryUser,
+  TypeOrmUnitOfWork,
+  UserDirectory,
+  type UserTable,
+  type UserWithPassword,
+} from '../auth';
+import { normaliseEmail } from './email';
+import { UserEntity } from './user.entity';
+
+/** The application's own users, in auth's database. */
+@Injectable()
+export class TypeOrmUserDirectory extends UserDirectory {
+  override readonly joinable: UserTable = {
+    table: 'users',
+    id: 'id',
+    email: 'email',
+    roles: 'roles',
+    isActive: 'is_active',
+  };
+
+  constructor(private readonly unitOfWork: TypeOrmUnitOfWork) {
+    super();
+  }
+
+  async findById(id: string): Promise<DirectoryUser | null> {
+    return this.users.findOne({ where: { id }, select: { id: true, email: true, roles: true, isActive: true } });
+  }
+
+  async findByLogin(login: string): Promise<UserWithPassword | null> {
+    const email = normaliseEmail(login);
+    return email === null ? null : this.users.findOneBy({ email });
+  }
+
+  async replacePasswordHash(id: string, verified: string, next: string): Promise<boolean> {
+    return this.update({ id, passwordHash: verified }, { passwordHash: next });
+  }
+
+  override async setActive(id: string, isActive: boolean): Promise<DirectoryChange> {
+    return this.administrate(id, { isActive });
+  }
+
+  override async setRoles(id: string, roles: readonly string[]): Promise<DirectoryChange> {
+    return this.administrate(id, { roles: [...roles] });
+  }
+
+  /** Refuses what would leave nobody to administer. Two administrators who demote each other at once wait here in turn. */
+  private async administrate(
+    id: string,
+    change: Pick<Partial<UserEntity>, 'isActive' | 'roles'>,
+  ): Promise<DirectoryChange> {
+    return this.unitOfWork.run(async () => {
+      await this.unitOfWork.manager.query(`SELECT pg_advisory_xact_lock(hashtextextended('users administrators', 0))`);
+      const before = await this.findById(id);
+      if (before === null) return 'user_not_found';
+      const after = { ...before, ...change };
+      if (administers(before) && !administers(after) && !(await this.hasOtherAdministrator(id))) return 'last_admin';
+      await this.update({ id }, change);
+      return 'changed';
+    });
+  }
+
+  private async hasOtherAdministrator(id: string): Promise<boolean> {
+    return this.users
+      .createQueryBuilder('other')
+      .where(`other.id <> :id AND other.isActive AND 'admin' = ANY(other.roles)`, { id })
+      .getExists();
+  }
+
+  private async update(where: FindOptionsWhere<UserEntity>, change: Partial<UserEntity>): Promise<boolean> {
+    const { affected } = await this.users.update(where, { ...change, updatedAt: () => 'now()' });
+    return affected === 1;
+  }
+
+  private get users() {
+    return this.unitOfWork.manager.getRepository(UserEntity);
+  }
+}
+
+const administers = ({ isActive, roles }: DirectoryUser): boolean => isActive && roles.includes('admin');

@@ -1,0 +1,103 @@
+import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { plantedTree, root } from './planted-tree';
+
+const configuration = join(root, '.dependency-cruiser.cjs');
+// eslint-disable-next-line @typescript-eslint/no-require-imports -- the rules under test, as the tool loads them
+const { forbidden } = require(configuration) as { forbidden: { name: string }[] };
+
+interface Report {
+  modules: { source: string }[];
+  summary: { violations: { from: string; to: string; rule: { name: string } }[] };
+}
+
+// dependency-cruiser is an ES module, which Jest cannot import on Node 20: hence a process.
+function cruise(cwd: string): Report {
+  const cruiser = join(root, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
+  const output = execFileSync(process.execPath, [cruiser, 'src', '--config', configuration, '-T', 'json'], {
+    cwd,
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  return JSON.parse(output) as Report;
+}
+
+/** The rule, the file that breaks it (and no other rule), and the import that does. */
+const plants: [rule: string, file: string, statement: string][] = [
+  ['auth-http-looks-down', 'src/auth/http/p1.ts', "import '../infrastructure/target';"],
+  ['auth-http-looks-down', 'src/auth/http/p2.ts', "import '../ports/target';"],
+  ['auth-http-looks-down', 'src/auth/http/p3.ts', "import '../auth.module';"],
+  ['auth-application-looks-down', 'src/auth/application/p1.ts', "import '../infrastructure/target';"],
+  ['auth-application-looks-down', 'src/auth/application/p2.ts', "import '../http/target';"],
+  ['auth-infrastructure-looks-down', 'src/auth/infrastructure/p1.ts', "import '../application/target';"],
+  ['auth-infrastructure-looks-down', 'src/auth/infrastructure/p2.ts', "import '../http/target';"],
+  ['auth-ports-looks-down', 'src/auth/ports/p1.ts', "import '../application/target';"],
+  ['auth-ports-looks-down', 'src/auth/ports/p2.ts', "import '../infrastructure/target';"],
+  ['auth-domain-is-plain', 'src/auth/domain/p1.ts', "import '../ports/target';"],
+  ['auth-domain-is-plain', 'src/auth/domain/p2.ts', "import 'rxjs';"],
+  ['auth-domain-is-plain', 'src/auth/domain/p3.ts', "import 'node:fs';"],
+  ['auth-domain-is-plain', 'src/auth/domain/p4.ts', "import type { Type } from '@nestjs/common';"],
+  ['auth-typeorm-in-infrastructure', 'src/auth/application/p3.ts', "import type { DataSource } from 'typeorm';"],
+  ['auth-typeorm-in-infrastructure', 'src/auth/http/p4.ts', "import '@nestjs/typeorm';"],
+  ['auth-typeorm-in-infrastructure', 'src/auth/ports/p3.ts', "import 'pg';"],
+  ['auth-use-cases-know-no-http', 'src/auth/application/p4.ts', "import '@nestjs/swagger';"],
+  ['auth-use-cases-know-no-http', 'src/auth/application/p5.ts', "import '@nestjs/platform-express';"],
+  ['auth-use-cases-know-no-http', 'src/auth/ports/p4.ts', "import 'node:http';"],
+  ['auth-stands-alone', 'src/auth/p1.ts', "import '../target';"],
+  ['users-know-auth-only', 'src/users/p1.ts', "import '../target';"],
+  ['one-door-auth', 'src/audit/p4.ts', "import '../auth/domain/target';"],
+  ['one-door-users', 'src/operations/p1.ts', "import '../users/target';"],
+  ['one-door-audit', 'src/p1.ts', "import './audit/target';"],
+  ['one-door-operations', 'src/audit/p1.ts', "import '../operations/target';"],
+  ['no-cycles', 'src/audit/p2.ts', "import './z-back-to-p2';"],
+  ['src-stands-alone', 'src/p2.ts', "import '../test/target';"],
+  ['resolvable', 'src/p3.ts', "import './nowhere';"],
+  ['listed', 'src/p4.ts', "import 'fast-check';"],
+];
+
+const targets = [
+  ...['http', 'application', 'infrastructure', 'ports', 'domain'].map((layer) => `src/auth/${layer}/target.ts`),
+  ...['src/auth/auth.module.ts', 'src/users/target.ts', 'src/audit/target.ts', 'src/operations/target.ts'],
+  ...['src/target.ts', 'test/target.ts'],
+];
+
+describe('the layer rules', () => {
+  const planted = 'export const planted = true;\n';
+  const folder = plantedTree(
+    ['src', 'package.json', 'tsconfig.json'],
+    [
+      ...targets.map((target) => [target, planted] as const),
+      ...plants.map(([, file, statement]) => [file, `${statement}\n${planted}`] as const),
+      // A cycle is reported once, at the first of its files by name.
+      ['src/audit/z-back-to-p2.ts', "export type { planted } from './p2';\n"],
+    ],
+  );
+  const brokenBy = new Map<string, Set<string>>();
+
+  beforeAll(() => {
+    for (const { from, rule } of cruise(folder).summary.violations) {
+      brokenBy.set(from, (brokenBy.get(from) ?? new Set()).add(rule.name));
+    }
+  });
+
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  it.each(plants)('%s is broken by %s: %s', (rule, file) => {
+    expect([...(brokenBy.get(file) ?? [])]).toEqual([rule]);
+  });
+
+  it('have a plant each', () => {
+    expect([...new Set(plants.map(([rule]) => rule))].sort()).toEqual(forbidden.map(({ name }) => name).sort());
+  });
+
+  it('hold in the tree as it is, of which more than twenty modules were read', () => {
+    const { modules, summary } = cruise(root);
+
+    expect(summary.violations.map(({ from, to, rule }) => `${rule.name}: ${from} → ${to}`)).toEqual([]);
+    // A mis-set compiler reads no TypeScript and finds nothing wrong with that.
+    expect(modules.filter(({ source }) => source.startsWith('src/')).length).toBeGreaterThan(20);
+  });
+});

@@ -1,0 +1,129 @@
+import type { DataSource } from 'typeorm';
+import { newSession, onPostgres } from '../ports/adapters';
+import { administer, freshDatabase, type TestDatabase, urlOf } from '../support/database/test-database';
+import { type Env, type Outcome, ratchet, settings } from './ratchet';
+
+describe('ratchet doctor', () => {
+  let database: TestDatabase;
+  let dataSource: DataSource;
+  let env: Env;
+
+  beforeEach(async () => {
+    database = await freshDatabase();
+    dataSource = await database.connect(1);
+    env = settings(database.url);
+  });
+  afterEach(() => database.close());
+
+  const examine = (changes: Env = {}) => ratchet(['doctor', '--json'], { ...env, ...changes });
+
+  /** The lines that are not ok; a failing one makes the exit code 1, and only that. */
+  function complaints({ code, json, stderr }: Outcome): string[] {
+    const bad = json.checks.filter(({ status }: { status: string }) => status !== 'ok');
+    const failed = bad.filter(({ status }: { status: string }) => status === 'fail').length;
+    expect({ code, healthy: json.healthy }).toEqual({ code: failed > 0 ? 1 : 0, healthy: failed === 0 });
+    expect(stderr).toBe(['', 'ratchet: A check has failed\n'][failed] ?? `ratchet: ${failed} checks have failed\n`);
+    return bad.map(({ status, check, message }: Record<string, string>) => `${status} ${check}: ${message}`);
+  }
+
+  it('finds nothing wrong where nothing is, and says what it has looked at', async () => {
+    await onPostgres(dataSource).sessions.open(newSession({ keyId: 0 }));
+    // The servers of tests do not wait for the disk.
+    const [{ off }] = await dataSource.query(
+      `SELECT count(*)::integer AS off FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off'`,
+    );
+    const outcome = await examine();
+    expect(complaints(outcome)).toEqual(
+      off > 0 ? [expect.stringMatching(/^warn database: .* fsync, full_page_writes off/)] : [],
+    );
+    expect(outcome.json.checks.map(({ check }: { check: string }) => check)).toEqual([
+      'configuration',
+      'access keys',
+      'redis',
+      'database',
+      'migrations',
+      'clock',
+      'pool',
+      'refresh keys',
+    ]);
+    expect(outcome.json.checks.at(-1).message).toMatch(/^0 issues \(1 live sessions, since .*Z or before\)$/);
+
+    const { stdout, code } = await ratchet(['doctor'], env);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ok {4,}configuration {2}test; no placeholder is left\n/);
+  });
+
+  it('names every problem of the configuration, and nothing that it holds', async () => {
+    const outcome = await examine({ ACCESS_TOKEN_KEYS: 'k1:change-me', DATABASE_POOL_SIZE: 'many' });
+    expect(complaints(outcome)).toEqual([
+      'fail configuration: ACCESS_TOKEN_KEYS still holds the placeholder of .env.example',
+      expect.stringMatching(/^fail configuration: DATABASE_POOL_SIZE must be a whole number/),
+      expect.stringMatching(/^warn everything else: not looked at/),
+    ]);
+  });
+
+  it('tells which refresh keys live sessions need', async () => {
+    await onPostgres(dataSource).sessions.open(newSession({ keyId: 7 }));
+    await onPostgres(dataSource).sessions.open(newSession({ keyId: 7 }));
+    expect(complaints(await examine())).toContain(
+      'fail refresh keys: the ring lacks 7 (2 live sessions): these sessions cannot be refreshed',
+    );
+  });
+
+  it('tells the age of an access key by its id, and when it is time for a new one', async () => {
+    const ring = `2001-02-03-cafe:${'k'.repeat(43)}=,old:${'o'.repeat(43)}=`;
+    expect(complaints(await examine({ ACCESS_TOKEN_KEYS: ring }))).toContainEqual(
+      expect.stringMatching(
+        /^warn access keys: 2001-02-03-cafe signs, [\d,]+ days old; old verify: time for a new one$/,
+      ),
+    );
+  });
+
+  it('measures the clock against that of the database', async () => {
+    await dataSource.query(`
+      CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
+      AS $$ SELECT pg_catalog.clock_timestamp() - interval '1 hour' $$`);
+    await dataSource.query(
+      `ALTER DATABASE "${new URL(database.url).pathname.slice(1)}" SET search_path = public, pg_catalog`,
+    );
+    expect(complaints(await examine())).toContainEqual(
+      expect.stringMatching(/^fail clock: the database is 3,\d{3},\d{3} ms behind: synchronise the clocks$/),
+    );
+  });
+
+  it('compares the pool with what the server allows', async () => {
+    expect(complaints(await examine({ DATABASE_POOL_SIZE: '1000' }))).toContainEqual(
+      expect.stringMatching(/^fail pool: a process may use 1001 connections; the server allows \d+, \d+ are in use$/),
+    );
+  });
+
+  it('finds Redis and the database unreachable, both of them', async () => {
+    const outcome = await examine({
+      REDIS_URL: 'redis://:a-secret-password@127.0.0.1:1',
+      DATABASE_URL: 'postgres://ratchet:a-secret-password@127.0.0.1:1/ratchet',
+    });
+    expect(complaints(outcome)).toEqual([
+      expect.stringMatching(/^fail redis: .*ECONNREFUSED/),
+      expect.stringMatching(/^fail database: .*ECONNREFUSED/),
+    ]);
+    expect(outcome.stdout).not.toContain('a-secret-password');
+  });
+
+  it('finds migrations that are pending, and runs none', async () => {
+    const name = `empty_${new URL(database.url).pathname.slice(-12)}`;
+    await administer(`CREATE DATABASE "${name}"`);
+    try {
+      const outcome = await examine({ DATABASE_URL: urlOf(name) });
+      expect(complaints(outcome)).toEqual(
+        expect.arrayContaining([
+          expect.stringMatching(/^fail migrations: \d+ pending: SessionsAndEvents/),
+          expect.stringMatching(/^fail refresh keys: relation "sessions" does not exist$/),
+        ]),
+      );
+      const again = await examine({ DATABASE_URL: urlOf(name) });
+      expect(complaints(again)).toHaveLength(complaints(outcome).length);
+    } finally {
+      await administer(`DROP DATABASE "${name}" WITH (FORCE)`);
+    }
+  });
+});

@@ -1,0 +1,381 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { parseEnv } from 'node:util';
+import { InvalidConfiguration, loadConfig } from '../../src/config';
+
+const key = (bytes = 32): string => randomBytes(bytes).toString('base64');
+
+const PRODUCTION = {
+  NODE_ENV: 'production',
+  DATABASE_URL: 'postgres://ratchet:secret@db/ratchet',
+  PUBLIC_ORIGIN: 'https://app.example',
+  ACCESS_TOKEN_KEYS: `k1:${key()}`,
+  REFRESH_TOKEN_KEYS: `1:${key()}`,
+};
+
+let home: string;
+let dataFolder: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'ratchet-config-'));
+  dataFolder = join(home, '.data');
+});
+afterEach(() => rmSync(home, { recursive: true }));
+
+const load = (env: Record<string, string>) => loadConfig(env, dataFolder);
+
+function problemsOf(env: Record<string, string>): readonly string[] {
+  try {
+    load(env);
+  } catch (error) {
+    if (error instanceof InvalidConfiguration) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('a development start', () => {
+  it('needs no setting at all', () => {
+    const config = load({});
+    expect(config).toMatchObject({
+      environment: 'development',
+      production: false,
+      http: { host: '127.0.0.1', port: 3000, swaggerEnabled: true },
+      database: { url: null, migrateOnStart: true },
+      auth: { publicOrigin: 'http://127.0.0.1:3000', exposeRefusalReason: true, bcryptCost: 12 },
+      users: { registrationEnabled: true, bootstrapAdmin: null, demoAccounts: true },
+    });
+  });
+
+  it('has the limits and times of the protocol by default', () => {
+    const config = load({});
+    expect(config.auth).toMatchObject({
+      accessTokenTtlSeconds: 900,
+      refreshTokenTtlSeconds: 7 * 86_400,
+      sessionAbsoluteTtlSeconds: 30 * 86_400,
+      replayWindowSeconds: 10,
+      maxReplays: 20,
+      retryKeys: true,
+      reuseScope: 'session',
+      reuseEscalationThreshold: 2,
+      auditDeadlineMs: 2000,
+      hashQueueLimit: 64,
+      preparedStatements: true,
+      maxStalenessSeconds: 60,
+      revocationNotify: 'postgres',
+      listenUrl: null,
+      securityCacheTtlSeconds: 60,
+      redis: null,
+      maxSessionsPerUser: 0,
+      sessionRetentionSeconds: 30 * 86_400,
+      auditRetentionSeconds: null,
+      cleanUpIntervalSeconds: 3600,
+    });
+    expect(config.auth.limits).toEqual({
+      loginPerAccount: { points: 10, seconds: 900 },
+      loginPerIp: { points: 100, seconds: 900 },
+      refreshPerSession: { points: 30, seconds: 10 },
+      invalidPerIp: { points: 60, seconds: 60 },
+      registerPerIp: { points: 20, seconds: 3600 },
+    });
+    expect(config).toMatchObject({ metricsPort: null, logLevel: 'info' });
+  });
+
+  it('makes keys that nobody else can read, and reads them again at the next start', () => {
+    const first = load({});
+    const folder = join(dataFolder, 'keys');
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+    expect(readdirSync(folder)).toEqual(['access_token_keys', 'refresh_token_keys']);
+    for (const name of readdirSync(folder)) expect(statSync(join(folder, name)).mode & 0o777).toBe(0o600);
+    expect(first.auth.accessTokenKeys[0]?.secret).toHaveLength(32);
+    expect(first.auth.refreshTokenKeys[0]?.root).toHaveLength(32);
+    expect(load({}).auth).toEqual(first.auth);
+  });
+
+  it('leaves the folder above the keys open for the embedded database, which may run as another user', () => {
+    load({});
+    const ordinary = join(home, 'ordinary');
+    mkdirSync(ordinary);
+    expect(statSync(dataFolder).mode).toBe(statSync(ordinary).mode);
+  });
+
+  it('says which kept key file is damaged', () => {
+    load({});
+    writeFileSync(join(dataFolder, 'keys', 'refresh_token_keys'), '0:half of a k');
+    expect(problemsOf({})).toEqual([expect.stringMatching(/^REFRESH_TOKEN_KEYS must be id:base64 keys/)]);
+  });
+
+  it('makes no keys where they are configured', () => {
+    load({ ACCESS_TOKEN_KEYS: `a:${key()}`, REFRESH_TOKEN_KEYS: `7:${key()}` });
+    expect(existsSync(dataFolder)).toBe(false);
+  });
+
+  it('names an origin that a browser can open', () => {
+    expect(load({ HOST: '0.0.0.0', PORT: '8080' }).auth.publicOrigin).toBe('http://localhost:8080');
+    expect(load({ HOST: '::1', PORT: '80' }).auth.publicOrigin).toBe('http://[::1]');
+  });
+});
+
+describe('the rules of production', () => {
+  it.each([
+    ['NODE_ENV is production', { NODE_ENV: 'production' }],
+    ['NODE_ENV is a name of its own', { NODE_ENV: 'staging' }],
+    ['a database is configured and NODE_ENV is not', { NODE_ENV: '' }],
+  ])('apply when %s', (_, env) => {
+    const config = load({ ...PRODUCTION, ...env });
+    expect(config).toMatchObject({
+      production: true,
+      http: { host: '0.0.0.0', swaggerEnabled: false },
+      auth: { exposeRefusalReason: false },
+      users: { demoAccounts: false },
+    });
+    expect(problemsOf({ ...PRODUCTION, ...env, BCRYPT_COST: '9' })).toEqual([
+      'BCRYPT_COST must be at least 10 in production',
+    ]);
+  });
+
+  it.each(['development', 'test'])('do not apply in %s with a database, but its conveniences end there', (name) => {
+    const own = { ...PRODUCTION, NODE_ENV: name, BCRYPT_COST: '4', ACCESS_TOKEN_TTL: '2h' };
+    expect(load(own)).toMatchObject({ environment: name, production: false, users: { demoAccounts: false } });
+    expect(load(own).http.host).toBe('0.0.0.0');
+    const { ACCESS_TOKEN_KEYS: _access, REFRESH_TOKEN_KEYS: _refresh, ...keyless } = own;
+    expect(problemsOf(keyless)).toEqual([
+      expect.stringMatching(/^ACCESS_TOKEN_KEYS is required/),
+      expect.stringMatching(/^REFRESH_TOKEN_KEYS is required/),
+    ]);
+    expect(existsSync(dataFolder)).toBe(false);
+  });
+
+  it.each(['DATABASE_URL', 'PUBLIC_ORIGIN', 'ACCESS_TOKEN_KEYS', 'REFRESH_TOKEN_KEYS'])('demand %s', (name) => {
+    expect(problemsOf({ ...PRODUCTION, [name]: '' })).toEqual([expect.stringMatching(`^${name} is required`)]);
+  });
+
+  it.each([
+    ['BCRYPT_COST', '9', '10'],
+    ['ACCESS_TOKEN_TTL', '61m', '1h'],
+    ['ACCESS_TOKEN_KEYS', `a:${Buffer.alloc(32).toString('base64')}`, `a:${key()}`],
+    ['ACCESS_TOKEN_KEYS', `a:${key()},b:${Buffer.alloc(48, 'abc').toString('base64')}`, `a:${key()},b:${key(48)}`],
+    ['REFRESH_TOKEN_KEYS', `1:${Buffer.alloc(32, 'x').toString('base64')}`, `1:${key()}`],
+  ])('refuse %s=%s', (name, bad, good) => {
+    expect(problemsOf({ ...PRODUCTION, [name]: bad })).toEqual([expect.stringMatching(`^${name} must be .*`)]);
+    expect(problemsOf({ ...PRODUCTION, [name]: good })).toEqual([]);
+  });
+});
+
+describe('every environment', () => {
+  const TWICE = key();
+
+  it.each([
+    ['PORT', '65536'],
+    ['PORT', '3000 '.repeat(2)],
+    ['PORT', '0x10'],
+    ['HOST', 'not a host'],
+    ['PUBLIC_ORIGIN', 'https://app.example/path'],
+    ['PUBLIC_ORIGIN', 'app.example'],
+    ['DATABASE_URL', 'mysql://db/ratchet'],
+    ['DATABASE_POOL_SIZE', '1'],
+    ['DATABASE_LISTEN_URL', 'db:5432'],
+    ['REDIS_URL', 'http://cache'],
+    ['MIGRATE_ON_START', 'perhaps'],
+    ['ACCESS_TOKEN_KEYS', Buffer.from('thirty-two characters, not fewer').toString('base64')],
+    ['ACCESS_TOKEN_KEYS', `a:${key()}:b`],
+    ['ACCESS_TOKEN_KEYS', `a:${key(31)}`],
+    ['ACCESS_TOKEN_KEYS', `a:${key().slice(0, -3)}!!=`],
+    ['ACCESS_TOKEN_KEYS', `a b:${key()}`],
+    ['ACCESS_TOKEN_KEYS', `a:${key()},a:${key()}`],
+    ['ACCESS_TOKEN_KEYS', `a:${key()},`],
+    ['REFRESH_TOKEN_KEYS', `1:${key(33)}`],
+    ['REFRESH_TOKEN_KEYS', `1:${key(31)}`],
+    ['REFRESH_TOKEN_KEYS', `256:${key()}`],
+    ['REFRESH_TOKEN_KEYS', `01:${key()}`],
+    ['REFRESH_TOKEN_KEYS', `k:${key()}`],
+    ['REFRESH_TOKEN_KEYS', `1:${TWICE},1:${TWICE}`],
+    ['ACCESS_TOKEN_TTL', '15'],
+    ['ACCESS_TOKEN_TTL', '0s'],
+    ['ACCESS_TOKEN_TTL', '15 m'],
+    ['REFRESH_TOKEN_TTL', '-1d'],
+    ['REFRESH_REPLAY_WINDOW', '10ms'],
+    ['REFRESH_MAX_REPLAYS', '2.5'],
+    ['REUSE_SCOPE', 'tenant'],
+    ['REUSE_ESCALATION_THRESHOLD', '0'],
+    ['BCRYPT_COST', '3'],
+    ['BCRYPT_COST', '32'],
+    ['AUDIT_DEADLINE', '2m'],
+    ['CLEANUP_INTERVAL', '25d'],
+    ['REVOCATION_NOTIFY', 'redis'],
+    ['EXPOSE_REFUSAL_REASON', 'maybe'],
+    ['TRUST_PROXY', 'true'],
+    ['TRUST_PROXY', '*'],
+    ['TRUST_PROXY', '1'],
+    ['TRUST_PROXY', '10.0.0.0/8,loopback'],
+    ['TRUST_PROXY', '0.0.0.0/0'],
+    ['TRUST_PROXY', '::/0'],
+    ['CORS_ORIGINS', '*'],
+    ['CORS_ORIGINS', 'https://app.example/'],
+    ['CORS_ORIGINS', 'https://app.example,*'],
+    ['CORS_ORIGINS', 'null'],
+    ['LIMIT_LOGIN_PER_IP', '10'],
+    ['LIMIT_LOGIN_PER_IP', '0/1m'],
+    ['LIMIT_REFRESH_PER_SESSION', '10/0s'],
+    ['HASH_QUEUE_LIMIT', '0'],
+    ['MAX_SESSIONS_PER_USER', '-1'],
+    ['SESSION_RETENTION', '0'],
+    ['AUDIT_RETENTION', 'for ever'],
+    ['CLEANUP_INTERVAL', '25d'],
+    ['METRICS_PORT', 'same'],
+    ['LOG_LEVEL', 'loud'],
+  ])('refuses %s=%s', (name, value) => {
+    expect(problemsOf({ ...PRODUCTION, NODE_ENV: 'test', [name]: value })).toEqual([
+      expect.stringMatching(`^${name} must be .`),
+    ]);
+  });
+
+  it.each([
+    ['REFRESH_REPLAY_WINDOW', '0', { auth: { replayWindowSeconds: 0 } }],
+    ['REFRESH_RETRY_KEYS', 'false', { auth: { retryKeys: false } }],
+    ['LIMIT_LOGIN_PER_IP', '0', { auth: { limits: { loginPerIp: null } } }],
+    ['LIMIT_INVALID_PER_IP', '5/2h', { auth: { limits: { invalidPerIp: { points: 5, seconds: 7200 } } } }],
+    ['MAX_SESSIONS_PER_USER', '5', { auth: { maxSessionsPerUser: 5 } }],
+    ['SESSION_RETENTION', '1d', { auth: { sessionRetentionSeconds: 86_400 } }],
+    ['CLEANUP_INTERVAL', '0', { auth: { cleanUpIntervalSeconds: 0 } }],
+    ['TRUST_PROXY', '10.0.0.0/8, ::1', { http: { trustProxy: ['10.0.0.0/8', '::1'] } }],
+    [
+      'CORS_ORIGINS',
+      'https://a.example,http://localhost:5173',
+      {
+        http: { corsOrigins: ['https://a.example', 'http://localhost:5173'] },
+        auth: { corsOrigins: ['https://a.example', 'http://localhost:5173'] },
+      },
+    ],
+    ['REDIS_URL', 'rediss://cache:6380', { auth: { redis: { url: 'rediss://cache:6380', prefix: 'ratchet:' } } }],
+    ['REVOCATION_NOTIFY', 'none', { auth: { revocationNotify: 'none' } }],
+    ['REVOCATION_MAX_STALENESS', '2m', { auth: { maxStalenessSeconds: 120 } }],
+    ['SECURITY_CACHE_TTL', '5s', { auth: { securityCacheTtlSeconds: 5 } }],
+    ['DATABASE_LISTEN_URL', 'postgres://direct/ratchet', { auth: { listenUrl: 'postgres://direct/ratchet' } }],
+    ['AUDIT_RETENTION', '365d', { auth: { auditRetentionSeconds: 365 * 86_400 } }],
+    ['METRICS_PORT', '9464', { metricsPort: 9464 }],
+    ['DATABASE_URL', 'postgresql:///ratchet?host=/run/pg', { database: { url: 'postgresql:///ratchet?host=/run/pg' } }],
+    ['SESSION_ABSOLUTE_TTL', '5s', { auth: { sessionAbsoluteTtlSeconds: 5, refreshTokenTtlSeconds: 5 } }],
+    ['SWAGGER_ENABLED', '', { http: { swaggerEnabled: true } }],
+  ])('takes %s=%s', (name, value, expected) => {
+    expect(load({ ...PRODUCTION, NODE_ENV: 'test', [name]: value })).toMatchObject(expected);
+  });
+
+  it('takes keys in their order, in either alphabet, with and without padding', () => {
+    const [first, second] = [randomBytes(32), randomBytes(64)];
+    const { auth } = load({
+      ...PRODUCTION,
+      ACCESS_TOKEN_KEYS: `new:${first.toString('base64url')}, old:${second.toString('base64')}`,
+      REFRESH_TOKEN_KEYS: `255:${first.toString('base64')},0:${key()}`,
+    });
+    expect(auth.accessTokenKeys.map(({ kid }) => kid)).toEqual(['new', 'old']);
+    expect(auth.accessTokenKeys.map(({ secret }) => Buffer.from(secret).equals(first))).toEqual([true, false]);
+    expect(auth.refreshTokenKeys.map(({ id }) => id)).toEqual([255, 0]);
+  });
+
+  it.each([
+    [{ NODE_ENV: 'test', PUBLIC_ORIGIN: 'http://localhost:3000' }, false],
+    [{ NODE_ENV: 'test', PUBLIC_ORIGIN: 'https://app.example' }, true],
+    [{ NODE_ENV: 'production', PUBLIC_ORIGIN: 'http://internal.example' }, true],
+  ])('with %j, the refresh cookie is for https only: %s', (env, secureCookies) => {
+    expect(load({ ...PRODUCTION, ...env }).auth.secureCookies).toBe(secureCookies);
+  });
+
+  it('wants the idle limit within the absolute one', () => {
+    expect(problemsOf({ ...PRODUCTION, REFRESH_TOKEN_TTL: '31d' })).toEqual([
+      'REFRESH_TOKEN_TTL must be at most SESSION_ABSOLUTE_TTL, which nothing extends',
+    ]);
+    expect(problemsOf({ ...PRODUCTION, REFRESH_TOKEN_TTL: '30d' })).toEqual([]);
+  });
+
+  it('takes a bootstrap administrator whole, by the rules for everyone', () => {
+    const admin = { BOOTSTRAP_ADMIN_EMAIL: 'root@app.example', BOOTSTRAP_ADMIN_PASSWORD: 'four sensible words here' };
+    expect(load({ ...PRODUCTION, ...admin }).users.bootstrapAdmin).toEqual({
+      email: admin.BOOTSTRAP_ADMIN_EMAIL,
+      password: admin.BOOTSTRAP_ADMIN_PASSWORD,
+    });
+    const together = ['BOOTSTRAP_ADMIN_EMAIL and BOOTSTRAP_ADMIN_PASSWORD must be set together'];
+    expect(problemsOf({ ...PRODUCTION, ...admin, BOOTSTRAP_ADMIN_EMAIL: '' })).toEqual(together);
+    expect(problemsOf({ ...PRODUCTION, ...admin, BOOTSTRAP_ADMIN_PASSWORD: '' })).toEqual(together);
+    expect(
+      problemsOf({ ...PRODUCTION, ...admin, BOOTSTRAP_ADMIN_EMAIL: 'root', BOOTSTRAP_ADMIN_PASSWORD: 'password1' }),
+    ).toEqual([
+      'BOOTSTRAP_ADMIN_EMAIL must be an e-mail address',
+      expect.stringMatching(/^BOOTSTRAP_ADMIN_PASSWORD must have 8 to 64 characters/),
+    ]);
+  });
+
+  it('tells every problem in one message, and no value in any', () => {
+    const secrets = {
+      DATABASE_URL: 'mysql://user:hunter2hunter2@db',
+      ACCESS_TOKEN_KEYS: `a:${key(16)}`,
+      REFRESH_TOKEN_KEYS: `1:${key(40)}`,
+      BOOTSTRAP_ADMIN_PASSWORD: 'tooshrt',
+      REDIS_URL: 'http://:cachesecret@cache',
+    };
+    const env = {
+      NODE_ENV: 'production',
+      ...secrets,
+      PORT: 'http',
+      LOG_LEVEL: 'loud',
+      CORS_ORIGINS: '*',
+      BCRYPT_COST: '4',
+    };
+    const problems = problemsOf(env);
+    const { message } = new InvalidConfiguration(problems);
+    for (const name of Object.keys(env).slice(1)) expect(message).toContain(`- ${name} `);
+    expect(message).toContain('PUBLIC_ORIGIN is required');
+    expect(problems).toHaveLength(Object.keys(env).length + 1);
+    for (const secret of Object.values(secrets).flatMap((value) => [value, value.slice(2, 12)])) {
+      expect(message).not.toContain(secret);
+    }
+  });
+
+  it('gives out a configuration that nobody can change', () => {
+    const config = load({ CORS_ORIGINS: 'https://app.example' });
+    for (const part of [
+      config,
+      config.auth,
+      config.auth.limits.loginPerIp,
+      config.http.corsOrigins,
+      config.auth.accessTokenKeys[0],
+    ]) {
+      expect(Object.isFrozen(part)).toBe(true);
+    }
+  });
+});
+
+describe('.env.example', () => {
+  const example = parseEnv(readFileSync(join(__dirname, '../../.env.example'), 'utf8')) as Record<string, string>;
+
+  it('lists every variable that is read, and no other', () => {
+    const read = new Set<string>();
+    const watched = new Proxy<Record<string, string>>(PRODUCTION, {
+      get: (env, name: string) => (read.add(name), env[name]),
+    });
+    loadConfig(watched, dataFolder);
+    expect(Object.keys(example).sort()).toEqual([...read].sort());
+  });
+
+  it('fails safely when it is used unchanged: each placeholder is named, and nothing else is wrong', () => {
+    expect(problemsOf(example)).toEqual(
+      ['DATABASE_URL', 'ACCESS_TOKEN_KEYS', 'REFRESH_TOKEN_KEYS', 'PUBLIC_ORIGIN'].map(
+        (name) => `${name} still holds the placeholder of .env.example`,
+      ),
+    );
+  });
+
+  it('holds the defaults of production', () => {
+    expect(load({ ...example, ...PRODUCTION })).toEqual(load(PRODUCTION));
+  });
+});

@@ -1,0 +1,50 @@
+import { once } from 'node:events';
+import { Logger } from '@nestjs/common';
+import type { Pool } from 'pg';
+import type { DataSource } from 'typeorm';
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
+import { userEntities } from '../../src/users';
+import { administer, type TestDatabase, testDatabase } from '../support/database/test-database';
+
+let database: TestDatabase;
+let dataSource: DataSource;
+
+beforeEach(async () => {
+  database = await testDatabase();
+  dataSource = await database.connect(1);
+});
+
+afterEach(() => database.close());
+
+test('a condition on null or undefined is an error, never a missing condition', async () => {
+  const users = dataSource.getRepository(userEntities[0]!);
+  await expect(users.findOneBy({ id: undefined! })).rejects.toThrow('undefined');
+  await expect(users.findBy({ id: null! })).rejects.toThrow('null');
+  await expect(users.update({ id: undefined! }, { isActive: false })).rejects.toThrow('undefined');
+  await expect(users.delete({ id: null! })).rejects.toThrow('null');
+});
+
+test('every connection has its limits, and a name', async () => {
+  const setting = async (name: string) => (await dataSource.query(`SHOW ${name}`))[0][name];
+  expect(await setting('statement_timeout')).toBe('5s');
+  expect(await setting('idle_in_transaction_session_timeout')).toBe('10s');
+  expect(await setting('application_name')).toBe('ratchet');
+});
+
+test('a statement that finds no free connection fails instead of waiting for ever', async () => {
+  const busy = dataSource.createQueryRunner();
+  await busy.connect();
+  await expect(dataSource.query('SELECT 1')).rejects.toThrow('timeout');
+  await busy.release();
+  await expect(dataSource.query('SELECT 1')).resolves.toHaveLength(1);
+});
+
+test('an idle connection that the server ends is replaced', async () => {
+  Logger.overrideLogger(false);
+  const lost = once((dataSource.driver as PostgresDriver).master as Pool, 'error');
+  await administer(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${dataSource.driver.database}'`,
+  );
+  await lost;
+  await expect(dataSource.query('SELECT 1')).resolves.toHaveLength(1);
+});

@@ -1,0 +1,29 @@
+import { join, resolve } from 'node:path';
+import * as ts from 'typescript';
+
+const ROOT = resolve(__dirname, '../..');
+
+/** What the compiler says against a block of code that a host would write, with the package found in this repository. */
+export function complaintsOf(source: string): string[] {
+  const file = join(ROOT, 'document.ts');
+  const options: ts.CompilerOptions = {
+    strict: true,
+    noEmit: true,
+    target: ts.ScriptTarget.ES2023,
+    lib: ['lib.es2023.d.ts', 'lib.es2024.string.d.ts'], // the package's sources are compiled along
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    experimentalDecorators: true,
+    skipLibCheck: true,
+    types: ['node'],
+    paths: { 'nest-ratchet': [join(ROOT, 'src/auth/index.ts')] },
+  };
+  const host = ts.createCompilerHost(options);
+  const fromDisk = host.getSourceFile.bind(host);
+  const exists = host.fileExists.bind(host);
+  host.fileExists = (name) => name === file || exists(name);
+  host.getSourceFile = (name, target) =>
+    name === file ? ts.createSourceFile(name, source, target) : fromDisk(name, target);
+  const diagnostics = ts.getPreEmitDiagnostics(ts.createProgram([file], options, host));
+  return diagnostics.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+}

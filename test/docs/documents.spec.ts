@@ -1,0 +1,147 @@
+import { execFile } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { AUTH_EVENTS } from '../../src/auth';
+import { ADMIN, startTestApplication, type TestApplication } from '../support/app/test-application';
+import { until } from '../support/until';
+import { complaintsOf } from './compile';
+
+const ROOT = resolve(__dirname, '../..');
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+const markdownIn = (folder: string) =>
+  readdirSync(join(ROOT, folder), { recursive: folder !== '' })
+    .map((path) => join(folder, String(path)))
+    .filter((path) => path.endsWith('.md'));
+
+const documents = [...markdownIn(''), ...markdownIn('docs')].map((path) => ({ path, text: read(path) }));
+const wordsOf = (text: string, pattern: RegExp) => [
+  ...new Set([...text.matchAll(pattern)].map(([, word = '']) => word)),
+];
+const block = (path: string, language: string) =>
+  new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(read(path))?.[1] ?? '';
+
+/** Written like settings, and none. */
+const OTHER_NAMES = ['AUTH_EVENTS', 'AUTH_DEFAULTS', 'TEST_DATABASE_URL'];
+
+/** Of the application that `nest new` makes. */
+const OTHER_SCRIPTS = ['start:prod'];
+
+/** The use case that somebody may add. */
+const FILES_TO_BE: Record<string, string[]> = {
+  'CONTRIBUTING.md': ['command', 'handler'].map((role) => `src/auth/application/rename-session.${role}.ts`),
+};
+
+describe.each(documents)('$path', ({ path, text }) => {
+  const headingsOf = (document: string) =>
+    wordsOf(document, /^#+ (.+)$/gm).map((heading) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w -]/g, '')
+        .replaceAll(' ', '-'),
+    );
+
+  it('links to what exists', () => {
+    for (const link of wordsOf(text, /\]\((?!https:)([^)]+)\)/g)) {
+      const [file = '', heading] = link.split('#');
+      const target = file === '' ? path : join(dirname(path), file);
+      expect(existsSync(join(ROOT, target)) ? target : `${target} is missing`).toBe(target);
+      if (heading !== undefined) expect(headingsOf(read(target))).toContain(heading);
+    }
+  });
+
+  it('names files, settings, scripts and events that exist', () => {
+    const files = wordsOf(text, /`((?:src|test|scripts|docs)\/[\w/.-]+)`/g);
+    expect(files.filter((file) => !existsSync(join(ROOT, file)))).toEqual(FILES_TO_BE[path] ?? []);
+    const settings = wordsOf(read('.env.example'), /^([A-Z_]+)=/gm);
+    const settingsOf = wordsOf(text, /`([A-Z]+_[A-Z_]+)(?:=\w+)?`/g).filter((name) => !OTHER_NAMES.includes(name));
+    expect(settings).toEqual(expect.arrayContaining(settingsOf));
+    const scripts = Object.keys((JSON.parse(read('package.json')) as { scripts: object }).scripts);
+    expect([...scripts, ...OTHER_SCRIPTS]).toEqual(expect.arrayContaining(wordsOf(text, /npm run ([\w:-]+)/g)));
+    const events: string[] = AUTH_EVENTS.map(({ type }) => type);
+    expect(events).toEqual(expect.arrayContaining(wordsOf(text, /`(auth\.[\w.]+\.v\d+)`/g)));
+  });
+});
+
+it('the README shows the module that docs/embedding.md builds', () => {
+  const [, module = 'none'] = /```ts\n(@Module[^]*?)```/.exec(read('README.md')) ?? [];
+  expect(read('docs/embedding.md')).toContain(module);
+});
+
+it.each(markdownIn('docs/adr'))('%s has context, options, choice and cost on at most 60 lines', (path) => {
+  const text = read(path);
+  expect(wordsOf(text, /^## (.+)$/gm)).toEqual(['Context', 'Options', 'Choice', 'Cost']);
+  expect(text.split('\n').length - 1).toBeLessThanOrEqual(60);
+});
+
+it('docs/operations.md has the settings as .env.example has them', () => {
+  const settings = [...read('.env.example').matchAll(/^# (.*)\n([A-Z_]+)=(.*)$/gm)].map(
+    ([, meaning, name, value]) => `| \`${name}\` | ${value ? `\`${value}\`` : ''} | ${meaning} |`,
+  );
+  const [, table = ''] = /<!-- settings -->\n([^]*)\n<!-- \/settings -->/.exec(read('docs/operations.md')) ?? [];
+  expect(table.split('\n').slice(2)).toEqual(settings);
+});
+
+it('the listener in docs/events.md compiles', () => expect(complaintsOf(block('docs/events.md', 'ts'))).toEqual([]));
+
+describe('what the documents tell of the application', () => {
+  let app: TestApplication;
+  beforeAll(async () => {
+    app = await startTestApplication({ env: { SWAGGER_ENABLED: 'true' } });
+  });
+  afterAll(() => app.close());
+
+  it('the README lists its routes', async () => {
+    const { body } = await app.get('/docs-json');
+    const routes = Object.entries<object>(body.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace(/{(\w+)}/g, ':$1')}`),
+    );
+    expect(wordsOf(read('README.md'), /^\| `([A-Z]+ \/\S+)` \|/gm).sort()).toEqual(routes.sort());
+  });
+
+  it('the retry by curl has the same refresh token in its answer', async () => {
+    const { refreshToken } = (await app.logIn()).body;
+    const env = { ...process.env, RATCHET: app.url, TOKEN: refreshToken, KEY: '0123456789abcdef0123456789abcdef' };
+    const curl = async () => {
+      const { stdout } = await promisify(execFile)('sh', ['-c', block('docs/refresh.md', 'sh')], { env });
+      return JSON.parse(stdout) as { refreshToken: string; generation: number };
+    };
+    const first = await curl();
+    const again = await curl();
+    expect(first.generation).toBe(1);
+    expect([again.refreshToken, again.generation]).toEqual([first.refreshToken, 1]);
+  });
+
+  it('the rotation by curl drains', async () => {
+    const admin = (await app.logIn(ADMIN)).body.accessToken;
+    const env = { ...process.env, RATCHET: app.url, ADMIN: admin };
+    const { stdout } = await promisify(execFile)('sh', ['-c', block('docs/versions.md', 'sh')], { env });
+    const rotation = JSON.parse(stdout) as { previousVersion: number };
+    expect(rotation).toMatchObject({ mode: 'drain', newVersion: rotation.previousVersion + 1 });
+  });
+
+  it('the refusals of a user are found as docs/events.md says', async () => {
+    const account = await app.register();
+    await app.logIn({ ...account, password: 'not the passphrase' });
+    const sql = block('docs/events.md', 'sql').replace(':user', '$1');
+    expect(await app.query(sql, [account.id])).toMatchObject([
+      { type: 'auth.login.failed.v1', reason: 'wrong_password', ip_address: '127.0.0.1' },
+    ]);
+  });
+
+  it('docs/operations.md tells of every metric', async () => {
+    const { body } = await app.get('/metrics');
+    const ours = wordsOf(body, /^# HELP (ratchet_\w+)/gm).filter((name) => !/^ratchet_(nodejs|process)_/.test(name));
+    expect(wordsOf(read('docs/operations.md'), /`(ratchet_\w+)/g).sort()).toEqual(ours.sort());
+  });
+
+  it('after the statements for a restored backup no token counts', async () => {
+    const { accessToken, refreshToken } = (await app.logIn()).body;
+    await app.query(block('SECURITY.md', 'sql'));
+    expect(await app.refresh(refreshToken)).toMatchObject({ status: 401, body: { code: 'token_revoked' } });
+    // The guard reads the policy once a second; the application would be started after these statements.
+    await until(async () => (await app.get('/auth/me', accessToken)).status === 401);
+    const { body } = await app.logIn();
+    expect(await app.refresh(body.refreshToken)).toMatchObject({ status: 200 });
+  });
+});

@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto';
+import { Test } from '@nestjs/testing';
+import { AuthModule, completeOptions, type GivenAuthOptions, InvalidAuthOptions } from '../../src/auth';
+import { AuthTestingModule } from '../../src/testing';
+
+const NEEDED: GivenAuthOptions = {
+  accessTokenKeys: [{ kid: 'k1', secret: randomBytes(32) }],
+  accessTokenIssuer: 'https://finance.example',
+  accessTokenAudience: 'finance',
+  refreshTokenKeys: [{ id: 1, root: randomBytes(32) }],
+};
+
+const problemsOf = (options: unknown): readonly string[] => {
+  try {
+    completeOptions(options as GivenAuthOptions);
+  } catch (error) {
+    if (error instanceof InvalidAuthOptions) return error.problems;
+    throw error;
+  }
+  return [];
+};
+
+const key = (kid: string, bytes = 32) => ({ kid, secret: randomBytes(bytes) });
+const root = (id: number, bytes = 32) => ({ id, root: randomBytes(bytes) });
+
+describe("a host's options", () => {
+  it('need keys, issuer and audience; the rest has safe defaults', () => {
+    expect(completeOptions(NEEDED)).toMatchObject({
+      ...NEEDED,
+      accessTokenTtlSeconds: 900,
+      exposeRefusalReason: false,
+      secureCookies: true,
+      publicOrigin: null,
+      limits: { loginPerAccount: { points: 10, seconds: 900 } },
+    });
+    expect(problemsOf({})).toEqual([
+      expect.stringMatching(/^accessTokenKeys must be keys/),
+      expect.stringMatching(/^refreshTokenKeys must be keys/),
+      'accessTokenIssuer must be a text that is not empty',
+      'accessTokenAudience must be a text that is not empty',
+    ]);
+  });
+
+  it('that are undefined are not given', () => {
+    expect(completeOptions({ ...NEEDED, bcryptCost: undefined }).bcryptCost).toBe(12);
+  });
+
+  it('keep the limits that are not named', () => {
+    const { limits } = completeOptions({ ...NEEDED, limits: { loginPerIp: null } });
+    expect(limits).toMatchObject({ loginPerIp: null, loginPerAccount: { points: 10, seconds: 900 } });
+  });
+
+  it('shorten the idle limit with the absolute one', () => {
+    expect(completeOptions({ ...NEEDED, sessionAbsoluteTtlSeconds: 3600 }).refreshTokenTtlSeconds).toBe(3600);
+  });
+
+  it.each<[string, object, string]>([
+    ['two keys of one kid', { accessTokenKeys: [key('a'), key('a')] }, 'accessTokenKeys'],
+    ['a key of 31 bytes', { accessTokenKeys: [key('a', 31)] }, 'accessTokenKeys'],
+    ['a key that is a text', { accessTokenKeys: [{ kid: 'a', secret: 'x'.repeat(32) }] }, 'accessTokenKeys'],
+    ['no key', { refreshTokenKeys: [] }, 'refreshTokenKeys'],
+    ['two roots of one id', { refreshTokenKeys: [root(1), root(1)] }, 'refreshTokenKeys'],
+    ['an id beyond a byte', { refreshTokenKeys: [root(256)] }, 'refreshTokenKeys'],
+    ['a root of 33 bytes', { refreshTokenKeys: [root(1, 33)] }, 'refreshTokenKeys'],
+    ['an empty issuer', { accessTokenIssuer: ' ' }, 'accessTokenIssuer'],
+    ['a duration of half a second', { accessTokenTtlSeconds: 0.5 }, 'accessTokenTtlSeconds'],
+    ['a duration as a text', { replayWindowSeconds: '10s' }, 'replayWindowSeconds'],
+    ['a duration that is no number', { maxStalenessSeconds: NaN }, 'maxStalenessSeconds'],
+    ['an idle limit beyond the absolute one', { refreshTokenTtlSeconds: 3_000_000 }, 'refreshTokenTtlSeconds'],
+    ['a clean-up that no timer can wait for', { cleanUpIntervalSeconds: 30 * 86_400 }, 'cleanUpIntervalSeconds'],
+    ['a flag as a text', { retryKeys: 'true' }, 'retryKeys'],
+    ['another scope', { reuseScope: 'family' }, 'reuseScope'],
+    ['an origin with a path', { publicOrigin: 'https://finance.example/' }, 'publicOrigin'],
+    ['any origin', { corsOrigins: ['*'] }, 'corsOrigins'],
+    ['a limit without points', { limits: { loginPerIp: { seconds: 60 } } }, 'limits.loginPerIp'],
+    ['a limit of another name', { limits: { perIp: null } }, 'limits.perIp'],
+    ['Redis without a prefix', { redis: { url: 'redis://cache' } }, 'redis'],
+    ['a misspelt name', { accesTokenTtlSeconds: 60 }, 'accesTokenTtlSeconds'],
+  ])('with %s are not usable', (_, wrong, name) => {
+    expect(problemsOf({ ...NEEDED, ...wrong })).toEqual([expect.stringMatching(new RegExp(`^${name} `))]);
+  });
+
+  it('fail the start in one message that names every problem and no value', async () => {
+    const wrong = { accessTokenIssuer: '', bcryptCost: 3, refreshTokenKeys: [root(7), root(7)] };
+    const start = Test.createTestingModule({
+      imports: [AuthTestingModule.forRoot({ options: wrong })],
+    }).compile();
+    await expect(start).rejects.toThrow(
+      'The options of AuthModule are not usable:\n' +
+        '  - refreshTokenKeys must be keys { id, root } with roots of exactly 32 bytes, each id once and from 0 to 255\n' +
+        '  - accessTokenIssuer must be a text that is not empty\n' +
+        '  - bcryptCost must be a whole number from 4 to 31',
+    );
+  });
+
+  it.each([undefined, 'PeopleUserDirectory'])(
+    'with %p for the user directory say in a sentence what is missing',
+    (none) => {
+      expect(() => AuthModule.forRoot({ ...NEEDED, userDirectory: none as never })).toThrow(
+        "AuthModule needs `userDirectory`: a class that extends UserDirectory and finds the application's users",
+      );
+      expect(() => AuthModule.forRootAsync({ useFactory: () => NEEDED })).toThrow(/needs `userDirectory`/);
+    },
+  );
+});

@@ -1,0 +1,218 @@
+import { CommandBus } from '@nestjs/cqrs';
+import { type CleanUp, CleanUpSessionsCommand } from '../../src/auth';
+import { type Answer, type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
+import { freshDatabase, testDatabase, type TestDatabase } from '../support/database/test-database';
+import { until } from '../support/until';
+import { asAdmin } from './support/administration';
+import { age, type Chain, openChain, rowOf } from './support/sessions';
+
+const DAY = 24 * 60 * 60;
+/** A session ends 30 days after its login at the latest, and is kept for 30 more. */
+const KEPT = 60 * DAY;
+
+const cleanUp = (app: TestApplication, dryRun = false): Promise<CleanUp> =>
+  app.app.get(CommandBus).execute(new CleanUpSessionsCommand(dryRun));
+
+describe('A clean-up', () => {
+  let database: TestDatabase;
+  let app: TestApplication;
+  let thrifty: TestApplication;
+  beforeAll(async () => {
+    database = await testDatabase();
+    app = await startTestApplication({ database });
+    thrifty = await startTestApplication({ database, env: { AUDIT_RETENTION: '60d' } });
+  });
+  afterAll(async () => {
+    await Promise.all([app.close(), thrifty.close()]);
+    await database.close();
+  });
+  beforeEach(() => cleanUp(app));
+
+  const aged = async (seconds: number, times = 0): Promise<Chain> => {
+    const chain = await openChain(app, times);
+    await age(app, chain.sessionId, seconds);
+    return chain;
+  };
+
+  // Seen red without the retention, with the idle limit for the absolute one, and with the revoked ones in it.
+  it('deletes the sessions that are past their retention, and none before: neither live, nor expired, nor revoked ones', async () => {
+    const live = await openChain(app, 1);
+    const idle = await aged(8 * DAY);
+    const expired = await aged(KEPT - 60);
+    const stolen = await openChain(app, 2);
+    await app.refresh(stolen.tokens[0]);
+    await age(app, stolen.sessionId, KEPT - 60);
+    const ended = [await aged(KEPT + 60), await aged(KEPT + 60, 2), await aged(10 * KEPT)];
+
+    expect(await cleanUp(app)).toEqual({ sessions: 3, revocations: 0, auditMonths: 0 });
+    for (const { sessionId } of [live, idle, expired, stolen]) expect(await rowOf(app, sessionId)).toBeDefined();
+    for (const { sessionId } of ended) expect(await rowOf(app, sessionId)).toBeUndefined();
+    expect(await rowOf(app, stolen.sessionId)).toMatchObject({ revoked_reason: 'reuse_detected' });
+    expect((await app.refresh(live.current)).status).toBe(200);
+    expect(await cleanUp(app)).toEqual({ sessions: 0, revocations: 0, auditMonths: 0 });
+  });
+
+  it('leaves the history of what it deletes', async () => {
+    const { sessionId } = await aged(KEPT + 60, 2);
+    await cleanUp(app);
+    const { items } = (await asAdmin(app, 'GET', `/admin/sessions/${sessionId}/history`)).body;
+    expect(items).toHaveLength(7);
+  });
+
+  it('only counts in a dry run', async () => {
+    const ended = [await aged(KEPT + 60), await aged(KEPT + 60)];
+    await app.query(`INSERT INTO revocations (kind, subject_id, reason, created_at)
+      SELECT 'session', gen_random_uuid(), 'user_logout', now() - interval '25 hours' FROM generate_series(1, 4)`);
+    for (let time = 0; time < 2; time++) {
+      expect(await cleanUp(app, true)).toEqual({ sessions: 2, revocations: 4, auditMonths: 0 });
+    }
+    for (const { sessionId } of ended) expect(await rowOf(app, sessionId)).toBeDefined();
+    expect(await cleanUp(app)).toEqual({ sessions: 2, revocations: 4, auditMonths: 0 });
+    expect(await cleanUp(app, true)).toEqual({ sessions: 0, revocations: 0, auditMonths: 0 });
+  });
+
+  it('forgets revocations after a day, and none that an access token could still meet', async () => {
+    const { body } = await app.logIn();
+    await app.post('/auth/logout', { refreshToken: body.refreshToken });
+    await app.query(`UPDATE revocations SET created_at = created_at - interval '23 hours'`);
+    expect(await cleanUp(app)).toMatchObject({ revocations: 0 });
+    await app.query(`UPDATE revocations SET created_at = created_at - interval '1 hour'`);
+    expect((await cleanUp(app)).revocations).toBeGreaterThanOrEqual(1);
+    expect(await app.query('SELECT FROM revocations')).toEqual([]);
+    expect((await app.get('/auth/me', body.accessToken)).status).toBe(401);
+  });
+
+  it('drops months of the event log only where that is asked for', async () => {
+    await app.query(`CREATE TABLE auth_events_2020_01 PARTITION OF auth_events
+      FOR VALUES FROM ('2020-01-01T00:00:00Z') TO ('2020-02-01T00:00:00Z')`);
+    expect(await cleanUp(app)).toMatchObject({ auditMonths: 0 });
+    expect(await cleanUp(thrifty, true)).toMatchObject({ auditMonths: 1 });
+    expect(await cleanUp(thrifty)).toMatchObject({ auditMonths: 1 });
+    expect(await cleanUp(thrifty)).toMatchObject({ auditMonths: 0 });
+    expect((await app.logIn()).status).toBe(200);
+  });
+
+  it('meets another one: together they delete everything once', async () => {
+    for (let i = 0; i < 6; i++) await aged(KEPT + 60);
+    const both = await Promise.all([cleanUp(app), cleanUp(thrifty)]);
+    expect(both[0].sessions + both[1].sessions).toBe(6);
+    expect(await cleanUp(app)).toMatchObject({ sessions: 0 });
+  });
+
+  it('is counted', async () => {
+    await aged(KEPT + 60);
+    await cleanUp(thrifty);
+    const { body } = await thrifty.get('/metrics');
+    expect(body).toMatch(/^ratchet_cleaned_rows_total{what="sessions"} [1-9]/m);
+    expect(body).toMatch(/^ratchet_cleaned_rows_total{what="audit_months"} [01]$/m);
+  });
+});
+
+describe('A clean-up from time to time', () => {
+  it('comes by itself, and says what it did', async () => {
+    const app = await startTestApplication({ env: { CLEANUP_INTERVAL: '1s', LOG_LEVEL: 'info' } });
+    try {
+      const { sessionId } = await openChain(app);
+      await age(app, sessionId, KEPT + 60);
+      await until(async () => (await rowOf(app, sessionId)) === undefined);
+      await until(() => app.log.some(({ msg }) => /^Cleaned up 1 sessions/.test(String(msg))));
+    } finally {
+      await app.close();
+    }
+  });
+
+  it('outlives a failure', async () => {
+    const app = await startTestApplication({ env: { CLEANUP_INTERVAL: '1s', LOG_LEVEL: 'info' } });
+    try {
+      const { sessionId } = await openChain(app);
+      await app.query('ALTER TABLE revocations RENAME TO taken_away');
+      await until(() => app.log.some(({ level, msg }) => level === 'warn' && /^The clean-up failed/.test(String(msg))));
+      await app.query('ALTER TABLE taken_away RENAME TO revocations');
+      await age(app, sessionId, KEPT + 60);
+      await until(async () => (await rowOf(app, sessionId)) === undefined);
+    } finally {
+      await app.close();
+    }
+  });
+});
+
+describe('Whether or not a clean-up comes between any two requests', () => {
+  /** What differs between two runs of the same requests: ids, tokens and times. */
+  const masked = ({ status, headers, body }: Answer): string => {
+    const { date: _, 'content-length': __, ...rest } = Object.fromEntries(headers);
+    const text = JSON.stringify({ status, headers: rest, body });
+    return text
+      .replace(/rt1_[\w-]+|eyJ[\w.-]+/g, '(token)')
+      .replace(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, '(id)')
+      .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '(time)')
+      .replace(/"(refreshExpiresIn|expiresIn)":\d+/g, '"$1":(seconds)');
+  };
+
+  /** A user's old session, at every age, meets everything that can be asked of it, in two orders; another one watches. */
+  async function script(app: TestApplication, between: () => Promise<unknown>): Promise<string[]> {
+    const answers: string[] = [];
+    const ask = async (what: string, answer: Promise<Answer>) => {
+      answers.push(`${what}: ${masked(await answer)}`);
+      await between();
+    };
+    for (const days of [0, 8, 59, 61]) {
+      for (const revoked of [false, true]) {
+        for (const [first, ...others] of [
+          ['refresh', 'reuse', 'end', 'logout'],
+          ['reuse', 'refresh', 'logout', 'end'],
+          ['end', 'logout', 'reuse', 'refresh'],
+          ['logout', 'end', 'refresh', 'reuse'],
+        ]) {
+          const name = `${days} days${revoked ? ', revoked' : ''}`;
+          const old = await openChain(app, 2);
+          if (revoked) await app.post('/auth/logout', { refreshToken: old.current });
+          const login = await app.logIn(old.account);
+          const watching: Json = login.body;
+          if (days > 0) await age(app, old.sessionId, days * DAY);
+          await between();
+          for (const what of [first!, ...others]) {
+            const asked = {
+              refresh: () => app.refresh(old.current),
+              reuse: () => app.refresh(old.tokens[0]),
+              end: () => app.request('DELETE', `/auth/sessions/${old.sessionId}`, { bearer: watching.accessToken }),
+              logout: () => app.post('/auth/logout', { refreshToken: old.tokens[1] }),
+            }[what]!;
+            await ask(`${name}: ${what}`, asked());
+            await ask(`${name}: list after ${what}`, app.get('/auth/sessions', watching.accessToken));
+          }
+          await ask(`${name}: the other`, app.refresh(watching.refreshToken));
+          // A second reuse within the day ends everything: does the first one count?
+          const again = await openChain(app, 2, { account: old.account });
+          await ask(`${name}: another reuse`, app.refresh(again.tokens[0]));
+          await ask(`${name}: the other, again`, app.get('/auth/sessions', watching.accessToken));
+        }
+      }
+    }
+    return answers;
+  }
+
+  // Seen red with reads that find whatever still has a row: a session of somebody's was ended by the reuse of one long gone.
+  it.each(['session', 'user'])(
+    'every answer is the same, even its reason, where a reuse ends the %s',
+    async (scope) => {
+      const databases = [await freshDatabase(), await freshDatabase()];
+      const env = { REUSE_SCOPE: scope };
+      const apps = await Promise.all(databases.map((database) => startTestApplication({ database, env })));
+      try {
+        const [without, withCleanUp] = await Promise.all([
+          script(apps[0]!, async () => undefined),
+          script(apps[1]!, () => cleanUp(apps[1]!)),
+        ]);
+        expect(withCleanUp).toEqual(without);
+        expect(without.length).toBe(4 * 2 * 4 * 11);
+        // The runs differ in what is left of them.
+        const [left, kept] = [await cleanUp(apps[1]!, true), await cleanUp(apps[0]!, true)];
+        expect([left.sessions, kept.sessions]).toEqual([0, 2 * 4]);
+      } finally {
+        await Promise.all(apps.map((app) => app.close()));
+        await Promise.all(databases.map((database) => database.close()));
+      }
+    },
+    60_000,
+  );
+});

@@ -1,0 +1,165 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { SessionRepository } from '../../src/auth';
+import { startTestApplication, type Answer, type TestApplication } from '../support/app/test-application';
+import { testDatabase, type TestDatabase } from '../support/database/test-database';
+import { intercept } from './support/intercept';
+import { newRetryKey, openChain, rowOf } from './support/sessions';
+import { signal } from './support/signal';
+
+const TIMES = 20;
+
+let database: TestDatabase;
+let app: TestApplication;
+let strict: TestApplication;
+beforeAll(async () => {
+  database = await testDatabase();
+  app = await startTestApplication({ database });
+  strict = await startTestApplication({ database, env: { REFRESH_REPLAY_WINDOW: '0' } });
+});
+afterAll(async () => {
+  await Promise.all([app.close(), strict.close()]);
+  await database.close();
+});
+
+const atOnce = (send: () => Promise<Answer>): Promise<Answer[]> => Promise.all(Array.from({ length: TIMES }, send));
+const statusesOf = (answers: readonly Answer[]) => answers.map(({ status }) => status);
+const distinct = (values: readonly unknown[]) => [...new Set(values)];
+
+const endingsOf = (sessionId: string) =>
+  app.query(
+    `SELECT outcome, reason, details->'replayed' AS replayed, count(*)::int AS times FROM auth_events
+      WHERE session_id = $1 AND type LIKE 'auth.token_refresh.%' AND outcome <> 'attempted'
+      GROUP BY 1, 2, 3 ORDER BY 4`,
+    [sessionId],
+  );
+
+// Seen red: an update that asks for neither generation nor digest, a lost race that is not decided anew.
+describe('One token presented 20 times at once', () => {
+  it.each([
+    { name: 'without a key', retryKey: undefined, counted: TIMES - 1 },
+    { name: 'with one key', retryKey: newRetryKey(), counted: 0 },
+  ])('$name is one rotation and 19 times the identical successor', async ({ retryKey, counted }) => {
+    const { sessionId, current } = await openChain(app);
+
+    const answers = await atOnce(() => app.refresh(current, retryKey));
+
+    expect(statusesOf(answers)).toEqual(Array(TIMES).fill(200));
+    expect(distinct(answers.map(({ body }) => `${body.refreshToken} ${body.generation}`))).toHaveLength(1);
+    expect(distinct(answers.map(({ body }) => body.accessToken))).toHaveLength(TIMES);
+    expect(await rowOf(app, sessionId)).toMatchObject({ generation: 1, revoked_at: null, replay_count: counted });
+    expect(await endingsOf(sessionId)).toEqual([
+      { outcome: 'succeeded', reason: null, replayed: false, times: 1 },
+      { outcome: 'succeeded', reason: null, replayed: true, times: TIMES - 1 },
+    ]);
+    expect(await app.refresh(answers[0]!.body.refreshToken)).toMatchObject({ status: 200, body: { generation: 2 } });
+  });
+
+  it('with the window at 0 and no key has exactly one winner, and the session is over', async () => {
+    const { sessionId, current } = await openChain(strict);
+
+    const answers = await atOnce(() => strict.refresh(current));
+
+    expect(statusesOf(answers).toSorted()).toEqual([200, ...Array<number>(TIMES - 1).fill(401)]);
+    expect(await rowOf(app, sessionId)).toMatchObject({ generation: 1, revoked_reason: 'reuse_detected' });
+    expect(await endingsOf(sessionId)).toEqual([
+      { outcome: 'succeeded', reason: null, replayed: false, times: 1 },
+      { outcome: 'failed', reason: 'token_revoked', replayed: null, times: TIMES - 1 },
+    ]);
+    const winner = answers.find(({ status }) => status === 200);
+    expect(await strict.refresh(winner?.body.refreshToken)).toMatchObject({ status: 401 });
+    const found = `SELECT FROM auth_events WHERE session_id = $1 AND type = 'auth.token.reuse_detected.v1'`;
+    expect(await app.query(found, [sessionId])).toHaveLength(1);
+  });
+
+  it('with 20 different keys is one rotation; the others are told to read their store again', async () => {
+    const { sessionId, current } = await openChain(app);
+
+    const answers = await atOnce(() => app.refresh(current, newRetryKey()));
+
+    expect(statusesOf(answers).toSorted()).toEqual([200, ...Array<number>(TIMES - 1).fill(429)]);
+    expect(await rowOf(app, sessionId)).toMatchObject({ generation: 1, revoked_at: null, keyed: true });
+  });
+
+  it('over two instances is one rotation all the same', async () => {
+    const other = await startTestApplication({ database });
+    try {
+      const { sessionId, current } = await openChain(app);
+      const instances = [app, other];
+      let turn = 0;
+      const answers = await atOnce(() => instances[turn++ % 2]!.refresh(current));
+      expect(distinct(answers.map(({ status, body }) => `${status} ${body.refreshToken}`))).toHaveLength(1);
+      expect(await rowOf(app, sessionId)).toMatchObject({ generation: 1 });
+    } finally {
+      await other.close();
+    }
+  });
+});
+
+describe('A log-out', () => {
+  /** Where the rotation or the replay waits, decided and not yet applied. */
+  async function decidedThenLoggedOut(method: 'rotate' | 'confirmReplay', token: string, current: string) {
+    const decided = signal();
+    const loggedOut = signal();
+    const release = intercept(app, SessionRepository, method, async (proceed) => {
+      decided.give();
+      await loggedOut.given;
+      return proceed();
+    });
+    try {
+      const refresh = app.refresh(token);
+      await decided.given;
+      expect(await app.post('/auth/logout', { refreshToken: current })).toMatchObject({ status: 204 });
+      loggedOut.give();
+      return await refresh;
+    } finally {
+      release();
+    }
+  }
+
+  // Seen red without `revoked_at IS NULL` in the condition of both statements.
+  it.each(['rotate', 'confirmReplay'] as const)('that commits before a decided %s refuses it', async (method) => {
+    const { sessionId, tokens, current } = await openChain(app, 1);
+    const token = method === 'rotate' ? current : tokens[0];
+    const answer = await decidedThenLoggedOut(method, token, current);
+    expect(answer).toMatchObject({ status: 401, body: { code: 'token_revoked' } });
+    expect(await rowOf(app, sessionId)).toMatchObject({
+      generation: 1,
+      replay_count: 0,
+      revoked_reason: 'user_logout',
+    });
+  });
+
+  it('and refreshes, in every order: a row never changes after its end, and nothing is answered after it', async () => {
+    // Whatever the answers say, the database tells whether a change came after the revocation.
+    await app.query(`
+      CREATE FUNCTION refuse_the_dead() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'session % has ended', OLD.id; END $$;
+      CREATE TRIGGER refuse_the_dead BEFORE UPDATE ON sessions
+        FOR EACH ROW WHEN (OLD.revoked_at IS NOT NULL) EXECUTE FUNCTION refuse_the_dead()`);
+    for (let round = 0; round < 24; round++) {
+      const { sessionId, tokens, current } = await openChain(app, 1);
+      let over = false;
+      const refresh = async (token: string): Promise<string> => {
+        const late = over;
+        const { status, body } = await app.refresh(token);
+        if (late || status !== 200) expect({ status, code: body.code }).toEqual({ status: 401, code: 'token_revoked' });
+        return body.refreshToken ?? token;
+      };
+      const replays = async () => {
+        for (let time = 0; time < 4; time++) await refresh(tokens[0]);
+      };
+      const rotations = async () => {
+        let token = current;
+        for (let time = 0; time < 8; time++) token = await refresh(token);
+      };
+      const logOut = async () => {
+        await delay(round % 10);
+        expect(await app.post('/auth/logout', { refreshToken: current })).toMatchObject({ status: 204 });
+        over = true;
+      };
+      await Promise.all([logOut(), ...(round % 2 === 0 ? [replays(), replays(), replays()] : [rotations()])]);
+      await refresh(current);
+      expect(await rowOf(app, sessionId)).toMatchObject({ revoked_reason: 'user_logout' });
+    }
+  });
+});

@@ -1,0 +1,93 @@
+import { Controller, Get } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+import { AccessTokenAuthenticator } from '../../../src/auth/application/access-token.authenticator';
+import { AuthController } from '../../../src/auth/http/auth.controller';
+import { RefreshCookie } from '../../../src/auth/http/refresh-cookie';
+import { setupSwagger } from '../../../src/auth/http/swagger';
+import { AuthOptions } from '../../../src/auth/ports/auth.options';
+import { ADAPTERS, startStub, type StubApp } from './stub-app';
+
+@Controller('aardvarks')
+class AardvarkController {
+  @Get()
+  list(): string {
+    return '';
+  }
+}
+
+// Sizes, required fields and comments come from the build's plugin, which does not run here: openapi.json has them.
+describe.each(ADAPTERS)('the documentation on %s', (adapter) => {
+  let stub: StubApp;
+  let document: any;
+
+  beforeAll(async () => {
+    stub = await startStub(
+      adapter,
+      {
+        imports: [CqrsModule.forRoot()],
+        controllers: [AardvarkController, AuthController],
+        providers: [
+          { provide: AccessTokenAuthenticator, useValue: {} },
+          { provide: RefreshCookie, useValue: {} },
+          { provide: AuthOptions, useValue: {} },
+        ],
+      },
+      { prepare: setupSwagger },
+    );
+    document = (await stub.send('/docs-json')).body;
+  });
+  afterAll(() => stub.app.close());
+
+  it('the page and its scripts are served, with the headers a page needs', async () => {
+    const page = await stub.send('/docs');
+    expect(page.status).toBe(200);
+    expect(page.headers['content-type']).toMatch(/^text\/html/);
+    expect(page.headers['x-frame-options']).toBe('SAMEORIGIN');
+    expect(page.headers['content-security-policy']).toContain("script-src 'self'");
+    expect(page.headers['content-security-policy']).not.toContain('upgrade-insecure-requests');
+    for (const script of page.text.matchAll(/<script src="([^"]+)"/g)) {
+      expect((await stub.send(new URL(script[1]!, 'http://host/docs').pathname)).status).toBe(200);
+    }
+  });
+
+  it('routes are listed in the order of the tour, before all others', () => {
+    expect(Object.keys(document.paths)).toEqual([
+      '/auth/login',
+      '/auth/refresh',
+      '/auth/logout',
+      '/auth/me',
+      '/aardvarks',
+      '/auth/logout-all',
+      '/auth/password',
+    ]);
+  });
+
+  it('every route has its problems, each with an example of its own status', () => {
+    const statuses = (path: string, method: string) =>
+      Object.keys(document.paths[path][method].responses).filter((status) => Number(status) >= 400);
+    expect(statuses('/auth/login', 'post')).toEqual(['400', '401', '403', '413', '415', '429', '503']);
+    expect(statuses('/auth/refresh', 'post')).toEqual(['400', '401', '403', '413', '415', '429', '503']);
+    expect(statuses('/auth/logout', 'post')).toEqual(['400', '403', '413', '415', '503']);
+    expect(statuses('/auth/me', 'get')).toEqual(['401', '503']);
+    for (const path of ['/auth/login', '/auth/refresh', '/auth/logout']) {
+      for (const status of statuses(path, 'post')) {
+        const problem = document.paths[path].post.responses[status].content['application/problem+json'];
+        expect(problem.example).toMatchObject({ type: 'about:blank', status: Number(status) });
+        expect(problem.schema).toEqual({ $ref: '#/components/schemas/ProblemDetails' });
+      }
+    }
+    expect(document.components.schemas).toHaveProperty('ProblemDetails');
+  });
+
+  it('the routes that take a bearer token say so', () => {
+    expect(document.components.securitySchemes.bearer).toMatchObject({ type: 'http', scheme: 'bearer' });
+    expect(document.paths['/auth/me'].get.security).toEqual([{ bearer: [] }]);
+    expect(document.paths['/auth/refresh'].post).not.toHaveProperty('security');
+  });
+});
+
+it.each(ADAPTERS)('without the documentation there is none on %s', async (adapter) => {
+  const stub = await startStub(adapter, { controllers: [AardvarkController] });
+  expect((await stub.send('/docs')).status).toBe(404);
+  await stub.app.close();
+});

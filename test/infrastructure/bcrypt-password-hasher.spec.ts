@@ -1,0 +1,91 @@
+import bcrypt from 'bcrypt';
+import { BcryptPasswordHasher, decoyHash } from '../../src/auth/infrastructure/bcrypt/bcrypt-password-hasher';
+import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
+import { AuthOptions, Overloaded } from '../../src/auth';
+
+class RecordedDepths extends NoMetrics {
+  readonly depths: number[] = [];
+  override hashQueue(depth = 0): void {
+    this.depths.push(depth);
+  }
+}
+
+const hasherWith = (options: Partial<AuthOptions> = {}, metrics = new RecordedDepths()) =>
+  new BcryptPasswordHasher({ bcryptCost: 4, hashQueueLimit: 64, ...options } as AuthOptions, metrics);
+
+describe('BcryptPasswordHasher', () => {
+  it('verifies the password that made a hash, and no other', async () => {
+    const hasher = hasherWith();
+    const stored = await hasher.hash('correct horse battery');
+    await expect(hasher.verify('correct horse battery', stored)).resolves.toBe(true);
+    await expect(hasher.verify('correct horse batterY', stored)).resolves.toBe(false);
+  });
+
+  it('knows a password however its characters were typed', async () => {
+    const hasher = hasherWith();
+    const stored = await hasher.hash('cafe\u0301 ｏｌｅ');
+    await expect(hasher.verify('caf\u00e9 ole', stored)).resolves.toBe(true);
+  });
+
+  it('never verifies more than 72 bytes, although bcrypt would by their beginning', async () => {
+    const hasher = hasherWith();
+    const stored = await bcrypt.hash('k'.repeat(72), 4);
+    await expect(hasher.verify('k'.repeat(72), stored)).resolves.toBe(true);
+    await expect(hasher.verify('k'.repeat(73), stored)).resolves.toBe(false);
+  });
+
+  it('does not hash what bcrypt would cut', async () => {
+    await expect(hasherWith().hash('k'.repeat(73))).rejects.toThrow(RangeError);
+    await expect(hasherWith().hash('漢'.repeat(25))).rejects.toThrow(RangeError);
+  });
+
+  it('is false for an unknown account', async () => {
+    await expect(hasherWith().verify('anything at all', null)).resolves.toBe(false);
+  });
+
+  it('compares an unknown account with a hash of the configured cost', async () => {
+    const compare = jest.spyOn(bcrypt, 'compare');
+    await hasherWith({ bcryptCost: 5 }).verify('anything at all', null);
+    const compared = compare.mock.lastCall?.[1] ?? '';
+    compare.mockRestore();
+    expect(bcrypt.getRounds(compared)).toBe(5);
+  });
+
+  it('has a decoy that bcrypt works on to the end: it accepts the salt, and finds another digest', async () => {
+    const decoy = decoyHash(4);
+    const computed = await bcrypt.hash('anything at all', decoy.slice(0, 29));
+    expect(computed.slice(0, 29)).toBe(decoy.slice(0, 29));
+    expect(computed).toHaveLength(decoy.length);
+    expect(computed).not.toBe(decoy);
+  });
+
+  it('asks for a rehash of whatever cost less than is asked for now, and of nothing else', () => {
+    const hasher = hasherWith({ bcryptCost: 11 });
+    expect(hasher.needsRehash(decoyHash(10))).toBe(true);
+    expect(hasher.needsRehash(decoyHash(11))).toBe(false);
+    expect(hasher.needsRehash(decoyHash(12))).toBe(false);
+  });
+
+  it('lets only the configured number wait: the rest is overloaded at once, and the others are all served', async () => {
+    const metrics = new RecordedDepths();
+    const hasher = hasherWith({ hashQueueLimit: 3 }, metrics);
+    const answers = await Promise.allSettled(Array.from({ length: 20 }, () => hasher.verify('a password', null)));
+    const refused = answers.filter((answer) => answer.status === 'rejected');
+    const running = answers.length - refused.length - 3;
+    expect(running).toBeGreaterThanOrEqual(2);
+    expect(running).toBeLessThanOrEqual(3);
+    for (const { reason } of refused) {
+      expect(reason).toBeInstanceOf(Overloaded);
+      expect((reason as Overloaded).retryAfterSeconds).toBeGreaterThanOrEqual(1);
+    }
+    expect(Math.max(...metrics.depths)).toBe(3);
+    expect(metrics.depths.at(-1)).toBe(0);
+    await expect(hasher.verify('a password', null)).resolves.toBe(false);
+  });
+
+  it('keeps its places when hashing fails', async () => {
+    const hasher = hasherWith({ hashQueueLimit: 1 });
+    for (let i = 0; i < 10; i++) await expect(hasher.verify('a password', 7 as never)).rejects.toThrow();
+    await expect(hasher.hash('a password').then((stored) => hasher.verify('a password', stored))).resolves.toBe(true);
+  });
+});

@@ -1,0 +1,249 @@
+import type { Pool } from 'pg';
+import type { DataSource } from 'typeorm';
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
+import type { Session, SessionRepository } from '../../src/auth';
+import { gate, newSession, nextToken, onPostgres, refreshRecord } from '../ports/adapters';
+import { statementSizes } from '../support/database/statement-sizes';
+import { freshDatabase, testDatabase, type TestDatabase } from '../support/database/test-database';
+
+/** What the promises of the port do not say, but the database must. */
+describe('the sessions on PostgreSQL', () => {
+  let database: TestDatabase;
+  let dataSource: DataSource;
+
+  beforeAll(async () => {
+    database = await testDatabase();
+    dataSource = await database.connect();
+  });
+  afterAll(() => database.close());
+
+  async function rotated(sessions: SessionRepository, live: Session): Promise<Session> {
+    // Another idle limit each time, as in life: an index on it would end the HOT updates.
+    const expiresAt = new Date(live.createdAt.getTime() + 60_000 + live.generation);
+    const next = nextToken(live, { expiresAt });
+    expect(await sessions.rotate(live, next, refreshRecord(live))).toBe(true);
+    return { ...live, generation: live.generation + 1, tokenHash: next.tokenHash };
+  }
+
+  // Seen red without the trigger.
+  it('never move an absolute expiry, whoever tries', async () => {
+    const { sessions } = onPostgres(dataSource);
+    const { id, absoluteExpiresAt } = await sessions.open(newSession());
+    const move = (by: string) =>
+      dataSource.query(`UPDATE sessions SET absolute_expires_at = absolute_expires_at ${by} WHERE id = $1`, [id]);
+    for (const by of ["+ interval '1 microsecond'", "- interval '1 microsecond'"]) {
+      await expect(move(by)).rejects.toThrow('is set once');
+    }
+    await move('');
+    const [row] = await dataSource.query<{ at: Date }[]>(
+      'SELECT absolute_expires_at AS at FROM sessions WHERE id = $1',
+      [id],
+    );
+    expect(row?.at).toEqual(absoluteExpiresAt);
+  });
+
+  it('never have an idle limit past the absolute one', async () => {
+    const { sessions } = onPostgres(dataSource);
+    const { id } = await sessions.open(newSession());
+    const beyond = dataSource.query(
+      `UPDATE sessions SET expires_at = absolute_expires_at + interval '1 microsecond' WHERE id = $1`,
+      [id],
+    );
+    await expect(beyond).rejects.toThrow('check constraint');
+  });
+
+  // Seen red with an index on expires_at.
+  it('have no index on a column that a rotation or a replay changes', async () => {
+    const indexed = await dataSource.query<{ name: string }[]>(
+      `SELECT DISTINCT a.attname AS name FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+        WHERE i.indrelid = 'sessions'::regclass`,
+    );
+    expect(indexed.map(({ name }) => name).sort()).toEqual(['absolute_expires_at', 'id', 'user_id']);
+  });
+
+  it('stay one row over 1,000 rotations, at least 95 % of them HOT', async () => {
+    const own = await database.connect(1);
+    const { sessions } = onPostgres(own);
+    const statistics = async () => {
+      // Counted by each connection for itself, and given away when it is asked to.
+      await own.query('SELECT pg_stat_force_next_flush()');
+      await own.query('SELECT pg_stat_clear_snapshot()');
+      const [row] = await own.query<{ updates: string; hot: string }[]>(
+        `SELECT n_tup_upd AS updates, n_tup_hot_upd AS hot FROM pg_stat_user_tables WHERE relname = 'sessions'`,
+      );
+      return { updates: Number(row?.updates), hot: Number(row?.hot) };
+    };
+    const before = await statistics();
+    const opened = await sessions.open(newSession());
+    let live = opened;
+    for (let i = 0; i < 1_000; i++) live = await rotated(sessions, live);
+    const after = await statistics();
+
+    expect(live.generation).toBe(1_000);
+    const [count] = await own.query<{ rows: number }[]>(
+      'SELECT count(*)::integer AS rows FROM sessions WHERE user_id = $1',
+      [opened.userId],
+    );
+    expect(count?.rows).toBe(1);
+    expect(after.updates - before.updates).toBe(1_000);
+    expect(after.hot - before.hot).toBeGreaterThanOrEqual(950);
+  });
+
+  describe.each([true, false])('with prepared statements: %s', (prepared) => {
+    it('are read, rotated and replayed by one statement each', async () => {
+      const own = await database.connect(1);
+      const pool = (own.driver as PostgresDriver).master as Pool;
+      const client = await pool.connect(); // the only one
+      client.release();
+      const sent: { name?: string; text: string }[] = [];
+      const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+      Object.assign(client, {
+        query: (...args: [string | { name?: string; text: string }, ...unknown[]]) => {
+          sent.push(typeof args[0] === 'string' ? { text: args[0] } : args[0]);
+          return query(...args);
+        },
+      });
+      const { sessions } = onPostgres(own, { preparedStatements: prepared });
+      const opened = await sessions.open(newSession());
+      const statementsOf = async (work: () => Promise<unknown>) => {
+        sent.length = 0;
+        await work();
+        return sent.map(({ name, text }) => [name !== undefined, /SELECT|UPDATE/.exec(text)?.[0]]);
+      };
+
+      expect(await statementsOf(() => sessions.findForRefresh(opened.id))).toEqual([[prepared, 'SELECT']]);
+      expect(await statementsOf(() => rotated(sessions, opened))).toEqual([[prepared, 'UPDATE']]);
+      const { session } = (await sessions.findForRefresh(opened.id))!;
+      const replay = { door: 'window', maxReplays: 1, withKey: false } as const;
+      expect(await statementsOf(() => sessions.confirmReplay(session, replay, refreshRecord(session, true)))).toEqual([
+        [prepared, 'UPDATE'],
+      ]);
+      expect((await sessions.findForRefresh(opened.id))?.session).toMatchObject({ generation: 1, replayCount: 1 });
+    });
+  });
+
+  it('leave the users to the directory where they are not in this database', async () => {
+    const { sessions } = onPostgres(dataSource, {}, false);
+    const { id } = await sessions.open(newSession());
+    expect((await sessions.findForRefresh(id))?.user).toBeUndefined();
+  });
+
+  it('need one connection, whatever a unit of work does', async () => {
+    const { sessions, policies, log, unitOfWork } = onPostgres(await database.connect(1));
+    const { id, userId, ...live } = await sessions.open(newSession());
+    await unitOfWork.run(async () => {
+      await sessions.lockUser(userId);
+      await sessions.open(newSession({ userId }));
+      expect((await sessions.findById(id))?.userId).toBe(userId);
+      expect(await sessions.revoke(id, 'reuse_detected')).toBe(true);
+      expect(await sessions.countReuses(userId)).toBe(1);
+      expect(await policies.raiseUserFloor(userId, 'a test')).toBe(2);
+      expect((await policies.floorsOf(userId)).floors.userMinTokenVersion).toBe(2);
+      expect(await sessions.revokeAllOfUser(userId, 'reuse_detected')).toHaveLength(1);
+      await log.append(refreshRecord({ id, userId, ...live }));
+      expect(await log.find({ userId }, 10)).toHaveLength(2);
+    });
+  });
+
+  describe('are cleaned up', () => {
+    const ended = () => newSession({ idleTtlSeconds: -40 * 86_400, absoluteTtlSeconds: -40 * 86_400 });
+
+    // Seen red without SKIP LOCKED: it waits for ever.
+    it('without waiting for a row that somebody is at', async () => {
+      const { sessions, unitOfWork } = onPostgres(dataSource);
+      const [held, other] = [await sessions.open(ended()), await sessions.open(ended())];
+      await unitOfWork.run(async () => {
+        await unitOfWork.manager.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [held.id]);
+        const elsewhere = onPostgres(await database.connect(1));
+        expect(await elsewhere.sessions.deleteEnded(10)).toBe(1);
+      });
+      const left = await dataSource.query('SELECT id FROM sessions WHERE id = ANY($1)', [[held.id, other.id]]);
+      expect(left).toEqual([{ id: held.id }]);
+      expect(await sessions.deleteEnded(10)).toBe(1);
+    });
+
+    it('by one at a time: who comes in between is told so, and deletes nothing', async () => {
+      const { sessions, unitOfWork } = onPostgres(dataSource);
+      await sessions.open(ended());
+      await unitOfWork.run(async () => {
+        expect(await sessions.deleteEnded(10)).toBe(1);
+        const elsewhere = onPostgres(await database.connect(1));
+        expect(await elsewhere.sessions.deleteEnded(10)).toBeNull();
+      });
+      expect(await sessions.deleteEnded(10)).toBe(0);
+    });
+  });
+
+  // Seen red with one statement for all, and with the batches of which one is left out.
+  it('end all in statements of a bounded size: a limit of time for each is no limit for their number', async () => {
+    const own = await freshDatabase();
+    try {
+      const many = await own.connect();
+      const { sessions } = onPostgres(many);
+      await sessions.open(newSession());
+      const columns = (
+        await many.query<{ name: string }[]>(
+          `SELECT column_name AS name FROM information_schema.columns WHERE table_name = 'sessions' AND column_name <> 'id'`,
+        )
+      )
+        .map(({ name }) => name)
+        .join();
+      await many.query(
+        `INSERT INTO sessions (id, ${columns}) SELECT gen_random_uuid(), ${columns} FROM sessions, generate_series(1, 20000)`,
+      );
+      const sizes = await statementSizes(many, 'sessions', 'UPDATE');
+      expect(await sessions.revokeAll('admin_action')).toBe(20_001);
+      expect(await sizes()).toEqual([10_000, 10_000, 1, 0]);
+    } finally {
+      await own.close();
+    }
+  });
+
+  // Seen red without the estimate, and without the savepoint.
+  it('are estimated where counting them takes too long, also within a unit of work that goes on', async () => {
+    const { sessions, unitOfWork } = onPostgres(await database.connect(1));
+    const elsewhere = onPostgres(dataSource).unitOfWork;
+    await elsewhere.run(async () => {
+      await elsewhere.manager.query('LOCK TABLE sessions');
+      await unitOfWork.run(async () => {
+        await unitOfWork.manager.query(`SET LOCAL statement_timeout = '200ms'`);
+        expect(await sessions.countBelowGlobal(2)).toBeGreaterThanOrEqual(0);
+        expect(await unitOfWork.manager.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+      });
+    });
+  });
+
+  // Seen red without the lock of the rows in the order of their ids.
+  it('end for a user in the order of their ids: no deadlock with whoever ends them in that order, too', async () => {
+    const { sessions, unitOfWork } = onPostgres(dataSource);
+    const [first, second] = [newSession(), newSession()];
+    const { userId } = first;
+    await sessions.open({ ...second, userId }); // the table has them the other way round
+    await sessions.open(first);
+
+    const tries = { oneByOne: 0, all: 0 };
+    const begun = gate();
+    const goOn = gate();
+    const oneByOne = unitOfWork.run(async () => {
+      tries.oneByOne++;
+      await sessions.revoke(first.id, 'user_logout');
+      begun.open();
+      await goOn.opened;
+      await sessions.revoke(second.id, 'user_logout');
+    });
+    await begun.opened;
+    const all = unitOfWork.run(async () => {
+      tries.all++;
+      return sessions.revokeAllOfUser(userId, 'admin_action');
+    });
+    const waits = () =>
+      dataSource.query<unknown[]>(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+    while ((await waits()).length === 0);
+    goOn.open();
+    await oneByOne;
+    expect(await all).toEqual([]);
+    expect(tries).toEqual({ oneByOne: 1, all: 1 });
+  });
+});

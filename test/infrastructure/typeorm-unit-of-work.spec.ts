@@ -1,0 +1,93 @@
+import type { DataSource } from 'typeorm';
+import { gate, newSession, onPostgres } from '../ports/adapters';
+import { testDatabase, type TestDatabase } from '../support/database/test-database';
+
+describe('a unit of work on PostgreSQL', () => {
+  let database: TestDatabase;
+  let dataSource: DataSource;
+  let ports: ReturnType<typeof onPostgres>;
+
+  beforeAll(async () => {
+    database = await testDatabase();
+    dataSource = await database.connect();
+    ports = onPostgres(dataSource);
+  });
+  afterAll(() => database.close());
+
+  const fail = (sqlState: string) =>
+    ports.unitOfWork.manager.query(`DO $$ BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '${sqlState}'; END $$`);
+
+  /** Runs a unit of work that fails on its first `failures` tries. Answers which session each try opened. */
+  async function tries(sqlState: string, failures: number): Promise<{ opened: string[]; outcome: Promise<unknown> }> {
+    const opened: string[] = [];
+    const outcome = ports.unitOfWork.run(async () => {
+      const session = await ports.sessions.open(newSession());
+      opened.push(session.id);
+      if (opened.length <= failures) await ports.unitOfWork.run(() => fail(sqlState));
+    });
+    await outcome.catch(() => undefined);
+    return { opened, outcome };
+  }
+
+  // Seen red without the retry.
+  it.each(['40001', '40P01'])('runs all of its work again after %s, and keeps the last try alone', async (sqlState) => {
+    const { opened, outcome } = await tries(sqlState, 2);
+    await outcome;
+    const kept = await Promise.all(opened.map((id) => ports.sessions.findById(id)));
+    expect(kept).toEqual([null, null, expect.objectContaining({ id: opened[2] })]);
+  });
+
+  // Seen red with one list of effects for all tries.
+  it('has the effects of the last try alone', async () => {
+    const effects: number[] = [];
+    let tried = 0;
+    await ports.unitOfWork.run(async () => {
+      const now = ++tried;
+      ports.unitOfWork.afterCommit(() => effects.push(now));
+      if (tried < 3) await fail('40001');
+    });
+    expect(effects).toEqual([3]);
+  });
+
+  it('gives up after three tries', async () => {
+    const { opened, outcome } = await tries('40001', 3);
+    await expect(outcome).rejects.toThrow('planted');
+    expect(opened).toHaveLength(3);
+  });
+
+  it.each(['23505', '57014', 'P0001'])('does not run again after %s', async (sqlState) => {
+    const { opened, outcome } = await tries(sqlState, 1);
+    await expect(outcome).rejects.toThrow('planted');
+    expect(opened).toHaveLength(1);
+  });
+
+  it('survives a real deadlock: both units of work do all of theirs', async () => {
+    const ends = [await ports.sessions.open(newSession()), await ports.sessions.open(newSession())];
+    const [first, second] = ends.map(({ id }) => id) as [string, string];
+    const atFirst = gate();
+    const atSecond = gate();
+    const crossing = (ids: [string, string], here: () => void, there: Promise<void>) =>
+      ports.unitOfWork.run(async () => {
+        const revoked = [await ports.sessions.revoke(ids[0], 'admin_action')];
+        here();
+        await there;
+        revoked.push(await ports.sessions.revoke(ids[1], 'admin_action'));
+        return revoked;
+      });
+    const outcomes = await Promise.all([
+      crossing([first, second], atFirst.open, atSecond.opened),
+      crossing([second, first], atSecond.open, atFirst.opened),
+    ]);
+    expect(outcomes.flat().sort()).toEqual([false, false, true, true]);
+    for (const id of [first, second]) {
+      expect((await ports.sessions.findForRefresh(id))?.session.revokedReason).toBe('admin_action');
+    }
+  });
+
+  it('is left behind at its end: what follows is outside of it', async () => {
+    const { manager } = dataSource;
+    expect(ports.unitOfWork.manager).toBe(manager);
+    await ports.unitOfWork.run(async () => expect(ports.unitOfWork.manager).not.toBe(manager));
+    expect(ports.unitOfWork.manager).toBe(manager);
+  });
+});

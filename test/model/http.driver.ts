@@ -1,0 +1,86 @@
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import { CleanUpSessionsCommand, ValidateRefreshTokenQuery } from '../../src/auth';
+import { guardHasLooked, policyOf, rotateAll, rotateUser, statusOfMe } from '../http/support/administration';
+import { age } from '../http/support/sessions';
+import type { Answer, TestApplication } from '../support/app/test-application';
+import { type Driver, type Ending, LIMITS, type Refreshed } from './driver';
+import { PASSWORD } from './model';
+
+export const SETTINGS = {
+  ACCESS_TOKEN_TTL: `${LIMITS.accessTokenTtlSeconds}s`,
+  REFRESH_TOKEN_TTL: `${LIMITS.idleTtlSeconds}s`,
+  SESSION_ABSOLUTE_TTL: `${LIMITS.absoluteTtlSeconds}s`,
+  SESSION_RETENTION: `${LIMITS.retentionSeconds}s`,
+  REFRESH_REPLAY_WINDOW: `${LIMITS.windowSeconds}s`,
+  REFRESH_MAX_REPLAYS: String(LIMITS.maxReplays),
+  REUSE_ESCALATION_THRESHOLD: String(LIMITS.reuseEscalationThreshold),
+  CLEANUP_INTERVAL: '0',
+  AUDIT_DEADLINE: '60s',
+};
+
+/** The whole application over HTTP, one sequence after the other on one database. */
+export function httpDriver(app: TestApplication): Driver {
+  const expecting = (status: number, answer: Answer): Answer => {
+    expect({ status: answer.status, body: answer.body }).toMatchObject({ status });
+    return answer;
+  };
+  return {
+    agesAccessTokens: false,
+    globalFloor: async () => (await policyOf(app)).global_min_token_version,
+    openAccount: async () => {
+      const { id, email } = await app.register({ password: PASSWORD });
+      return { id, login: email };
+    },
+    logIn: async ({ login }, password) => expecting(200, await app.logIn({ email: login, password })).body,
+    refresh: async (token, key): Promise<Refreshed> => {
+      const { status, body } = await app.refresh(token, key);
+      return status === 200 ? body : body.code;
+    },
+    validate: async (token) => {
+      const answer = await app.app.get(QueryBus).execute(new ValidateRefreshTokenQuery(token));
+      return answer.match<number | string>(
+        ({ generation }) => generation,
+        ({ reason }) => reason,
+      );
+    },
+    admits: async (accessToken) => (await statusOfMe(app, accessToken)) === 200,
+    logOut: async (refreshToken) => {
+      expecting(204, await app.post('/auth/logout', { refreshToken }));
+    },
+    logOutEverywhere: async (_user, { accessToken }) =>
+      expecting(200, await app.request('POST', '/auth/logout-all', { bearer: accessToken })).body.revokedSessions,
+    changePassword: async (_user, { accessToken }, currentPassword, newPassword) =>
+      expecting(
+        200,
+        await app.request('POST', '/auth/password', { bearer: accessToken, body: { currentPassword, newPassword } }),
+      ).body,
+    raiseUserFloor: async ({ id }) => {
+      await rotateUser(app, id);
+    },
+    raiseGlobalFloor: async (mode, graceSeconds) => {
+      await rotateAll(app, { mode, ...(graceSeconds !== null && { gracePeriodSeconds: graceSeconds }) });
+    },
+    pass: async (seconds, sessionIds) => {
+      for (const id of sessionIds) await age(app, id, seconds);
+      await app.query(
+        'UPDATE security_policy SET grace_ends_at = grace_ends_at - make_interval(secs => $1), updated_at = clock_timestamp()',
+        [seconds],
+      );
+      await guardHasLooked(app);
+    },
+    cleanUp: async () => {
+      await app.app.get(CommandBus).execute(new CleanUpSessionsCommand());
+    },
+    endings: (users) =>
+      app.query<Ending>(
+        `SELECT attempt_id AS "attemptId", count(*) FILTER (WHERE type ~ '\\.attempted\\.v1$')::integer AS begun,
+                count(*) FILTER (WHERE type ~ '\\.(succeeded|failed)\\.v1$')::integer AS ended
+           FROM auth_events
+          WHERE attempt_id IN (SELECT attempt_id FROM auth_events WHERE user_id = ANY($1))
+            AND type ~ '\\.(attempted|succeeded|failed)\\.v1$'
+          GROUP BY attempt_id`,
+        [users.map(({ id }) => id)],
+      ),
+    close: async () => undefined,
+  };
+}

@@ -1,0 +1,78 @@
+import { HealthController } from '../../src/operations/health.controller';
+import { freshDatabase } from '../support/database/test-database';
+import { ADAPTERS, type Answer, startTestApplication } from '../support/app/test-application';
+
+it('is not ready once it has been asked to close', async () => {
+  const application = await startTestApplication();
+  const health = application.app.get(HealthController);
+  await application.close();
+  await expect(health.ready()).rejects.toMatchObject({ response: { status: 'shutting_down' } });
+});
+
+describe.each(ADAPTERS)('health over %s', (adapter) => {
+  it('is live, and ready only while the database is there', async () => {
+    const database = await freshDatabase();
+    const application = await startTestApplication({ adapter, database, env: { LOG_LEVEL: 'warn' } });
+    try {
+      expect(await application.get('/health/live')).toMatchObject({ status: 200, body: { status: 'ok' } });
+      expect(await application.get('/health/ready')).toMatchObject({
+        status: 200,
+        body: {
+          status: 'ok',
+          details: { database: { status: 'up' }, migrations: { status: 'up' }, revocations: { status: 'up' } },
+        },
+      });
+
+      await database.close();
+
+      const { status, headers, body } = await application.get('/health/ready');
+      expect({ status, body }).toMatchObject({
+        status: 503,
+        body: { status: 'error', error: { database: { status: 'down', message: 'unavailable' } } },
+      });
+      expect(headers.get('Cache-Control')).toContain('no-store');
+      expect(application.log).toContainEqual(expect.objectContaining({ context: 'Readiness', level: 'warn' }));
+      expect(await application.get('/health/live')).toMatchObject({ status: 200 });
+    } finally {
+      await application.close();
+    }
+  });
+
+  // Seen red without the check: the database answers, and every guarded request is 503.
+  it('is not ready while the revocations are out of date, although the database answers', async () => {
+    const application = await startTestApplication({ adapter, env: { REVOCATION_MAX_STALENESS: '2s' } });
+    try {
+      await application.query('ALTER TABLE revocations RENAME TO taken_away');
+      let answer: Answer;
+      do answer = await application.get('/health/ready');
+      while (answer.status === 200);
+      expect(answer).toMatchObject({
+        status: 503,
+        body: {
+          error: { revocations: { status: 'down', message: 'unavailable' } },
+          info: { database: { status: 'up' } },
+        },
+      });
+      await application.query('ALTER TABLE taken_away RENAME TO revocations');
+      do answer = await application.get('/health/ready');
+      while (answer.status !== 200);
+    } finally {
+      await application.close();
+    }
+  });
+
+  it('is not ready while a migration is missing', async () => {
+    const database = await freshDatabase();
+    const application = await startTestApplication({ adapter, database });
+    try {
+      await application.query('DELETE FROM migrations WHERE id = (SELECT max(id) FROM migrations)');
+      expect(await application.get('/health/ready')).toMatchObject({
+        status: 503,
+        body: { error: { migrations: { status: 'down' } }, info: { database: { status: 'up' } } },
+      });
+    } finally {
+      await application.close();
+      await database.close();
+    }
+  });
+});

@@ -1,0 +1,113 @@
+import type { AddressInfo } from 'node:net';
+import { MetricsServer } from '../../src/operations/metrics.server';
+import { ADAPTERS, startTestApplication } from '../support/app/test-application';
+
+describe.each(ADAPTERS)('the metrics over %s', (adapter) => {
+  it('count logins, refreshes and sessions, and name nobody', async () => {
+    const application = await startTestApplication({ adapter });
+    try {
+      const account = await application.register();
+      const login = await application.logIn(account);
+      await application.logIn({ ...account, password: 'not the passphrase' });
+      await application.refresh(login.body.refreshToken);
+      await application.refresh('junk');
+
+      const { status, headers, body } = await application.get('/metrics');
+
+      expect(status).toBe(200);
+      expect(headers.get('Content-Type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+      for (const line of [
+        'ratchet_refresh_total{outcome="rotated"} 1',
+        'ratchet_refresh_total{outcome="token_invalid"} 1',
+        'ratchet_refresh_duration_seconds_count 2',
+        'ratchet_logins_total{outcome="succeeded"} 1',
+        'ratchet_active_sessions 1',
+        'ratchet_database_pool_connections{state="waiting"} 0',
+      ]) {
+        expect(body.split('\n')).toContain(line);
+      }
+      for (const name of [
+        'ratchet_audit_queue_depth',
+        'ratchet_audit_batch_size_bucket',
+        'ratchet_hash_queue_depth',
+        'ratchet_listener_failures_total',
+        'ratchet_theft_alerts_total',
+        'ratchet_process_cpu_seconds_total',
+        'ratchet_nodejs_eventloop_lag_seconds',
+      ]) {
+        expect(body).toContain(name);
+      }
+      for (const one of [account.email, account.id, login.body.sessionId, '127.0.0.1']) expect(body).not.toContain(one);
+    } finally {
+      await application.close();
+    }
+  });
+});
+
+describe('the metrics of refreshes and logins', () => {
+  it('count what a limit holds off, too', async () => {
+    const application = await startTestApplication({
+      env: { LIMIT_REFRESH_PER_SESSION: '1/1h', LIMIT_LOGIN_PER_ACCOUNT: '1/1h' },
+    });
+    try {
+      const account = await application.register();
+      const wrong = { ...account, password: 'not the passphrase' };
+      const { refreshToken } = (await application.logIn(account)).body;
+      const statuses = [];
+      for (let i = 0; i < 2; i++) statuses.push((await application.logIn(wrong)).status);
+      for (let i = 0; i < 2; i++) statuses.push((await application.refresh(refreshToken)).status);
+      expect(statuses).toEqual([401, 429, 200, 429]);
+
+      const { body } = await application.get('/metrics');
+      for (const line of [
+        'ratchet_logins_total{outcome="throttled"} 1',
+        'ratchet_refresh_total{outcome="throttled"} 1',
+      ])
+        expect(body.split('\n')).toContain(line);
+    } finally {
+      await application.close();
+    }
+  });
+});
+
+describe('the metrics on a port of their own', () => {
+  it('are there, alone, and no longer on the main port', async () => {
+    const application = await startTestApplication({ env: { METRICS_PORT: '0' } });
+    try {
+      const { port } = application.app.get(MetricsServer).server.address() as AddressInfo;
+      const metrics = await fetch(`http://127.0.0.1:${port}/metrics?x=1`);
+      expect(metrics.status).toBe(200);
+      expect(await metrics.text()).toContain('ratchet_refresh_total');
+      expect((await fetch(`http://127.0.0.1:${port}/health/live`)).status).toBe(404);
+      expect(await application.get('/metrics')).toMatchObject({ status: 404 });
+    } finally {
+      await application.close();
+    }
+  });
+});
+
+describe('the number of active sessions', () => {
+  it('is an estimate within a few percent where an exact count would read for long', async () => {
+    const application = await startTestApplication();
+    try {
+      const { sessionId } = (await application.logIn()).body;
+      // Four statements, since each has its timeout.
+      for (const revoked of ["'2026-01-01'", 'NULL', "'2026-01-01'", 'NULL']) {
+        await application.query(
+          `INSERT INTO sessions SELECT copy.* FROM sessions s, generate_series(1, 50000) n,
+           LATERAL jsonb_populate_record(s, jsonb_build_object('id', gen_random_uuid(), 'device_id', n::text, 'revoked_at', ${revoked}::text,
+             'revoked_reason', CASE WHEN ${revoked} IS NOT NULL THEN 'admin_action' END)) copy
+           WHERE s.id = $1`,
+          [sessionId],
+        );
+      }
+      await application.query('ANALYZE sessions');
+      const { body } = await application.get('/metrics');
+      const [, count] = /^ratchet_active_sessions (\d+)$/m.exec(body) ?? [];
+      expect(Number(count)).toBeGreaterThan(90_000);
+      expect(Number(count)).toBeLessThan(110_000);
+    } finally {
+      await application.close();
+    }
+  });
+});

@@ -1,0 +1,38 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded-postgres';
+
+/** A database server that a spec may stop, and start again with what it held. */
+export async function ownServer(settings: Readonly<Record<string, string>> = {}) {
+  // By this name a later run finds what a killed one has left behind.
+  const folder = await mkdtemp(join(tmpdir(), `ratchet-test-${process.pid}-`));
+  const start = () =>
+    startEmbeddedPostgres({
+      dataDir: join(folder, 'pg'),
+      settings: { fsync: 'off', full_page_writes: 'off', ...settings },
+    });
+  let server: EmbeddedPostgres | null = await start();
+  const stop = async (): Promise<void> => {
+    await server?.stop();
+    server = null;
+  };
+  return {
+    /** Another one after each start. */
+    url: () => server?.url ?? '',
+    stop,
+    start: async (): Promise<void> => {
+      server ??= await start();
+    },
+    /** As the power fails: the server dies with its connections, and nothing is written any more. */
+    kill: async (): Promise<void> => {
+      const [pid] = (await readFile(join(folder, 'pg', 'postmaster.pid'), 'utf8')).split('\n');
+      process.kill(Number(pid), 'SIGKILL');
+      await stop();
+    },
+    remove: async (): Promise<void> => {
+      await stop();
+      await rm(folder, { recursive: true });
+    },
+  };
+}

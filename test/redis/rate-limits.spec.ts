@@ -1,0 +1,172 @@
+import { randomUUID } from 'node:crypto';
+import { Logger } from '@nestjs/common';
+import { createClient } from 'redis';
+import { type AuthOptions, type LimitName, type RateLimits, Throttled } from '../../src/auth';
+import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
+import { FlexibleRateLimits } from '../../src/auth/infrastructure/limits/flexible-rate-limits';
+import { RedisConnection } from '../../src/auth/infrastructure/redis/redis-connection';
+import { LIMIT_NAMES } from '../../src/auth/ports/rate-limits';
+import { startTestApplication } from '../support/app/test-application';
+import { TcpProxy } from '../support/network/tcp-proxy';
+import { describeWithRedis, type RedisServer, startRedis } from '../support/redis/redis-server';
+import { until } from '../support/until';
+
+const limitsOf = (given: Partial<AuthOptions['limits']>): AuthOptions['limits'] => ({
+  ...(Object.fromEntries(LIMIT_NAMES.map((name) => [name, null])) as Record<LimitName, null>),
+  ...given,
+});
+const LIMITS = limitsOf({ loginPerAccount: { points: 3, seconds: 900 }, loginPerIp: { points: 1, seconds: 900 } });
+
+/** How long whoever comes now has to wait, in seconds; null for not at all. */
+const waitOf = (limits: RateLimits, key: string, name: LimitName = 'loginPerAccount'): Promise<number | null> =>
+  limits.take(name, key).then(
+    () => null,
+    (error: unknown) => {
+      if (error instanceof Throttled) return error.retryAfterSeconds;
+      throw error;
+    },
+  );
+
+describe('the limits of one process', () => {
+  it('count by name and by key, and forget when they are asked to', async () => {
+    const limits = new FlexibleRateLimits(LIMITS, null, new NoMetrics());
+    for (const _time of [1, 2, 3]) expect(await waitOf(limits, 'ann')).toBeNull();
+    const wait = await waitOf(limits, 'ann');
+    expect(wait).toBeGreaterThan(890);
+    expect(wait).toBeLessThanOrEqual(900);
+    expect(await waitOf(limits, 'bob')).toBeNull();
+    expect(await waitOf(limits, 'ann', 'loginPerIp')).toBeNull();
+    await limits.forget('loginPerAccount', 'ann');
+    expect(await waitOf(limits, 'ann')).toBeNull();
+  });
+
+  it('let everything pass where there is none', async () => {
+    const limits = new FlexibleRateLimits(limitsOf({}), null, new NoMetrics());
+    for (let time = 0; time < 200; time++) expect(await waitOf(limits, 'ann')).toBeNull();
+    await limits.forget('loginPerAccount', 'ann');
+  });
+});
+
+describeWithRedis('the limits of instances that share a Redis', () => {
+  let server: RedisServer;
+  let proxy: TcpProxy;
+  let redis: ReturnType<typeof createClient>;
+  const closers: (() => unknown)[] = [];
+
+  beforeAll(async () => {
+    Logger.overrideLogger(false);
+    server = await startRedis();
+    closers.push(() => server.stop());
+    redis = createClient({ url: server.url });
+    await redis.connect();
+    closers.push(() => redis.destroy());
+    proxy = await TcpProxy.start({ host: '127.0.0.1', port: server.port });
+    closers.push(() => proxy.close());
+  });
+  afterAll(async () => {
+    for (const close of closers.reverse()) await close();
+  });
+
+  /** An instance whose connection is up. By default as patient as a busy machine demands. */
+  const instance = async (url = server.url, patienceMs = 10_000) => {
+    const connection = new RedisConnection(url, 'ratchet:');
+    connection.onModuleInit();
+    closers.push(() => connection.onApplicationShutdown());
+    await until(() => connection.client.isReady);
+    return { connection, limits: new FlexibleRateLimits(LIMITS, connection, new NoMetrics(), patienceMs) };
+  };
+
+  // Seen red with a block in memory beside it: everyone was told to wait for a second.
+  it('count together, tell how long to wait, and forget together', async () => {
+    const [one, other] = [(await instance()).limits, (await instance()).limits];
+    const key = randomUUID();
+    expect(await waitOf(one, key)).toBeNull();
+    expect(await waitOf(other, key)).toBeNull();
+    expect(await waitOf(one, key)).toBeNull();
+    for (const limits of [one, other, one]) expect(await waitOf(limits, key)).toBeGreaterThan(800);
+    expect(await waitOf(other, randomUUID())).toBeNull();
+    await other.forget('loginPerAccount', key);
+    expect(await waitOf(one, key)).toBeNull();
+  });
+
+  it('count exactly when twenty come at once', async () => {
+    const instances = [(await instance()).limits, (await instance()).limits];
+    const key = randomUUID();
+    const waits = await Promise.all(Array.from({ length: 20 }, (_, at) => waitOf(instances[at % 2]!, key)));
+    expect(waits.filter((wait) => wait === null)).toHaveLength(3);
+  });
+
+  it('are kept under the prefix, for as long as they last', async () => {
+    const { limits } = await instance();
+    const key = randomUUID();
+    await waitOf(limits, key);
+    const [kept = ''] = await redis.keys(`*${key}`);
+    expect(kept).toBe(`ratchet:limit:loginPerAccount:${key}`);
+    expect(await redis.ttl(kept)).toBeGreaterThan(800);
+  });
+
+  it.each<[how: string, hurt: () => Promise<void> | void]>([
+    ['refuses', () => proxy.refuse()],
+    ['is silent', () => proxy.silence()],
+  ])('are counted by each for itself while it %s, and together when it is back', async (_how, hurt) => {
+    const { limits, connection } = await instance(`redis://127.0.0.1:${proxy.port}`, 50);
+    const key = randomUUID();
+    await hurt();
+    for (const _time of [1, 2, 3]) expect(await waitOf(limits, key)).toBeNull();
+    expect(await waitOf(limits, key)).toBeGreaterThan(800);
+    await limits.forget('loginPerAccount', key);
+    expect(await waitOf(limits, key)).toBeNull();
+
+    await proxy.restore();
+    const patient = new FlexibleRateLimits(LIMITS, connection, new NoMetrics(), 10_000);
+    await until(async () => {
+      await waitOf(patient, key);
+      return (await redis.exists(`ratchet:limit:loginPerAccount:${key}`)) === 1;
+    });
+  });
+
+  // Seen red without a bound: every request left its command behind.
+  it('leave no more than a bounded number of commands behind with a Redis that is silent, and give it up', async () => {
+    const { limits, connection } = await instance(`redis://127.0.0.1:${proxy.port}`, 50);
+    proxy.silence();
+    const sent = await Promise.all(
+      Array.from({ length: 3000 }, () =>
+        connection.client.incr('x').then(
+          () => 'answered',
+          (error: unknown) => String(error),
+        ),
+      ).map((command) => Promise.race([command, new Promise<string>((resolve) => setImmediate(resolve, 'waits'))])),
+    );
+    expect(sent.filter((outcome) => outcome === 'waits').length).toBeLessThanOrEqual(1000);
+    expect(sent.filter((outcome) => /queue is full/.test(outcome)).length).toBeGreaterThanOrEqual(2000);
+    expect(await waitOf(limits, randomUUID())).toBeNull();
+    await until(() => !connection.client.isReady);
+    expect(await waitOf(limits, randomUUID())).toBeNull();
+    await proxy.restore();
+  });
+
+  it('hold for the whole application, with names of accounts that nobody reads in Redis, and without a Redis', async () => {
+    const app = await startTestApplication({
+      env: { REDIS_URL: `redis://127.0.0.1:${proxy.port}`, LIMIT_LOGIN_PER_ACCOUNT: '3/15m', LOG_LEVEL: 'warn' },
+    });
+    try {
+      const account = await app.register();
+      // Whichever of the two counted: on a busy machine Redis may take longer than anyone waits.
+      const guessing = async () => {
+        const statuses: number[] = [];
+        while (!statuses.includes(429)) statuses.push((await app.logIn({ ...account, password: 'a guess' })).status);
+        return statuses.filter((status) => status === 401).length;
+      };
+      expect(await guessing()).toBeLessThanOrEqual(6);
+      for (const key of await redis.keys('*')) expect(key).not.toContain(account.email);
+      await proxy.refuse();
+      expect(await guessing()).toBeLessThanOrEqual(3);
+      expect((await app.logIn(account)).status).toBe(429);
+      const warnings = app.log.filter(({ msg }) => /this process does/.test(String(msg)));
+      expect(warnings.length).toBeGreaterThanOrEqual(1);
+      await proxy.restore();
+    } finally {
+      await app.close();
+    }
+  });
+});

@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto';
+import { Client } from 'pg';
+import { DataSource } from 'typeorm';
+import { authEntities, authMigrations } from '../../../src/auth';
+import { dataSourceOptions } from '../../../src/database/data-source';
+import { userEntities, userMigrations } from '../../../src/users';
+
+/** A database of its own for a spec, with the real schema and nothing in it. */
+export interface TestDatabase {
+  readonly url: string;
+  /** With the application's own options. Closed by `close`. */
+  connect(poolSize?: number): Promise<DataSource>;
+  close(): Promise<void>;
+}
+
+export const schema = {
+  entities: [...authEntities, ...userEntities],
+  migrations: [...authMigrations, ...userMigrations],
+};
+
+export const TEMPLATE = 'ratchet_template';
+
+/** This worker's database, empty again: for one caller at a time, since the next call takes it away. */
+export function testDatabase(): Promise<TestDatabase> {
+  return cloneTemplate(`w${process.env.JEST_WORKER_ID ?? '1'}`);
+}
+
+/** One more database, which `close` removes, for specs that need several or break theirs. */
+export async function freshDatabase(): Promise<TestDatabase> {
+  const name = `fresh_${randomUUID()}`;
+  const database = await cloneTemplate(name);
+  return {
+    ...database,
+    close: async () => {
+      await database.close();
+      await administer(`DROP DATABASE "${name}" WITH (FORCE)`);
+    },
+  };
+}
+
+async function cloneTemplate(name: string): Promise<TestDatabase> {
+  await administer(
+    `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`,
+    `CREATE DATABASE "${name}" TEMPLATE ${TEMPLATE} STRATEGY file_copy`,
+  );
+  const url = urlOf(name);
+  const open: DataSource[] = [];
+  return {
+    url,
+    connect: async (poolSize = 5) => {
+      const dataSource = new DataSource(dataSourceOptions({ url, poolSize, migrateOnStart: false }, schema));
+      open.push(dataSource);
+      return dataSource.initialize();
+    },
+    close: async () => {
+      for (const dataSource of open) if (dataSource.isInitialized) await dataSource.destroy();
+    },
+  };
+}
+
+/** Runs statements that no transaction may hold, on the server's own database. */
+export async function administer(...statements: string[]): Promise<void> {
+  const client = new Client({ connectionString: urlOf() });
+  await client.connect();
+  try {
+    for (const statement of statements) await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
+/** The address of a database on the test server; without a name, of the one that the server came with. */
+export function urlOf(name?: string): string {
+  if (!process.env.TEST_DATABASE_URL) throw new Error('No test server: the Jest configuration lacks the global setup.');
+  const url = new URL(process.env.TEST_DATABASE_URL);
+  if (name) url.pathname = name;
+  return url.href;
+}

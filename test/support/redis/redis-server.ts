@@ -1,0 +1,89 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { InProcessSecurityPolicyCache } from '../../../src/auth/infrastructure/defaults/in-process-security-policy.cache';
+import { RedisConnection } from '../../../src/auth/infrastructure/redis/redis-connection';
+import { RedisSecurityPolicyCache } from '../../../src/auth/infrastructure/redis/redis-security-policy.cache';
+import { until } from '../until';
+
+const REDIS = '/usr/bin/redis-server';
+const installed = existsSync(REDIS);
+
+/** `describe` for what needs a redis-server: without one it skips by name, and in CI it fails. */
+export function describeWithRedis(name: string, specs: () => void): void {
+  if (!installed && process.env.CI) {
+    it('has a Redis', () => {
+      throw new Error(`${REDIS} is missing: apt-get install redis-server`);
+    });
+  } else if (!installed) {
+    process.stderr.write(`SKIPPED: ${name}, because ${REDIS} is missing (Debian package redis-server)\n`);
+  }
+  (installed ? describe : describe.skip)(name, specs);
+}
+
+export interface RedisServer {
+  readonly port: number;
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** An empty server of the caller's own, which keeps nothing. */
+export async function startRedis(): Promise<RedisServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'ratchet-redis-'));
+  const port = await freePort();
+  const settings = { port, bind: '127.0.0.1', dir: folder, save: '', appendonly: 'no' };
+  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const child = spawn(REDIS, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const exited = once(child, 'close');
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  while (!output.includes('Ready to accept connections')) {
+    const ended = await Promise.race([once(child.stdout, 'data').then(() => false), exited.then(() => true)]);
+    if (ended) throw new Error(`redis-server did not start:\n${output}`);
+  }
+  return {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    stop: async () => {
+      child.kill('SIGKILL');
+      await exited;
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+export type ConnectedCache = RedisSecurityPolicyCache & { close(): void };
+
+/** The adapter on a connection of its own, which is being opened: the application does not wait for that either. */
+export function cacheOn(firstLevel: InProcessSecurityPolicyCache, url: string, patienceMs?: number): ConnectedCache {
+  const connection = new RedisConnection(url, 'ratchet:');
+  connection.onModuleInit();
+  const close = () => connection.onApplicationShutdown();
+  return Object.assign(new RedisSecurityPolicyCache(firstLevel, connection, 60, patienceMs), { close });
+}
+
+/** The same once it works. With the application's patience of 50 ms a busy machine would fail specs of other things. */
+export async function connectedCache(firstLevel: InProcessSecurityPolicyCache, url: string): Promise<ConnectedCache> {
+  const cache = cacheOn(firstLevel, url, 10_000);
+  await until(() => works(cache.get()));
+  return cache;
+}
+
+export const works = (command: Promise<unknown>): Promise<boolean> =>
+  command.then(
+    () => true,
+    () => false,
+  );
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

@@ -1,0 +1,133 @@
+import type { INestApplication } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
+import { DataSource } from 'typeorm';
+import { LogInCommand, UserDirectory, UserRegistered } from '../../src/auth';
+import { DEMO_ACCOUNTS, RegisterUserCommand } from '../../src/users';
+import { UserEntity } from '../../src/users/user.entity';
+import type { UsersOptions } from '../../src/users/users.options';
+import { testDatabase } from '../support/database/test-database';
+import { usersApp } from './users-app';
+
+const ADMIN = { email: 'Root@example.com', password: 'a sensible bootstrap' };
+
+let url: string;
+let app: INestApplication | undefined;
+beforeEach(async () => {
+  url = (await testDatabase()).url;
+});
+afterEach(() => app?.close());
+
+/** Starts the application on the database of this test; the one that ran before it is stopped. */
+async function start(users: Partial<UsersOptions> = {}) {
+  await app?.close();
+  app = await usersApp(url, users);
+  const dataSource = app.get(DataSource);
+  const commands = app.get(CommandBus);
+  return {
+    dataSource,
+    directory: app.get(UserDirectory),
+    users: () => dataSource.getRepository(UserEntity).find({ order: { email: 'ASC' } }),
+    register: (email: string, password: string) => commands.execute(new RegisterUserCommand(email, password)),
+    canLogIn: async ({ email, password }: { email: string; password: string }) =>
+      (await commands.execute(new LogInCommand(email, password))).isOk(),
+  };
+}
+
+describe('the bootstrap administrator', () => {
+  it('is created at the first start, and recorded', async () => {
+    const { users, canLogIn, dataSource } = await start({ bootstrapAdmin: ADMIN });
+    expect(await users()).toEqual([expect.objectContaining({ email: 'root@example.com', roles: ['admin', 'user'] })]);
+    expect(await canLogIn(ADMIN)).toBe(true);
+    const records = await dataSource.query(`SELECT details FROM auth_events WHERE type = '${UserRegistered.type}'`);
+    expect(records).toEqual([{ details: { roles: ['admin', 'user'] } }]);
+  });
+
+  it('is not created without a setting', async () => {
+    expect(await (await start()).users()).toEqual([]);
+  });
+
+  it('keeps the password that was set since, at every later start', async () => {
+    const first = await start({ bootstrapAdmin: ADMIN });
+    const [admin] = await first.users();
+    await first.directory.replacePasswordHash(admin!.id, admin!.passwordHash, 'a hash of another password');
+    const { users } = await start({ bootstrapAdmin: ADMIN });
+    expect(await users()).toEqual([
+      expect.objectContaining({ id: admin!.id, passwordHash: 'a hash of another password' }),
+    ]);
+  });
+
+  it('never promotes the account that has its e-mail', async () => {
+    const first = await start();
+    await first.register('root@example.com', 'somebody else has it');
+    const [before] = await first.users();
+    const { users, canLogIn } = await start({ bootstrapAdmin: ADMIN });
+    expect(await users()).toEqual([before]);
+    expect(await canLogIn(ADMIN)).toBe(false);
+  });
+
+  it.each([
+    ['is gone', (id: string, { dataSource }: Started) => dataSource.query(`DELETE FROM users WHERE id = $1`, [id])],
+    ['has lost the role', (id: string, { directory }: Started) => directory.setRoles!(id, ['user'])],
+    [
+      'has another e-mail',
+      (id: string, { dataSource }: Started) =>
+        dataSource.query(`UPDATE users SET email = 'x@example.com' WHERE id = $1`, [id]),
+    ],
+  ])('does not come back once the first administrator %s', async (_, change) => {
+    const first = await start({ bootstrapAdmin: ADMIN });
+    const [admin] = await first.users();
+    await change(admin!.id, first);
+    const before = await first.users();
+    expect(await (await start({ bootstrapAdmin: ADMIN })).users()).toEqual(before);
+  });
+
+  it('is not created where anybody was made an administrator by other means', async () => {
+    const first = await start();
+    await first.register('sam@example.com', 'four sensible words here');
+    const [sam] = await first.users();
+    await first.directory.setRoles!(sam!.id, ['admin']);
+    await first.directory.setRoles!(sam!.id, ['user']);
+    expect(await (await start({ bootstrapAdmin: ADMIN })).users()).toHaveLength(1);
+  });
+
+  it('is one account when instances start together', async () => {
+    const others = await Promise.all([
+      usersApp(url, { bootstrapAdmin: ADMIN }),
+      usersApp(url, { bootstrapAdmin: ADMIN }),
+    ]);
+    await Promise.all(others.map((other) => other.close()));
+    expect(await (await start({ bootstrapAdmin: ADMIN })).users()).toHaveLength(1);
+  });
+});
+
+describe('the demo accounts', () => {
+  it('are there after a start, and their passwords work', async () => {
+    const { users, canLogIn } = await start({ demoAccounts: true });
+    expect((await users()).map(({ email, roles }) => [email, roles])).toEqual([
+      ['admin@example.com', ['admin', 'user']],
+      ['user@example.com', ['user']],
+    ]);
+    for (const account of DEMO_ACCOUNTS) expect(await canLogIn(account)).toBe(true);
+  });
+
+  it('are left as they are by a second start', async () => {
+    const first = await start({ demoAccounts: true });
+    const [admin] = await first.users();
+    await first.directory.setRoles!(admin!.id, []);
+    const before = await first.users();
+    expect(await (await start({ demoAccounts: true })).users()).toEqual(before);
+  });
+
+  it('are not there unless they are asked for', async () => {
+    const { users, canLogIn } = await start({ demoAccounts: false });
+    expect(await users()).toEqual([]);
+    for (const account of DEMO_ACCOUNTS) expect(await canLogIn(account)).toBe(false);
+  });
+
+  it('have addresses and passwords that anyone may register', async () => {
+    const { register } = await start();
+    for (const { email, password } of DEMO_ACCOUNTS) expect((await register(email, password)).isOk()).toBe(true);
+  });
+});
+
+type Started = Awaited<ReturnType<typeof start>>;
