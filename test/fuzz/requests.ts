@@ -54,6 +54,9 @@ const KNOWN: Readonly<Record<string, readonly string[]>> = {
   'Idempotency-Key': ['A'.repeat(22), '{retryKey}'],
 };
 
+/** Goes into a query as it is: what is filled in needs no escaping, and any other text does. */
+const PLACEHOLDER = /^\{\w+\}$/;
+
 const nastyText = fc.oneof(
   fc.constantFrom(
     '',
@@ -237,7 +240,7 @@ export function requestsOf(document: OpenApi): fc.Arbitrary<FuzzRequest> {
           .oneof({ weight: 3, arbitrary: validOf(name, schema) }, { weight: 1, arbitrary: nastyText })
           .map(
             (value) =>
-              `${name}=${String(value).startsWith('{') ? String(value) : encodeURIComponent(String(value).toWellFormed())}`,
+              `${name}=${PLACEHOLDER.test(String(value)) ? String(value) : encodeURIComponent(String(value).toWellFormed())}`,
           ),
       ),
       fc.constantFrom(
