@@ -1,8 +1,9 @@
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { isIP } from 'node:net';
 import { v7 as uuidv7 } from 'uuid';
 import type { EventContext } from '../domain/events';
 import { networkOf } from '../domain/network';
+import { randomBytesInBulk } from '../domain/random';
 import type { Client } from '../domain/session';
 
 /** Whom and what an event is about, as far as it is known. */
@@ -28,7 +29,7 @@ export class Attempt {
   readonly id: string;
   readonly client: { ipAddress: string | null; userAgent: string; deviceId: string | null; deviceName: string | null };
   private readonly firstSequence = randomInt(2 ** 32 / MAX_EVENTS) * MAX_EVENTS;
-  private readonly random = randomBytes(16);
+  private readonly random = randomBytesInBulk(16);
   private findings = 0;
 
   constructor(

@@ -29,12 +29,12 @@ export function recordOfGrant(
   session: RefreshSession,
   decision: RefreshGrant,
 ): RefreshRecord {
-  const subject = { userId: session.userId, sessionId: session.id };
+  const { userId, id: sessionId } = session;
   const replayed = decision.outcome === 'replay';
   return [
-    new AuthTokenRefreshAttempted(attempt.beginning({ ...subject, generation: presented.generation })),
+    new AuthTokenRefreshAttempted(attempt.beginning({ userId, sessionId, generation: presented.generation })),
     new AuthTokenRefreshSucceeded(
-      attempt.ending({ ...subject, generation: presented.generation + 1 }),
+      attempt.ending({ userId, sessionId, generation: presented.generation + 1 }),
       replayed,
       replayed ? decision.door : null,
       changedDevice(attempt, session),
@@ -113,11 +113,8 @@ function reuseDetected(
 
 /** Device fields that the refresh gave and the login did not: worth a record, but the row keeps the login's. */
 function changedDevice({ client }: Attempt, session: RefreshSession): ChangedDevice | null {
-  const changed = {
-    ...(client.deviceId !== null && client.deviceId !== session.deviceId ? { deviceId: client.deviceId } : {}),
-    ...(client.deviceName !== null && client.deviceName !== session.deviceName
-      ? { deviceName: client.deviceName }
-      : {}),
-  };
-  return Object.keys(changed).length > 0 ? changed : null;
+  const deviceId = client.deviceId === session.deviceId ? null : client.deviceId;
+  const deviceName = client.deviceName === session.deviceName ? null : client.deviceName;
+  if (deviceId === null && deviceName === null) return null;
+  return { ...(deviceId !== null && { deviceId }), ...(deviceName !== null && { deviceName }) };
 }

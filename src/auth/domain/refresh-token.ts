@@ -1,5 +1,14 @@
-import { createHash, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
+import {
+  createHash,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto';
 import { parse as uuidToBytes, stringify as uuidFromBytes } from 'uuid';
+import { randomBytesInBulk } from './random';
 
 /*
  * The envelope, in bytes: key id (1) · session id (16) · generation (4, big-endian) · secret (32) · MAC (16).
@@ -64,7 +73,7 @@ export const RETRY_KEY_PATTERN = /^[A-Za-z0-9_-]{22,128}$/;
  * nothing that is stored can be turned into a token without the key *and* the predecessor.
  */
 export class RefreshTokenKeyRing {
-  private readonly keys = new Map<number, { mac: Buffer; derive: Buffer }>();
+  private readonly keys = new Map<number, { mac: KeyObject; derive: KeyObject }>();
   private readonly newestKeyId: number;
 
   constructor(roots: readonly RefreshTokenRootKey[]) {
@@ -153,12 +162,12 @@ export class RefreshTokenKeyRing {
 }
 
 /** A fresh nonce for one rotation, 16 bytes. */
-export const newSuccessorNonce = (): Buffer => randomBytes(NONCE_BYTES);
+export const newSuccessorNonce = (): Buffer => randomBytesInBulk(NONCE_BYTES);
 
-function subkey(root: Uint8Array, info: Buffer): Buffer {
+function subkey(root: Uint8Array, info: Buffer): KeyObject {
   if (root.length !== ROOT_KEY_BYTES)
     throw new Error(`A refresh-token key has ${ROOT_KEY_BYTES} bytes, not ${root.length}`);
-  return Buffer.from(hkdfSync('sha256', root, Buffer.alloc(0), info, 32));
+  return createSecretKey(Buffer.from(hkdfSync('sha256', root, Buffer.alloc(0), info, 32)));
 }
 
 function uint32(value: number): Buffer {

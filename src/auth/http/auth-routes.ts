@@ -1,9 +1,9 @@
 import { applyDecorators, Controller, createParamDecorator, UseFilters, VERSION_NEUTRAL } from '@nestjs/common';
-import type { ExecutionContext, PipeTransform, Type } from '@nestjs/common';
+import type { ExecutionContext, Type } from '@nestjs/common';
 import type { HttpRequest } from './http-request';
 import { demandJson } from './json-body';
 import { ProblemDetailsFilter } from './problem-details.filter';
-import { validationPipe } from './validation.pipe';
+import { bodyPipe, validationPipe } from './validation.pipe';
 
 /**
  * A controller of auth's own. It answers by the contract whatever filters, pipes and default version a host has; with
@@ -21,10 +21,8 @@ const queryOf = createParamDecorator(
 );
 
 /** The body as a valid `dto`, whoever has parsed it. */
-export const JsonBody = (dto: Type<object>): ParameterDecorator => bodyOf(pipeFor(dto));
+export const JsonBody = (dto: Type<object>): ParameterDecorator => bodyOf(bodyPipe(dto));
 
 /** The query as a valid `dto`. */
-export const ValidQuery = (dto: Type<object>): ParameterDecorator => queryOf(pipeFor(dto));
-
-const pipeFor = (dto: Type<object>): PipeTransform =>
-  validationPipe({ expectedType: dto, validateCustomDecorators: true });
+export const ValidQuery = (dto: Type<object>): ParameterDecorator =>
+  queryOf(validationPipe({ expectedType: dto, validateCustomDecorators: true }));

@@ -72,11 +72,9 @@ export class AuthController {
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
   ): Promise<TokenAnswer> {
-    const { email, password, delivery = 'body', ...device } = body;
+    const { email, password, delivery = 'body' } = body;
     if (delivery === 'cookie') this.cookie.demandOrigin(request);
-    const result = await this.commands.execute(
-      new LogInCommand(email, password, { ...clientOf(request), ...device }, delivery),
-    );
+    const result = await this.commands.execute(new LogInCommand(email, password, clientOf(request, body), delivery));
     if (result.isErr()) throw new ProblemException(401, { code: result.error });
     return this.answer(result.value, delivery, response);
   }
@@ -119,14 +117,12 @@ export class AuthController {
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
   ): Promise<TokenAnswer> {
-    const { refreshToken: _, ...device } = body;
     const { token, delivery } = this.presented(body, request) ?? {};
     if (token === undefined || delivery === undefined) {
       throw invalidRequest({ path: 'refreshToken', message: 'refreshToken must be a string, or come as the cookie' });
     }
-    const client = { ...clientOf(request), ...device };
     const result = await this.commands.execute(
-      new RefreshAccessTokenCommand(token, client, retryKeyOf(request), delivery),
+      new RefreshAccessTokenCommand(token, clientOf(request, body), retryKeyOf(request), delivery),
     );
     if (result.isErr()) throw this.problemOf(result.error);
     return this.answer(result.value, delivery, response);

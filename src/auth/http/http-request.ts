@@ -3,6 +3,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import type { Actor } from '../application/actor';
 import type { Principal } from '../application/principal';
 import type { Client } from '../domain/session';
+import type { DeviceDto } from './login.dto';
 
 /** What auth reads of a request, on Fastify and on Express; `raw` is Fastify's way to Node's own request. */
 export interface HttpRequest {
@@ -18,10 +19,12 @@ export interface HttpRequest {
 export const carrierOf = (context: ExecutionContext): { user?: Principal } =>
   context.getArgByIndex(context.getType<string>() === 'graphql' ? 2 : 0);
 
-/** Who sent the request. The ip is the proxy's word only where the proxy's address is trusted. */
-export const clientOf = (request: HttpRequest): Client => ({
+/** Who sent the request, and from which device as the body told. The ip is the proxy's word only where that is trusted. */
+export const clientOf = (request: HttpRequest, { deviceId, deviceName }: DeviceDto = {}): Client => ({
   ip: request.ip,
   userAgent: request.headers['user-agent'],
+  deviceId,
+  deviceName,
 });
 
 /** Who administers, and from where. */

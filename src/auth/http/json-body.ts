@@ -17,12 +17,12 @@ export function parseJsonBody(headers: Headers, bytes: Buffer): object | undefin
   if (!isJson(headers)) throw new ProblemException(415);
   let body: unknown;
   try {
-    body = JSON.parse(utf8.decode(bytes), refuseInherited);
-  } catch (error) {
-    if (error instanceof ProblemException) throw error;
+    body = JSON.parse(utf8.decode(bytes));
+  } catch {
     // Not the parser's own words: they quote the body, and bodies hold passwords and tokens.
     throw invalidRequest({ path: 'body', message: 'body must be valid JSON in UTF-8' });
   }
+  refuseInherited(body);
   return objectOnly(body);
 }
 
@@ -37,7 +37,7 @@ export function demandJson({ headers, body }: HttpRequest & { readonly body?: un
   if (!isJson(headers)) throw new ProblemException(415);
   // Nothing is what Express has of an empty chunked body.
   if (body === undefined) return undefined;
-  refuseInheritedWithin(body);
+  refuseInherited(body);
   return objectOnly(body);
 }
 
@@ -55,17 +55,12 @@ function objectOnly(body: unknown): object {
  * Names that every object inherits switch validation off (`__proto__`, CVE-2019-18413), or pass for known fields in
  * class-validator's look-up tables (`constructor`, `hasOwnProperty`); Nest's pipe drops `prototype` without a word.
  */
-function refuseInherited(key: string, value: unknown): unknown {
-  if (key in Object.prototype || key === 'prototype') {
-    throw invalidRequest({ path: key, message: `property ${key} should not exist` });
-  }
-  return value;
-}
-
-function refuseInheritedWithin(value: unknown): void {
+function refuseInherited(value: unknown): void {
   if (typeof value !== 'object' || value === null) return;
   for (const [key, inner] of Object.entries(value)) {
-    refuseInherited(key, inner);
-    refuseInheritedWithin(inner);
+    if (key in Object.prototype || key === 'prototype') {
+      throw invalidRequest({ path: key, message: `property ${key} should not exist` });
+    }
+    refuseInherited(inner);
   }
 }

@@ -1,22 +1,40 @@
-import { ParseUUIDPipe, ValidationPipe, type ValidationError, type ValidationPipeOptions } from '@nestjs/common';
-import { ValidateBy, ValidateIf } from 'class-validator';
-import { invalidRequest, type FieldError } from './problem.exception';
+import {
+  ParseUUIDPipe,
+  type PipeTransform,
+  type Type,
+  ValidationPipe,
+  type ValidationError,
+  type ValidationPipeOptions,
+} from '@nestjs/common';
+import { ValidateBy, ValidateIf, validateSync, type ValidatorOptions } from 'class-validator';
+import { type FieldError, invalidRequest, type ProblemException } from './problem.exception';
 
 /** An answer names this many broken rules at most: a body of unknown fields must not come back larger than it went. */
 const MAX_ERRORS = 20;
 
-/** Validates bodies and queries by their DTO; unknown fields are refused, every broken rule is named (400). */
+const RULES: ValidatorOptions = {
+  whitelist: true,
+  forbidNonWhitelisted: true,
+  forbidUnknownValues: true,
+  validationError: { target: false, value: false },
+};
+
+const brokenRules = (errors: readonly ValidationError[]): ProblemException =>
+  invalidRequest(...errors.flatMap((error) => fieldErrorsOf(error)).slice(0, MAX_ERRORS));
+
+/** Validates what is received by its DTO; unknown fields are refused, every broken rule is named (400). */
 export const validationPipe = (options: ValidationPipeOptions = {}): ValidationPipe =>
-  new ValidationPipe({
-    ...options,
-    transform: true,
-    whitelist: true,
-    forbidNonWhitelisted: true,
-    forbidUnknownValues: true,
-    validationError: { target: false, value: false },
-    exceptionFactory: (errors) =>
-      invalidRequest(...errors.flatMap((error) => fieldErrorsOf(error)).slice(0, MAX_ERRORS)),
-  });
+  new ValidationPipe({ ...options, ...RULES, transform: true, exceptionFactory: brokenRules });
+
+/** The same for a parsed JSON body of plain fields, which have their types: nothing is converted, at a third of the cost. */
+export const bodyPipe = (dto: Type<object>): PipeTransform => ({
+  transform: (body: object | undefined): object => {
+    const value = Object.assign(new dto(), body);
+    const errors = validateSync(value, RULES);
+    if (errors.length > 0) throw brokenRules(errors);
+    return value;
+  },
+});
 
 function fieldErrorsOf({ property, constraints = {}, children = [] }: ValidationError, parent = ''): FieldError[] {
   const path = parent + property;

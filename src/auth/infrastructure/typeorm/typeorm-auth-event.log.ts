@@ -112,8 +112,11 @@ const rowOf = (event: AuthEvent): AuthEventEntity => {
 
 /** What an event tells beside the log's columns. Absent and null are left out. */
 export function detailsOf(event: AuthEvent): Record<string, unknown> {
-  const { context: _context, reason: _reason, ...own } = event as AuthEvent & { reason?: unknown };
-  return Object.fromEntries(Object.entries(own).filter(([, value]) => value !== null && value !== undefined));
+  const details: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(event)) {
+    if (name !== 'context' && name !== 'reason' && value !== null && value !== undefined) details[name] = value;
+  }
+  return details;
 }
 
 const timeOf = (uuidv7: string): Date => new Date(parseInt(uuidv7.replace('-', '').slice(0, 12), 16));

@@ -309,18 +309,12 @@ export class TypeOrmSessionRepository extends SessionRepository {
 
   private async change(name: string, text: string, record: RefreshRecord, values: unknown[]): Promise<boolean> {
     const [{ context }] = record;
-    const events = record.flatMap((event) => {
+    const parameters = [...values, context.occurredAt, context.attemptId, context.ipAddress, context.userAgent];
+    for (const event of record) {
       const { type, outcome } = classOf(event);
-      return [event.context.eventId, type, outcome, event.context.generation, detailsOf(event)];
-    });
-    const recorded = await this.query(name, text, [
-      ...values,
-      context.occurredAt,
-      context.attemptId,
-      context.ipAddress,
-      context.userAgent,
-      ...events,
-    ]);
+      parameters.push(event.context.eventId, type, outcome, event.context.generation, detailsOf(event));
+    }
+    const recorded = await this.query(name, text, parameters);
     return recorded.length > 0;
   }
 
