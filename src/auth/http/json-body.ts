@@ -55,12 +55,16 @@ function objectOnly(body: unknown): object {
  * Names that every object inherits switch validation off (`__proto__`, CVE-2019-18413), or pass for known fields in
  * class-validator's look-up tables (`constructor`, `hasOwnProperty`); Nest's pipe drops `prototype` without a word.
  */
-function refuseInherited(value: unknown): void {
-  if (typeof value !== 'object' || value === null) return;
-  for (const [key, inner] of Object.entries(value)) {
-    if (key in Object.prototype || key === 'prototype') {
-      throw invalidRequest({ path: key, message: `property ${key} should not exist` });
+function refuseInherited(body: unknown): void {
+  const rest = [body];
+  while (rest.length > 0) {
+    const value = rest.pop();
+    if (typeof value !== 'object' || value === null) continue;
+    for (const [key, inner] of Object.entries(value)) {
+      if (key in Object.prototype || key === 'prototype') {
+        throw invalidRequest({ path: key, message: `property ${key} should not exist` });
+      }
+      rest.push(inner);
     }
-    refuseInherited(inner);
   }
 }
