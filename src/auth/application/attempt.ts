@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { isIP } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import { v7 as uuidv7 } from 'uuid';
 import type { EventContext } from '../domain/events';
 import { networkOf } from '../domain/network';
@@ -98,8 +98,9 @@ export class Attempt {
  * socket writes IPv4 addresses into IPv6 ones, where they would all share one /64.
  */
 function ipOf(ip: string | undefined): string | null {
-  const address = ip?.split('%', 1)[0]?.replace(/^::ffff:(?=\d+\.)/i, '');
-  return address !== undefined && isIP(address) !== 0 ? address : null;
+  if (ip === undefined || isIPv4(ip)) return ip ?? null;
+  const address = ip.replace(/%.*$/s, '').replace(/^::ffff:(?=\d+\.)/i, '');
+  return isIP(address) === 0 ? null : address;
 }
 
 function textOf(text: string | undefined): string | null {

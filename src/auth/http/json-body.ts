@@ -4,6 +4,9 @@ import { invalidRequest, ProblemException } from './problem.exception';
 /** Bytes. Tokens and forms are far smaller; what is larger is not read to its end. */
 export const BODY_LIMIT = 16 * 1024;
 
+/** Levels of objects and arrays. No route asks for more than two. */
+const MAX_DEPTH = 32;
+
 const JSON_TYPE = /^application\/json[ \t]*(?:;[ \t]*charset=(?:utf-8|"utf-8")[ \t]*)?$/i;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
@@ -55,16 +58,15 @@ function objectOnly(body: unknown): object {
  * Names that every object inherits switch validation off (`__proto__`, CVE-2019-18413), or pass for known fields in
  * class-validator's look-up tables (`constructor`, `hasOwnProperty`); Nest's pipe drops `prototype` without a word.
  */
-function refuseInherited(body: unknown): void {
-  const rest = [body];
-  while (rest.length > 0) {
-    const value = rest.pop();
-    if (typeof value !== 'object' || value === null) continue;
-    for (const [key, inner] of Object.entries(value)) {
-      if (key in Object.prototype || key === 'prototype') {
-        throw invalidRequest({ path: key, message: `property ${key} should not exist` });
-      }
-      rest.push(inner);
+function refuseInherited(value: unknown, depth = 0): void {
+  if (typeof value !== 'object' || value === null) return;
+  // Validators call themselves for each level, and a stack has an end.
+  if (depth === MAX_DEPTH)
+    throw invalidRequest({ path: 'body', message: `body must not nest deeper than ${MAX_DEPTH}` });
+  for (const [key, inner] of Object.entries(value)) {
+    if (key in Object.prototype || key === 'prototype') {
+      throw invalidRequest({ path: key, message: `property ${key} should not exist` });
     }
+    refuseInherited(inner, depth + 1);
   }
 }

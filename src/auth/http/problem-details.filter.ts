@@ -24,11 +24,10 @@ export class ProblemDetailsFilter implements ExceptionFilter {
       adapter.end(response);
       return;
     }
-    const headers = {
-      ...(problem.getStatus() === 401 && { 'WWW-Authenticate': challengeFor(host.switchToHttp().getRequest()) }),
-      ...problem.headers(),
-    };
-    for (const [name, value] of Object.entries(headers)) adapter.setHeader(response, name, value);
+    if (problem.getStatus() === 401) {
+      adapter.setHeader(response, 'WWW-Authenticate', challengeFor(host.switchToHttp().getRequest()));
+    }
+    for (const [name, value] of Object.entries(problem.headers())) adapter.setHeader(response, name, value);
     adapter.reply(response, problem.getResponse(), problem.getStatus());
   }
 

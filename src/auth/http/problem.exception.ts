@@ -31,10 +31,14 @@ export class ProblemException extends HttpException {
   constructor(status: number, problem: Problem = {}) {
     const title = STATUS_CODES[status] ?? 'Error';
     const { code = title.toLowerCase().replace(/[^a-z]+/g, '_'), recovery = RECOVERIES[status], errors } = problem;
+    // An answer and no fault: nobody reads where it was made, and to find out costs as much as validating a body.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(
       { type: 'about:blank', title, status, code, ...(recovery && { recovery }), ...(errors && { errors }) },
       status,
     );
+    Error.stackTraceLimit = stackTraceLimit;
     this.problem = problem;
   }
 
