@@ -53,7 +53,7 @@ export class Attempt {
 
   /** The context of the event that tells of the attempt. */
   beginning(subject: Subject): EventContext {
-    return this.context(BEGINNING, subject);
+    return this.context(this.id, subject);
   }
 
   /** The context of whatever happened in between; each call has an id of its own. */
@@ -61,12 +61,12 @@ export class Attempt {
     const place = BEGINNING + ++this.findings;
     // A bulk change may have more of them than there are places between the beginning and the ending.
     const eventId = place < ENDING ? this.eventId(place) : uuidv7({ msecs: this.startedAt.getTime() });
-    return { ...this.context(place, subject), eventId };
+    return this.context(eventId, subject);
   }
 
   /** The context of the ending, whatever it is. */
   ending(subject: Subject): EventContext {
-    return this.context(ENDING, subject);
+    return this.context(this.eventId(ENDING), subject);
   }
 
   /** How long the attempt has taken. */
@@ -74,10 +74,10 @@ export class Attempt {
     return (now.getTime() - this.startedAt.getTime()) / 1000;
   }
 
-  private context(place: number, { userId = null, sessionId = null, generation = null }: Subject): EventContext {
+  private context(eventId: string, { userId = null, sessionId = null, generation = null }: Subject): EventContext {
     const { ipAddress, userAgent } = this.client;
     return {
-      eventId: this.eventId(place),
+      eventId,
       occurredAt: this.startedAt,
       attemptId: this.id,
       userId,

@@ -1,12 +1,4 @@
-import {
-  createHash,
-  createHmac,
-  createSecretKey,
-  hkdfSync,
-  type KeyObject,
-  randomBytes,
-  timingSafeEqual,
-} from 'node:crypto';
+import { createHmac, createSecretKey, hash, hkdfSync, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto';
 import { parse as uuidToBytes, stringify as uuidFromBytes } from 'uuid';
 import { randomBytesInBulk } from './random';
 
@@ -56,11 +48,11 @@ export class UnknownRefreshTokenKey extends Error {
 }
 
 /** SHA-256 of a token's secret: what the session row keeps. 32 bytes. */
-export const digestOf = (token: RefreshToken): Buffer => createHash('sha256').update(token.secret).digest();
+export const digestOf = (token: RefreshToken): Buffer => hash('sha256', token.secret, 'buffer');
 
 /** SHA-256 of an `Idempotency-Key`, 32 bytes. An absent key has no hash, so it never equals anything. */
 export const retryKeyHashOf = (retryKey: string | undefined): Buffer | null =>
-  retryKey === undefined ? null : createHash('sha256').update(retryKey).digest();
+  retryKey === undefined ? null : hash('sha256', retryKey, 'buffer');
 
 /** What an `Idempotency-Key` must look like: room for at least 128 random bits. */
 export const RETRY_KEY_PATTERN = /^[A-Za-z0-9_-]{22,128}$/;

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { Pool, QueryResultRow } from 'pg';
+import type { Pool, QueryResult, QueryResultRow } from 'pg';
 import { DataSource, type EntityTarget, type ObjectLiteral, QueryFailedError } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import { NIL as BEFORE_ALL } from 'uuid';
@@ -107,7 +107,8 @@ export class TypeOrmSessionRepository extends SessionRepository {
   }
 
   async findForRefresh(id: string): Promise<RefreshReading | null> {
-    const [found] = await this.query<{ row: RowAsJson }>('ratchet_find_for_refresh', this.statements.find, [id]);
+    const { rows } = await this.query<{ row: RowAsJson }>('ratchet_find_for_refresh', this.statements.find, [id]);
+    const [found] = rows;
     if (found === undefined) return null;
     const row = this.statements.rowOf(found.row);
     if (!row.hasPolicy) {
@@ -306,14 +307,13 @@ export class TypeOrmSessionRepository extends SessionRepository {
       const { type, outcome } = classOf(event);
       parameters.push(event.context.eventId, type, outcome, event.context.generation, detailsOf(event));
     }
-    const recorded = await this.query(name, text, parameters);
-    return recorded.length > 0;
+    const { rowCount: recorded } = await this.query(name, text, parameters);
+    return recorded === record.length;
   }
 
-  private async query<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<Row[]> {
+  private query<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<QueryResult<Row>> {
     const pool = (this.dataSource.driver as PostgresDriver).master as Pool;
-    const { rows } = await pool.query<Row>(this.options.preparedStatements ? { name, text, values } : { text, values });
-    return rows;
+    return pool.query<Row>(this.options.preparedStatements ? { name, text, values } : { text, values });
   }
 }
 
@@ -381,8 +381,7 @@ function refreshStatements(dataSource: DataSource, users: UserDirectory, retaine
       INSERT INTO ${events} (${e.id}, ${e.type}, ${e.outcome}, ${e.generation}, ${e.details},
                              ${e.userId}, ${e.sessionId}, ${e.occurredAt}, ${e.attemptId}, ${e.ipAddress}, ${e.userAgent})
       SELECT event.*, changed.user_id, changed.session_id, ${$(0, 'timestamptz')}, ${$(1, 'uuid')}, ${$(2, 'inet')}, ${$(3, 'text')}
-        FROM changed, (VALUES ${event(4)}, ${event(9)}) AS event
-      RETURNING 1`;
+        FROM changed, (VALUES ${event(4)}, ${event(9)}) AS event`;
   };
 
   const rotate = withRecord(
