@@ -1,7 +1,6 @@
 import type { Server } from 'node:http';
 import type { DynamicModule, INestApplication, NestApplicationOptions } from '@nestjs/common';
 import { NestFactory, type AbstractHttpAdapter } from '@nestjs/core';
-import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { AppModule } from './app.module';
@@ -45,7 +44,7 @@ export async function createApplication(config: Config, options: ApplicationOpti
     const app = await create(
       AppModule.forRoot(config, database.url, logger),
       adapter === 'express'
-        ? new ExpressAdapter()
+        ? new (await import('@nestjs/platform-express')).ExpressAdapter()
         : // A request on a connection that is still open is answered as ever: the database is closed after the last one.
           new FastifyAdapter({ ...fastifyOptions(config.http), return503OnClosing: false }),
       { bodyParser: false, abortOnError: false, logger: new NestLogger(logger) },

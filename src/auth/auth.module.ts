@@ -178,7 +178,7 @@ const adapters: Provider[] = [
   {
     provide: RedisConnection,
     inject: [AuthOptions],
-    useFactory: ({ redis }: AuthOptions) => (redis === null ? null : new RedisConnection(redis.url, redis.prefix)),
+    useFactory: ({ redis }: AuthOptions) => (redis === null ? null : RedisConnection.to(redis.url, redis.prefix)),
   },
   {
     provide: RateLimits,

@@ -115,8 +115,8 @@ describeWithRedis('the security policy in Redis', () => {
     both.close();
   });
 
-  it('closes without ever having been opened', () => {
-    const unopened = new RedisConnection(server.url, '');
+  it('closes without ever having been opened', async () => {
+    const unopened = await RedisConnection.to(server.url, '');
     expect(() => unopened.onApplicationShutdown()).not.toThrow();
   });
 
@@ -163,7 +163,7 @@ describeWithRedis('the security policy in Redis', () => {
   ])('%s', (_, hurt, complaint) => {
     beforeEach(async () => {
       cache.close();
-      cache = cacheOn(forgetful(), proxied()); // as patient as in the application
+      cache = await cacheOn(forgetful(), proxied()); // as patient as in the application
       await until(() => works(cache.get()));
     });
 

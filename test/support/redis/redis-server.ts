@@ -59,8 +59,12 @@ export async function startRedis(): Promise<RedisServer> {
 export type ConnectedCache = RedisSecurityPolicyCache & { close(): void };
 
 /** The adapter on a connection of its own, which is being opened: the application does not wait for that either. */
-export function cacheOn(firstLevel: InProcessSecurityPolicyCache, url: string, patienceMs?: number): ConnectedCache {
-  const connection = new RedisConnection(url, 'ratchet:');
+export async function cacheOn(
+  firstLevel: InProcessSecurityPolicyCache,
+  url: string,
+  patienceMs?: number,
+): Promise<ConnectedCache> {
+  const connection = await RedisConnection.to(url, 'ratchet:');
   connection.onModuleInit();
   const close = () => connection.onApplicationShutdown();
   return Object.assign(new RedisSecurityPolicyCache(firstLevel, connection, 60, patienceMs), { close });
@@ -68,7 +72,7 @@ export function cacheOn(firstLevel: InProcessSecurityPolicyCache, url: string, p
 
 /** The same once it works. With the application's patience of 50 ms a busy machine would fail specs of other things. */
 export async function connectedCache(firstLevel: InProcessSecurityPolicyCache, url: string): Promise<ConnectedCache> {
-  const cache = cacheOn(firstLevel, url, 10_000);
+  const cache = await cacheOn(firstLevel, url, 10_000);
   await until(() => works(cache.get()));
   return cache;
 }

@@ -1,5 +1,4 @@
 import { Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { createClient } from 'redis';
 import { Outage } from '../../domain/outage';
 
 const RECONNECT_MS = 1000;
@@ -8,24 +7,31 @@ const SILENCE_MS = 3000;
 /** What may wait for an answer: without a bound, such a server would fill the memory. */
 const MAX_WAITING = 1000;
 
+/** Loads the client only here: it is large, and most applications have no Redis. */
+const clientFor = async (url: string) =>
+  (await import('redis')).createClient({
+    url,
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: MAX_WAITING,
+    pingInterval: SILENCE_MS / 3, // or an idle connection would look like a silent one
+    socket: { connectTimeout: RECONNECT_MS, socketTimeout: SILENCE_MS, reconnectStrategy: () => RECONNECT_MS },
+  });
+
 /** The one connection to Redis. Nothing depends on it: whoever uses it has a way without it. */
 export class RedisConnection implements OnModuleInit, OnApplicationShutdown {
-  readonly client;
   private readonly outage = new Outage(new Logger(RedisConnection.name), 'Redis answers again');
 
-  constructor(
-    url: string,
+  private constructor(
+    readonly client: Awaited<ReturnType<typeof clientFor>>,
     readonly prefix: string,
   ) {
-    this.client = createClient({
-      url,
-      disableOfflineQueue: true,
-      commandsQueueMaxLength: MAX_WAITING,
-      pingInterval: SILENCE_MS / 3, // or an idle connection would look like a silent one
-      socket: { connectTimeout: RECONNECT_MS, socketTimeout: SILENCE_MS, reconnectStrategy: () => RECONNECT_MS },
-    });
     this.client.on('error', (error) => this.outage.goesOn(`Redis is out of order: ${String(error)}`));
     this.client.on('ready', () => this.outage.ends());
+  }
+
+  /** Not connected yet. */
+  static async to(url: string, prefix: string): Promise<RedisConnection> {
+    return new RedisConnection(await clientFor(url), prefix);
   }
 
   onModuleInit(): void {
