@@ -63,7 +63,10 @@ const READ_BY_REFRESH = [
 interface RefreshRow extends RefreshSession, Floors {
   readonly now: Date;
   readonly hasPolicy: boolean;
-  readonly user?: RefreshUser | null;
+  readonly hasUser?: boolean;
+  readonly email?: string | null;
+  readonly roles?: string[] | null;
+  readonly isActive?: boolean | null;
 }
 
 /**
@@ -82,7 +85,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
     private readonly policies: TypeOrmSecurityPolicyRepository,
     private readonly feed: PostgresRevocationFeed,
     private readonly options: AuthOptions,
-    users: UserDirectory,
+    private readonly users: UserDirectory,
   ) {
     super();
     this.retained = `now() - interval '${options.sessionRetentionSeconds} seconds'`;
@@ -115,7 +118,13 @@ export class TypeOrmSessionRepository extends SessionRepository {
       await this.policies.create();
       return this.findForRefresh(id);
     }
-    return { session: row, floors: row, user: row.user, now: row.now };
+    const user: RefreshUser | null | undefined =
+      this.users.joinable === undefined
+        ? undefined
+        : row.hasUser === true
+          ? { id: row.userId, email: row.email ?? '', roles: row.roles ?? [], isActive: row.isActive === true }
+          : null;
+    return { session: row, floors: row, user, now: row.now };
   }
 
   async rotate(live: LiveToken, next: NextToken, record: RefreshRecord): Promise<boolean> {
@@ -353,7 +362,7 @@ function refreshStatements(dataSource: DataSource, users: UserDirectory, retaine
            p.${p.globalMinTokenVersion} AS "globalMinTokenVersion",
            p.${p.mode} AS "mode",
            p.${p.graceEndsAt} AS "graceEndsAt"
-           ${user ? `, CASE WHEN u."${user.id}" IS NOT NULL THEN json_build_object('id', u."${user.id}", 'email', COALESCE(u."${user.email}", ''), 'roles', COALESCE(to_json(u."${user.roles}"), '[]'), 'isActive', u."${user.isActive}" IS TRUE) END AS "user"` : ''}
+           ${user ? `, u."${user.id}" IS NOT NULL AS "hasUser", u."${user.email}" AS "email", u."${user.roles}" AS "roles", u."${user.isActive}" AS "isActive"` : ''}
       FROM ${sessions} s
       LEFT JOIN ${floors} f ON f.${f.userId} = s.${s.userId}
       LEFT JOIN ${policies} p ON p.${p.id} = 1
