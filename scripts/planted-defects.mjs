@@ -326,8 +326,8 @@ export const plantedDefects = [
     changes: [
       change(
         `${AUTH}/application/attempt.ts`,
-        'return this.context(ENDING, subject);',
-        'return { ...this.context(ENDING, subject), eventId: uuidv7() };',
+        'return this.context(this.eventId(ENDING), subject);',
+        'return this.context(uuidv7(), subject);',
       ),
     ],
     spec: 'test/application/audit-invariants.spec.ts',

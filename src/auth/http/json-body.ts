@@ -62,7 +62,7 @@ function refuseInherited(value: unknown, depth = 0): void {
   if (typeof value !== 'object' || value === null) return;
   // Validators call themselves for each level, and a stack has an end.
   if (depth === MAX_DEPTH)
-    throw invalidRequest({ path: 'body', message: `body must not nest deeper than ${MAX_DEPTH}` });
+    throw invalidRequest({ path: 'body', message: `body must not nest deeper than ${MAX_DEPTH} levels` });
   for (const [key, inner] of Object.entries(value)) {
     if (key in Object.prototype || key === 'prototype') {
       throw invalidRequest({ path: key, message: `property ${key} should not exist` });
