@@ -112,6 +112,10 @@ describe('the sessions on PostgreSQL', () => {
       };
 
       expect(await statementsOf(() => sessions.findForRefresh(opened.id))).toEqual([[prepared, 'SELECT']]);
+      const atOnce = (count: number) =>
+        Promise.all(Array.from({ length: count }, () => sessions.findForRefresh(opened.id)));
+      expect(await statementsOf(() => atOnce(16))).toEqual([[prepared, 'SELECT']]);
+      expect(await statementsOf(() => atOnce(17))).toHaveLength(2);
       expect(await statementsOf(() => rotated(sessions, opened))).toEqual([[prepared, 'UPDATE']]);
       const { session } = (await sessions.findForRefresh(opened.id))!;
       const replay = { door: 'window', maxReplays: 1, withKey: false } as const;

@@ -159,6 +159,16 @@ describe.each(adapters)('the sessions %s', (_name, make) => {
       });
     });
 
+    // 35 ids, more than one statement reads. Seen red with the rows in the order in which they come.
+    it('gives everyone who asks at once their own, some of them the same and some of them none', async () => {
+      const others = await Promise.all(Array.from({ length: 10 }, () => ports.sessions.open(newSession())));
+      const ids = others.flatMap(({ id }) => [uuidv7(), id, session.id]).concat(others.slice(0, 5).map(({ id }) => id));
+      const found = await Promise.all(ids.map((id) => ports.sessions.findForRefresh(id)));
+      const known = new Set([session, ...others].map(({ id }) => id));
+      expect(found.map((one) => one?.session.id)).toEqual(ids.map((id) => (known.has(id) ? id : undefined)));
+      expect(new Set(found.filter((one) => one !== null)).size).toBe(25);
+    });
+
     it('reads the user, or leaves that to the directory', async () => {
       const { passwordHash: _hash, ...user } = newUser({ roles: ['admin', 'user'], isActive: false });
       await ports.addUser({ ...user, passwordHash: 'a hash' });

@@ -1,13 +1,12 @@
 import { Injectable } from '@nestjs/common';
+import DataLoader from 'dataloader';
 import type { Pool, QueryResult, QueryResultRow } from 'pg';
-import { DataSource, type EntityTarget, type ObjectLiteral, QueryFailedError } from 'typeorm';
+import { DataSource, QueryFailedError } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import { NIL as BEFORE_ALL } from 'uuid';
 import { classOf } from '../../domain/events';
-import type { RefreshSession, RefreshUser } from '../../domain/refresh-decision';
 import type { RevocationReason } from '../../domain/refusals';
 import type { NewSession, Session } from '../../domain/session';
-import type { Floors } from '../../domain/versions';
 import { AuthOptions } from '../../ports/auth.options';
 import {
   type LiveToken,
@@ -20,54 +19,16 @@ import {
 } from '../../ports/session.repository';
 import { UserDirectory } from '../../ports/user-directory';
 import { PostgresRevocationFeed } from '../postgres/postgres-revocation.feed';
-import { AuthEventEntity } from './auth-event.entity';
+import { type FoundForRefresh, READ_TOGETHER, refreshStatements } from './refresh-statements';
 import { detailsOf } from './typeorm-auth-event.log';
-import { SecurityPolicyEntity } from './security-policy.entity';
 import { SessionEntity } from './session.entity';
 import { TypeOrmSecurityPolicyRepository } from './typeorm-security-policy.repository';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
-import { UserTokenVersionEntity } from './user-token-version.entity';
 
 const REUSE_MEMORY = '24 hours';
 /** What one statement ends is done in time, however many there are. */
 const BATCH = 10_000;
 const QUERY_CANCELED = '57014';
-
-/** The columns of {@link RefreshSession}. */
-const READ_BY_REFRESH = [
-  'id',
-  'userId',
-  'generation',
-  'tokenHash',
-  'previousTokenHash',
-  'successorNonce',
-  'keyId',
-  'retryKeyHash',
-  'keyed',
-  'replayCount',
-  'rotatedAt',
-  'tokenVersion',
-  'globalVersionAtIssuance',
-  'delivery',
-  'lastUsedAt',
-  'expiresAt',
-  'absoluteExpiresAt',
-  'revokedAt',
-  'revokedReason',
-  'deviceId',
-  'deviceName',
-  'lastUserAgent',
-  'lastIpAddress',
-] as const satisfies readonly (keyof RefreshSession)[];
-
-interface RefreshRow extends RefreshSession, Floors {
-  readonly now: Date;
-  readonly hasPolicy: boolean;
-  readonly hasUser?: boolean;
-  readonly email?: string | null;
-  readonly roles?: string[] | null;
-  readonly isActive?: boolean | null;
-}
 
 /**
  * The session rows in PostgreSQL. The refresh's read and its two writes are named prepared statements on the pool that
@@ -76,6 +37,12 @@ interface RefreshRow extends RefreshSession, Floors {
 @Injectable()
 export class TypeOrmSessionRepository extends SessionRepository {
   private readonly statements: ReturnType<typeof refreshStatements>;
+  /** Refreshes that arrive in the same turn of the event loop share a read: Node and PostgreSQL pay once for it (ADR 11). */
+  private readonly readings = new DataLoader((ids: readonly string[]) => this.read(ids), {
+    batchScheduleFn: (read) => setImmediate(read),
+    maxBatchSize: READ_TOGETHER,
+    cache: false,
+  });
   /** What ended before this is gone for every reader, deleted or not: no answer depends on when a clean-up comes by. */
   private readonly retained: string;
 
@@ -85,7 +52,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
     private readonly policies: TypeOrmSecurityPolicyRepository,
     private readonly feed: PostgresRevocationFeed,
     private readonly options: AuthOptions,
-    private readonly users: UserDirectory,
+    users: UserDirectory,
   ) {
     super();
     this.retained = `now() - interval '${options.sessionRetentionSeconds} seconds'`;
@@ -109,22 +76,8 @@ export class TypeOrmSessionRepository extends SessionRepository {
     return inserted.generatedMaps[0] as SessionEntity;
   }
 
-  async findForRefresh(id: string): Promise<RefreshReading | null> {
-    const { rows } = await this.query<{ row: RowAsJson }>('ratchet_find_for_refresh', this.statements.find, [id]);
-    const [found] = rows;
-    if (found === undefined) return null;
-    const row = this.statements.rowOf(found.row);
-    if (!row.hasPolicy) {
-      await this.policies.create();
-      return this.findForRefresh(id);
-    }
-    const user: RefreshUser | null | undefined =
-      this.users.joinable === undefined
-        ? undefined
-        : row.hasUser === true
-          ? { id: row.userId, email: row.email ?? '', roles: row.roles ?? [], isActive: row.isActive === true }
-          : null;
-    return { session: row, floors: row, user, now: row.now };
+  findForRefresh(id: string): Promise<RefreshReading | null> {
+    return this.readings.load(id);
   }
 
   async rotate(live: LiveToken, next: NextToken, record: RefreshRecord): Promise<boolean> {
@@ -320,6 +273,19 @@ export class TypeOrmSessionRepository extends SessionRepository {
     return recorded === record.length;
   }
 
+  private async read(ids: readonly string[]): Promise<(RefreshReading | null)[]> {
+    const { count, name, text } = this.statements.find(ids.length);
+    const wanted = Array.from({ length: count }, (_, place) => ids[place] ?? null);
+    const { rows } = await this.query<FoundForRefresh>(name, text, wanted);
+    if (rows.some(({ row }) => !row.hasPolicy)) {
+      await this.policies.create();
+      return this.read(ids);
+    }
+    const readings: (RefreshReading | null)[] = ids.map(() => null);
+    for (const { place, row } of rows) readings[place] = this.statements.readingOf(row);
+    return readings;
+  }
+
   private query<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<QueryResult<Row>> {
     const pool = (this.dataSource.driver as PostgresDriver).master as Pool;
     return pool.query<Row>(this.options.preparedStatements ? { name, text, values } : { text, values });
@@ -329,98 +295,3 @@ export class TypeOrmSessionRepository extends SessionRepository {
 /** Newest use first; of the same moment, the newer session. */
 const lastUsedFirst = (one: Session, other: Session): number =>
   other.lastUsedAt.getTime() - one.lastUsedAt.getTime() || (other.id > one.id ? 1 : -1);
-
-/** As PostgreSQL writes a row in JSON: times in ISO 8601, bytes in hex behind `\\x`. */
-type RowAsJson = Record<string, unknown>;
-
-/** The refresh's statements, with the names of tables and columns taken from the entities. */
-function refreshStatements(dataSource: DataSource, users: UserDirectory, retained: string) {
-  const names = <E extends ObjectLiteral>(entity: EntityTarget<E>) => {
-    const { tableName, columns } = dataSource.getMetadata(entity);
-    const column = Object.fromEntries(columns.map(({ propertyName, databaseName }) => [propertyName, databaseName]));
-    return [tableName, column as Record<keyof E, string>] as const;
-  };
-  const readOfType = (wanted: string): string[] => {
-    const { columns } = dataSource.getMetadata(SessionEntity);
-    return READ_BY_REFRESH.filter((name) =>
-      columns.some((column) => column.propertyName === name && column.type === wanted),
-    );
-  };
-  const [sessions, s] = names(SessionEntity);
-  const [policies, p] = names(SecurityPolicyEntity);
-  const [floors, f] = names(UserTokenVersionEntity);
-  const [events, e] = names(AuthEventEntity);
-  const user = users.joinable;
-
-  // As one JSON column, since to pg a column costs more than its value: with every answer it makes a parser for each.
-  const find = `
-    SELECT row_to_json(found) AS row FROM (
-    SELECT ${READ_BY_REFRESH.map((property) => `s.${s[property]} AS "${property}"`).join(', ')},
-           now() AS "now",
-           COALESCE(f.${f.minTokenVersion}, 1) AS "userMinTokenVersion",
-           p.${p.id} IS NOT NULL AS "hasPolicy",
-           p.${p.globalMinTokenVersion} AS "globalMinTokenVersion",
-           p.${p.mode} AS "mode",
-           p.${p.graceEndsAt} AS "graceEndsAt"
-           ${user ? `, u."${user.id}" IS NOT NULL AS "hasUser", u."${user.email}" AS "email", u."${user.roles}" AS "roles", u."${user.isActive}" AS "isActive"` : ''}
-      FROM ${sessions} s
-      LEFT JOIN ${floors} f ON f.${f.userId} = s.${s.userId}
-      LEFT JOIN ${policies} p ON p.${p.id} = 1
-      ${user ? `LEFT JOIN "${user.table}" u ON u."${user.id}" = s.${s.userId}` : ''}
-     WHERE s.${s.id} = $1 AND s.${s.absoluteExpiresAt} >= ${retained}
-    ) found`;
-
-  const times = [...readOfType('timestamptz'), 'now', 'graceEndsAt'];
-  const bytes = readOfType('bytea');
-  const rowOf = (json: RowAsJson): RefreshRow => {
-    for (const name of times) if (json[name] !== null) json[name] = new Date(json[name] as string);
-    for (const name of bytes) if (json[name] !== null) json[name] = Buffer.from((json[name] as string).slice(2), 'hex');
-    return json as unknown as RefreshRow;
-  };
-
-  const stillLive = `${s.id} = $1 AND ${s.generation} = $2 AND ${s.tokenHash} = $3 AND ${s.revokedAt} IS NULL AND ${s.expiresAt} > now()`;
-
-  /** The change, and its two events from the changed row, in one statement; `first` is the number of the first event parameter. */
-  const withRecord = (update: string, first: number) => {
-    const $ = (offset: number, type: string) => `$${first + offset}::${type}`;
-    const event = (at: number) =>
-      `(${$(at, 'uuid')}, ${$(at + 1, 'text')}, ${$(at + 2, 'text')}, ${$(at + 3, 'bigint')}, ${$(at + 4, 'jsonb')})`;
-    return `
-      WITH changed AS (${update} RETURNING ${s.id} AS session_id, ${s.userId} AS user_id)
-      INSERT INTO ${events} (${e.id}, ${e.type}, ${e.outcome}, ${e.generation}, ${e.details},
-                             ${e.userId}, ${e.sessionId}, ${e.occurredAt}, ${e.attemptId}, ${e.ipAddress}, ${e.userAgent})
-      SELECT event.*, changed.user_id, changed.session_id, ${$(0, 'timestamptz')}, ${$(1, 'uuid')}, ${$(2, 'inet')}, ${$(3, 'text')}
-        FROM changed, (VALUES ${event(4)}, ${event(9)}) AS event`;
-  };
-
-  const rotate = withRecord(
-    `UPDATE ${sessions}
-        SET ${s.generation} = ${s.generation} + 1,
-            ${s.tokenHash} = $4,
-            ${s.previousTokenHash} = ${s.tokenHash},
-            ${s.successorNonce} = $5,
-            ${s.keyId} = $6,
-            ${s.retryKeyHash} = $7::bytea,
-            ${s.keyed} = ${s.keyed} OR $7::bytea IS NOT NULL,
-            ${s.replayCount} = 0,
-            ${s.rotatedAt} = now(),
-            ${s.lastUsedAt} = now(),
-            ${s.tokenVersion} = $8,
-            ${s.globalVersionAtIssuance} = $9,
-            ${s.expiresAt} = LEAST($10::timestamptz, ${s.absoluteExpiresAt}),
-            ${s.lastUserAgent} = $11,
-            ${s.lastIpAddress} = $12
-      WHERE ${stillLive}`,
-    13,
-  );
-
-  const confirmReplay = withRecord(
-    `UPDATE ${sessions}
-        SET ${s.replayCount} = ${s.replayCount} + $5::integer,
-            ${s.keyed} = ${s.keyed} OR $7::boolean
-      WHERE ${stillLive} AND ${s.keyed} = $4 AND ($5::integer = 0 OR ${s.replayCount} < $6::integer)`,
-    8,
-  );
-
-  return { find, rowOf, rotate, confirmReplay };
-}
