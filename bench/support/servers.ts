@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServerCommand } from './server-process';
 
@@ -28,6 +29,10 @@ const SETTINGS = {
   LIMIT_REGISTER_PER_IP: '0',
 };
 
+/** Node's options, as `npm start` gives them. */
+const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } };
+const NODE_OPTIONS = scripts.start.split(' ').filter((word) => word.startsWith('--'));
+
 type Environment = Readonly<Record<string, string>>;
 
 /** The product as it ships. */
@@ -38,7 +43,7 @@ export const ratchet = (
   name = 'ratchet',
 ): ServerCommand => ({
   name,
-  argv: [join(ROOT, 'dist', 'main.js')],
+  argv: [...NODE_OPTIONS, join(ROOT, 'dist', 'main.js')],
   env: { ...SETTINGS, DATABASE_URL: databaseUrl, ...env },
   ready: '/health/ready',
   logFolder,
