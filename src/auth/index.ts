@@ -90,7 +90,7 @@ export { ValidateRefreshTokenQuery, type ValidRefreshToken } from './application
 export { passwordProblem } from './domain/password-rules';
 export { type RefreshRefusal, REVOCATION_REASONS, type RefusalReason, type RevocationReason } from './domain/refusals';
 export { type Client, type Delivery, type NewSession, type Session } from './domain/session';
-export { type Floors, type SecurityPolicy } from './domain/versions';
+export { type Floors, type SecurityPolicy, stampsOf } from './domain/versions';
 export {
   AllSessionsRevoked,
   AUTH_EVENTS,

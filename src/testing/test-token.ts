@@ -1,7 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { INestApplicationContext } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
-import { AccessTokenSigner, AuthOptions, RevocationView, SecurityPolicyRepository, UserDirectory } from '../auth';
+import {
+  AccessTokenSigner,
+  AuthOptions,
+  RevocationView,
+  SecurityPolicyRepository,
+  stampsOf,
+  UserDirectory,
+} from '../auth';
 import { InMemoryUserDirectory } from './in-memory-user.directory';
 import { MovableClock } from './movable-clock';
 
@@ -36,10 +43,7 @@ export async function issueTestToken(app: Application, token: TestToken = {}): P
     iat,
     exp: iat + expiresInSeconds,
     roles,
-    stamps: {
-      tokenVersion: floors.userMinTokenVersion,
-      globalVersionAtIssuance: floors.globalMinTokenVersion,
-    },
+    stamps: stampsOf(floors),
   });
 }
 

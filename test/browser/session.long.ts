@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import {
   type Account,
   type ADAPTERS,
@@ -7,23 +6,12 @@ import {
   startTestApplication,
   type TestApplication,
 } from '../support/app/test-application';
+import { describeInChromium, launchChromium } from '../support/chromium';
 import { buildBrowserHelper } from './build';
 import { answered, Front, held, lostInTheMiddle, lostOnTheWayBack, lostOnTheWayThere } from './front';
 
 /** What functions that run in a page see. */
 declare const window: Json;
-
-const CHROMIUM = '/usr/bin/chromium';
-const installed = existsSync(CHROMIUM);
-
-if (!installed && process.env.CI) {
-  it('has a browser', () => {
-    throw new Error(`${CHROMIUM} is missing: apt-get install chromium`);
-  });
-}
-if (!installed && !process.env.CI) {
-  process.stderr.write(`SKIPPED: the browser helper, because ${CHROMIUM} is missing (Debian package chromium)\n`);
-}
 
 /** Not `localhost` and not https: a browser offers no Web Locks there. */
 const INSECURE_HOST = 'app.test';
@@ -33,7 +21,7 @@ const PLACES = { body: 'the body', cookie: 'a cookie' };
 
 // Seen red: a key made for each request, no lock, no objection to who asks for the lock, a wait for a holder that was
 // closed, a refusal or an answer that replaces a newer login, an answer of any session taken, Retry-After ignored.
-(installed ? describe : describe.skip)('the browser helper', () => {
+describeInChromium('the browser helper', () => {
   jest.setTimeout(60_000);
 
   let front: Front;
@@ -48,20 +36,7 @@ const PLACES = { body: 'the body', cookie: 'a cookie' };
     const port = await front.listen();
     secure = `http://127.0.0.1:${port}`;
     insecure = `http://${INSECURE_HOST}:${port}`;
-    browser = await chromium.launch({
-      executablePath: CHROMIUM,
-      // No sandbox, since tests may run as root; and nothing that looks for hosts of its own.
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-        `--host-resolver-rules=MAP ${INSECURE_HOST} 127.0.0.1`,
-      ],
-    });
+    browser = await launchChromium(`--host-resolver-rules=MAP ${INSECURE_HOST} 127.0.0.1`);
   });
 
   afterAll(async () => {

@@ -1,14 +1,12 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { Client as DatabaseClient } from 'pg';
-import { createClient } from 'redis';
 import { Clock } from '../../src/auth';
 import { rotateAll, statusOfMe } from '../http/support/administration';
 import { newRetryKey, openChain, rowOf } from '../http/support/sessions';
 import { startTestApplication, type TestApplication } from '../support/app/test-application';
 import { freshDatabase, type TestDatabase } from '../support/database/test-database';
-import { TcpProxy } from '../support/network/tcp-proxy';
-import { describeWithRedis, startRedis } from '../support/redis/redis-server';
+import { describeWithRedis, type ProxiedRedis, startProxiedRedis } from '../support/redis/redis-server';
 import { until } from '../support/until';
 import { expectNothingWrong, inspect, tally } from './oracles';
 
@@ -59,18 +57,14 @@ async function expectRightDecisions(app: TestApplication, what: string): Promise
 
 describeWithRedis('With a Redis that', () => {
   let app: TestApplication;
-  let proxy: TcpProxy;
-  let redis: ReturnType<typeof createClient>;
+  let proxy: ProxiedRedis['proxy'];
+  let redis: ProxiedRedis['redis'];
   const closers: (() => unknown)[] = [];
   beforeAll(async () => {
-    const server = await startRedis();
+    const server = await startProxiedRedis();
+    ({ redis, proxy } = server);
     closers.push(() => server.stop());
-    redis = createClient({ url: server.url });
-    await redis.connect();
-    closers.push(() => redis.destroy());
-    proxy = await TcpProxy.start({ host: '127.0.0.1', port: server.port });
-    closers.push(() => proxy.close());
-    const env = { REDIS_URL: `redis://127.0.0.1:${proxy.port}`, LIMIT_REFRESH_PER_SESSION: '1000/10s', ...PATIENT };
+    const env = { REDIS_URL: server.proxiedUrl, LIMIT_REFRESH_PER_SESSION: '1000/10s', ...PATIENT };
     app = await startTestApplication({ database, env });
     closers.push(() => app.close());
   });

@@ -1,14 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
-import { createClient } from 'redis';
 import { type AuthOptions, type LimitName, type RateLimits, Throttled } from '../../src/auth';
 import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
 import { FlexibleRateLimits } from '../../src/auth/infrastructure/limits/flexible-rate-limits';
 import { RedisConnection } from '../../src/auth/infrastructure/redis/redis-connection';
 import { LIMIT_NAMES } from '../../src/auth/ports/rate-limits';
 import { startTestApplication } from '../support/app/test-application';
-import { TcpProxy } from '../support/network/tcp-proxy';
-import { describeWithRedis, type RedisServer, startRedis } from '../support/redis/redis-server';
+import { describeWithRedis, type ProxiedRedis, startProxiedRedis } from '../support/redis/redis-server';
 import { until } from '../support/until';
 
 const limitsOf = (given: Partial<AuthOptions['limits']>): AuthOptions['limits'] => ({
@@ -48,20 +46,16 @@ describe('the limits of one process', () => {
 });
 
 describeWithRedis('the limits of instances that share a Redis', () => {
-  let server: RedisServer;
-  let proxy: TcpProxy;
-  let redis: ReturnType<typeof createClient>;
+  let server: ProxiedRedis;
+  let proxy: ProxiedRedis['proxy'];
+  let redis: ProxiedRedis['redis'];
   const closers: (() => unknown)[] = [];
 
   beforeAll(async () => {
     Logger.overrideLogger(false);
-    server = await startRedis();
+    server = await startProxiedRedis();
+    ({ redis, proxy } = server);
     closers.push(() => server.stop());
-    redis = createClient({ url: server.url });
-    await redis.connect();
-    closers.push(() => redis.destroy());
-    proxy = await TcpProxy.start({ host: '127.0.0.1', port: server.port });
-    closers.push(() => proxy.close());
   });
   afterAll(async () => {
     for (const close of closers.reverse()) await close();
@@ -109,7 +103,7 @@ describeWithRedis('the limits of instances that share a Redis', () => {
     ['refuses', () => proxy.refuse()],
     ['is silent', () => proxy.silence()],
   ])('are counted by each for itself while it %s, and together when it is back', async (_how, hurt) => {
-    const { limits, connection } = await instance(`redis://127.0.0.1:${proxy.port}`, 50);
+    const { limits, connection } = await instance(server.proxiedUrl, 50);
     const key = randomUUID();
     await hurt();
     for (const _time of [1, 2, 3]) expect(await waitOf(limits, key)).toBeNull();
@@ -127,7 +121,7 @@ describeWithRedis('the limits of instances that share a Redis', () => {
 
   // Seen red without a bound: every request left its command behind.
   it('leave no more than a bounded number of commands behind with a Redis that is silent, and give it up', async () => {
-    const { limits, connection } = await instance(`redis://127.0.0.1:${proxy.port}`, 50);
+    const { limits, connection } = await instance(server.proxiedUrl, 50);
     proxy.silence();
     const sent = await Promise.all(
       Array.from({ length: 3000 }, () =>
@@ -147,7 +141,7 @@ describeWithRedis('the limits of instances that share a Redis', () => {
 
   it('hold for the whole application, with names of accounts that nobody reads in Redis, and without a Redis', async () => {
     const app = await startTestApplication({
-      env: { REDIS_URL: `redis://127.0.0.1:${proxy.port}`, LIMIT_LOGIN_PER_ACCOUNT: '3/15m', LOG_LEVEL: 'warn' },
+      env: { REDIS_URL: server.proxiedUrl, LIMIT_LOGIN_PER_ACCOUNT: '3/15m', LOG_LEVEL: 'warn' },
     });
     try {
       const account = await app.register();

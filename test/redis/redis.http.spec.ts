@@ -1,7 +1,5 @@
-import { createClient } from 'redis';
 import { ADMIN, startTestApplication, type TestApplication } from '../support/app/test-application';
-import { TcpProxy } from '../support/network/tcp-proxy';
-import { describeWithRedis, startRedis } from '../support/redis/redis-server';
+import { describeWithRedis, type ProxiedRedis, startProxiedRedis } from '../support/redis/redis-server';
 import { until } from '../support/until';
 
 const KEY = 'ratchet:security:global_version';
@@ -16,21 +14,17 @@ const POISON = JSON.stringify({
 
 describeWithRedis('an application beside a Redis that cannot be trusted', () => {
   let application: TestApplication;
-  let proxy: TcpProxy;
-  let redis: ReturnType<typeof createClient>;
+  let proxy: ProxiedRedis['proxy'];
+  let redis: ProxiedRedis['redis'];
   const closers: (() => unknown)[] = [];
 
   beforeAll(async () => {
-    const server = await startRedis();
+    const server = await startProxiedRedis();
+    ({ redis, proxy } = server);
     closers.push(() => server.stop());
-    redis = createClient({ url: server.url });
-    await redis.connect();
-    closers.push(() => redis.destroy());
     await redis.set(KEY, POISON);
-    proxy = await TcpProxy.start({ host: '127.0.0.1', port: server.port });
-    closers.push(() => proxy.close());
     application = await startTestApplication({
-      env: { REDIS_URL: `redis://127.0.0.1:${proxy.port}`, LOG_LEVEL: 'info' },
+      env: { REDIS_URL: server.proxiedUrl, LOG_LEVEL: 'info' },
     });
     closers.push(() => application.close());
   });

@@ -1,26 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { describeInChromium, launchChromium } from '../../support/chromium';
 
-const CHROMIUM = '/usr/bin/chromium';
 const SCREENSHOT = resolve(__dirname, '../../../artefacts/swagger-ui.png');
-const installed = existsSync(CHROMIUM);
-
-if (!installed && process.env.CI) {
-  it('has a browser', () => {
-    throw new Error(`${CHROMIUM} is missing: apt-get install chromium fonts-liberation`);
-  });
-}
-if (!installed && !process.env.CI) {
-  process.stderr.write(`SKIPPED: Swagger UI in a browser, because ${CHROMIUM} is missing (Debian package chromium)\n`);
-}
 
 // The built application: only the build knows the whole document, and only the page shows whether people can use it.
-(installed ? describe : describe.skip)('Swagger UI in a browser', () => {
+describeInChromium('Swagger UI in a browser', () => {
   jest.setTimeout(120_000);
 
   let folder: string;
@@ -39,19 +28,7 @@ if (!installed && !process.env.CI) {
     });
     const url = await swaggerAddress(application);
 
-    browser = await chromium.launch({
-      executablePath: CHROMIUM,
-      // No sandbox, since tests may run as root; and nothing that looks for hosts of its own.
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    });
+    browser = await launchChromium();
     page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
     page.on('pageerror', (error) => problems.push(error.message));
     page.on('console', (message) => {

@@ -151,7 +151,9 @@ describe.each(ADAPTERS)('bodies on %s', (adapter) => {
   it('nesting deeper than anything here is 400 with the rule', async () => {
     const nested = (depth: number) => '{"text":"a","note":' + '['.repeat(depth - 1) + ']'.repeat(depth - 1) + '}';
     expect((await raw(nested(32))).body.errors).toEqual([{ path: 'note', message: 'property note should not exist' }]);
-    expect((await raw(nested(33))).body.errors).toEqual([{ path: 'body', message: 'body must not nest deeper than 32 levels' }]);
+    expect((await raw(nested(33))).body.errors).toEqual([
+      { path: 'body', message: 'body must not nest deeper than 32 levels' },
+    ]);
   });
 
   it('an empty body misses the required fields', async () => {

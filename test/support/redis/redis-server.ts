@@ -5,9 +5,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createClient } from 'redis';
 import type { InProcessSecurityPolicyCache } from '../../../src/auth/infrastructure/defaults/in-process-security-policy.cache';
 import { RedisConnection } from '../../../src/auth/infrastructure/redis/redis-connection';
 import { RedisSecurityPolicyCache } from '../../../src/auth/infrastructure/redis/redis-security-policy.cache';
+import { TcpProxy } from '../network/tcp-proxy';
 import { until } from '../until';
 
 const REDIS = '/usr/bin/redis-server';
@@ -54,6 +56,22 @@ export async function startRedis(): Promise<RedisServer> {
       await rm(folder, { recursive: true });
     },
   };
+}
+
+export type ProxiedRedis = Awaited<ReturnType<typeof startProxiedRedis>>;
+
+/** A server behind a proxy, at `proxiedUrl`, and a client that goes past it. */
+export async function startProxiedRedis() {
+  const server = await startRedis();
+  const redis = createClient({ url: server.url });
+  await redis.connect();
+  const proxy = await TcpProxy.start({ host: '127.0.0.1', port: server.port });
+  const stop = async (): Promise<void> => {
+    await proxy.close();
+    redis.destroy();
+    await server.stop();
+  };
+  return { redis, proxy, url: server.url, proxiedUrl: `redis://127.0.0.1:${proxy.port}`, stop };
 }
 
 export type ConnectedCache = RedisSecurityPolicyCache & { close(): void };
