@@ -10,6 +10,7 @@ const ENVELOPE = `${AUTH}/domain/refresh-token.ts`;
 const REFRESH = `${AUTH}/application/refresh-access-token.handler.ts`;
 const VIEW = `${AUTH}/application/revocation.view.ts`;
 const SESSIONS = `${AUTH}/infrastructure/typeorm/typeorm-session.repository.ts`;
+const STATEMENTS = `${AUTH}/infrastructure/typeorm/refresh-statements.ts`;
 const JWT = `${AUTH}/infrastructure/jwt/jwt-access-token.signer.ts`;
 
 /** One textual change; `find` occurs exactly once in `file`. */
@@ -219,7 +220,7 @@ export const plantedDefects = [
     name: 'a rotation asks for neither generation nor digest',
     changes: [
       change(
-        SESSIONS,
+        STATEMENTS,
         '${s.generation} = $2 AND ${s.tokenHash} = $3 AND',
         '$2::integer >= 0 AND $3::bytea IS NOT NULL AND',
       ),
@@ -230,7 +231,7 @@ export const plantedDefects = [
   {
     name: 'AND revoked_at IS NULL is dropped',
     changes: [
-      change(SESSIONS, ' AND ${s.revokedAt} IS NULL AND ${s.expiresAt} > now()`', ' AND ${s.expiresAt} > now()`'),
+      change(STATEMENTS, ' AND ${s.revokedAt} IS NULL AND ${s.expiresAt} > now()`', ' AND ${s.expiresAt} > now()`'),
     ],
     spec: 'test/ports/session.repository.spec.ts',
     only: 'PostgreSQL (rotate|confirmReplay)',
@@ -239,7 +240,7 @@ export const plantedDefects = [
     name: 'a replay is unconditional',
     changes: [
       change(
-        SESSIONS,
+        STATEMENTS,
         'WHERE ${stillLive} AND ${s.keyed} = $4 AND ($5::integer = 0 OR',
         'WHERE ${s.id} = $1 AND $2::integer >= 0 AND $3::bytea IS NOT NULL AND $4::boolean IS NOT NULL AND ($5::integer >= 0 OR',
       ),
@@ -250,14 +251,14 @@ export const plantedDefects = [
   {
     name: 'a keyed session forgets that it is one',
     changes: [
-      change(SESSIONS, '${s.keyed} = ${s.keyed} OR $7::bytea IS NOT NULL', '${s.keyed} = $7::bytea IS NOT NULL'),
+      change(STATEMENTS, '${s.keyed} = ${s.keyed} OR $7::bytea IS NOT NULL', '${s.keyed} = $7::bytea IS NOT NULL'),
     ],
     spec: 'test/ports/session.repository.spec.ts',
     only: 'PostgreSQL rotate',
   },
   {
     name: 'a rotation moves the idle limit past the absolute one',
-    changes: [change(SESSIONS, 'LEAST($10::timestamptz, ${s.absoluteExpiresAt})', '$10::timestamptz')],
+    changes: [change(STATEMENTS, 'LEAST($10::timestamptz, ${s.absoluteExpiresAt})', '$10::timestamptz')],
     spec: 'test/ports/session.repository.spec.ts',
     only: 'PostgreSQL rotate',
   },
