@@ -38,7 +38,7 @@ const READ_BY_REFRESH = [
 /** How many sessions one statement reads at most. */
 export const READ_TOGETHER = 16;
 
-/** A session with all that decides its refresh, as PostgreSQL writes it in JSON: times in ISO 8601, bytes in hex behind `\\x`. */
+/** A session with all that decides its refresh, as PostgreSQL writes it in JSON: times in ISO 8601, bytes in hex behind `\x`. */
 export interface FoundForRefresh {
   /** Which of the ids it belongs to, from 0. */
   readonly place: number;
