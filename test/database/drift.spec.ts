@@ -38,7 +38,7 @@ describe('The entities and the migrations', () => {
        UNION ALL
        SELECT indexname, replace(indexdef, ' ON ONLY ', ' ON ') FROM pg_indexes
         WHERE tablename = ANY($1) AND indexname !~ '_pkey$|^PK_'
-        ORDER BY 1`,
+        ORDER BY 1, 2`, // a UNIQUE and its index share a name
       [tables],
     );
     return Object.fromEntries(rows.map(({ name, definition }) => [name, definition]));

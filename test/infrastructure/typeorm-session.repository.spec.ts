@@ -2,6 +2,7 @@ import type { Pool } from 'pg';
 import type { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import type { Session, SessionRepository } from '../../src/auth';
+import { REVOCATION_REASONS } from '../../src/auth/domain/refusals';
 import { gate, newSession, nextToken, onPostgres, refreshRecord } from '../ports/adapters';
 import { statementSizes } from '../support/database/statement-sizes';
 import { freshDatabase, testDatabase, type TestDatabase } from '../support/database/test-database';
@@ -50,6 +51,29 @@ describe('the sessions on PostgreSQL', () => {
       [id],
     );
     await expect(beyond).rejects.toThrow('check constraint');
+  });
+
+  // Seen red without the trigger, and with a reason that the trigger does not know.
+  it('know every reason of a revocation and every delivery, and no other', async () => {
+    const { sessions } = onPostgres(dataSource);
+    const { id } = await sessions.open(newSession());
+    const set = (columns: string, value: string) =>
+      dataSource.query(`UPDATE sessions SET ${columns} WHERE id = $1`, [id, value]);
+    const unknown = set('revoked_at = now(), revoked_reason = $2', 'boredom');
+    await expect(unknown).rejects.toThrow('revoked_reason of session');
+    await expect(set('delivery = $2', 'pigeon')).rejects.toThrow('delivery of session');
+    await expect(set('revoked_reason = $2', 'user_logout')).rejects.toThrow('go together');
+    for (const delivery of ['cookie', 'body']) await set('delivery = $2', delivery);
+    for (const reason of REVOCATION_REASONS) await set('revoked_at = now(), revoked_reason = $2', reason);
+  });
+
+  // PostgreSQL reads each of them anew for each rotation: ADR 12.
+  it('and events have no more checks than the one that the limits need', async () => {
+    const checks = await dataSource.query<{ on: string; rule: string }[]>(
+      `SELECT conrelid::regclass::text AS "on", pg_get_constraintdef(oid) AS rule FROM pg_constraint
+        WHERE contype = 'c' AND conrelid IN ('sessions'::regclass, 'auth_events'::regclass)`,
+    );
+    expect(checks).toEqual([{ on: 'sessions', rule: 'CHECK ((expires_at <= absolute_expires_at))' }]);
   });
 
   // Seen red with an index on expires_at.

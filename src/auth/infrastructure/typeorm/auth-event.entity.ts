@@ -1,4 +1,4 @@
-import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import type { EventOutcome } from '../../domain/events';
 import type { RecordedEvent } from '../../ports/auth-event.log';
 
@@ -6,7 +6,6 @@ import type { RecordedEvent } from '../../ports/auth-event.log';
 @Entity({ name: 'auth_events' })
 @Index('auth_events_session', ['sessionId', 'occurredAt'])
 @Index('auth_events_user', ['userId', 'occurredAt'])
-@Check('auth_events_outcome_check', `outcome IN ('attempted', 'succeeded', 'failed')`)
 export class AuthEventEntity implements RecordedEvent {
   @PrimaryColumn({ name: 'occurred_at', type: 'timestamptz' })
   occurredAt!: Date;
