@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { isHonoured } from '../domain/versions';
@@ -45,7 +45,7 @@ export class AccessTokenAuthenticator {
   }
 
   private claimsOf(token: string): AccessTokenClaims | null {
-    const key = createHash('sha256').update(token).digest('base64');
+    const key = hash('sha256', token, 'base64');
     const known = this.genuine.get(key);
     if (known !== undefined) return known;
     const claims = this.signer.verify(token);

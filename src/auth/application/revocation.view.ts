@@ -79,8 +79,10 @@ export class RevocationView implements RevocationWatcher, OnApplicationBootstrap
    * @throws Overloaded like {@link currentPolicy}
    */
   floorsOf(userId: string): { floors: Floors; now: Date } {
+    const { globalMinTokenVersion, mode, graceEndsAt } = this.currentPolicy();
+    const userMinTokenVersion = this.users.get(userId)?.minVersion ?? 1;
     return {
-      floors: { ...this.currentPolicy(), userMinTokenVersion: this.users.get(userId)?.minVersion ?? 1 },
+      floors: { globalMinTokenVersion, mode, graceEndsAt, userMinTokenVersion },
       now: new Date(Date.now() + this.clockOffsetMs),
     };
   }

@@ -30,7 +30,10 @@ export class AccessTokenGuard implements CanActivate {
     ]);
     if (access === 'public') return true;
     try {
-      carrierOf(context).user = await this.principalOf(this.requestOf(context), access);
+      const request = this.requestOf(context);
+      const principal = this.principalOf(request);
+      if (access !== undefined) await this.demandRole(principal, access, request);
+      carrierOf(context).user = principal;
       return true;
     } catch (error) {
       throw this.refusalOf(error, context);
@@ -49,16 +52,19 @@ export class AccessTokenGuard implements CanActivate {
     return context.switchToHttp().getRequest();
   }
 
-  private async principalOf(request: HttpRequest, access?: readonly string[]): Promise<Principal> {
+  private principalOf(request: HttpRequest): Principal {
     const token = bearerOf(request);
     const principal = token === undefined ? null : this.authenticator.authenticate(token);
     if (principal === null) throw new ProblemException(401, { challenge: challengeFor(request) });
-    if (access === undefined) return principal;
-    // Read again: what a token says of roles may be as old as the token, and these routes are not hot.
+    return principal;
+  }
+
+  /** The user is read again: what a token says of roles may be as old as the token, and these routes are not hot. */
+  private async demandRole(principal: Principal, roles: readonly string[], request: HttpRequest): Promise<void> {
     const user = await this.authenticator.activeUserOf(principal);
     if (user === null) throw new ProblemException(401, { challenge: challengeFor(request) });
-    if (access.some((role) => user.roles.includes(role))) return principal;
-    throw new ProblemException(403, { code: 'insufficient_scope', challenge: 'Bearer error="insufficient_scope"' });
+    if (!roles.some((role) => user.roles.includes(role)))
+      throw new ProblemException(403, { code: 'insufficient_scope', challenge: 'Bearer error="insufficient_scope"' });
   }
 
   private refusalOf(error: unknown, context: ExecutionContext): unknown {

@@ -43,9 +43,19 @@ export function bearerOf({ headers, rawHeaders, raw }: HttpRequest): string | un
   const { authorization } = headers;
   if (authorization === undefined || !/^Bearer(?: |$)/i.test(authorization)) return undefined;
   // Node silently keeps the first of several; a proxy in front may have looked at another one.
-  const names = (raw?.rawHeaders ?? rawHeaders ?? []).filter((_, index) => index % 2 === 0);
-  if (names.filter((name) => name.toLowerCase() === 'authorization').length > 1) return '';
-  return BEARER.exec(authorization)?.[1] ?? '';
+  return isRepeated('authorization', raw?.rawHeaders ?? rawHeaders ?? [])
+    ? ''
+    : (BEARER.exec(authorization)?.[1] ?? '');
+}
+
+/** Whether a header came more than once; `rawHeaders` are names and values in turn. */
+function isRepeated(wanted: string, rawHeaders: readonly string[]): boolean {
+  let times = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at];
+    if (name?.length === wanted.length && name.toLowerCase() === wanted) times++;
+  }
+  return times > 1;
 }
 
 /** RFC 6750 section 3: no error code for whom sent no token. */
