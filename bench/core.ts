@@ -67,15 +67,15 @@ async function refreshes(setting: Setting): Promise<Part> {
 
   for (const one of targets) await measure(setting, one, 16);
   let onSessions = 0;
-  let rss = NaN;
+  let rss = 0;
   for (const clients of CLIENTS) {
     await inRounds(rounds, clients === 16 ? [...targets, junk] : targets, async (one, turn) => {
       tell(`round ${turn + 1} of ${rounds}, ${clients} clients: ${one.who}`);
       const before = await one.database.statements('%sessions%');
       await sample(setting, one, clients);
       if (one === junk) onSessions += (await one.database.statements('%sessions%')) - before;
+      if (one === product && clients === 64) rss = Math.max(rss, product.server.rss());
     });
-    if (clients === 64) rss = product.server.rss();
   }
   for (const { server } of targets) await server.stop();
 
@@ -143,6 +143,7 @@ async function refreshes(setting: Setting): Promise<Part> {
         round(medianOf(samples, 'p99'), 2),
         round(medianOf(samples, 'statements'), 2),
         whole(medianOf(samples, 'cpuMicros')),
+        whole(medianOf(samples, 'postgresMicros')),
       ];
     }),
   );
@@ -151,7 +152,17 @@ async function refreshes(setting: Setting): Promise<Part> {
     tables: [
       {
         title: 'Refreshes',
-        columns: ['who', 'clients', 'requests/s', '÷ floor', 'p50 ms', 'p99 ms', 'statements', 'CPU µs'],
+        columns: [
+          'who',
+          'clients',
+          'requests/s',
+          '÷ floor',
+          'p50 ms',
+          'p99 ms',
+          'statements',
+          'CPU µs',
+          'PostgreSQL µs',
+        ],
         rows,
       },
       await tableSizes(product.database),

@@ -9,6 +9,7 @@ import { peers } from './peers';
 import { processes } from './processes';
 import { asMarkdown, asText, type Section, verdict } from './report';
 import type { Setting } from './setting';
+import { steps } from './steps';
 import { startLoad } from './support/load';
 import { startPostgres } from './support/postgres';
 import { endServers } from './support/server-process';
@@ -19,6 +20,7 @@ Parts; without one the core: refreshes, junk, the guard, starts.
   --growth [10k,1m,10m]   refreshes with that many sessions
   --processes [1,2]       refreshes by that many processes
   --endurance [1m]        that many refreshes of 10,000 sessions
+  --steps                 the product without one step of its tuning each
   --peers                 oidc-provider and better-auth, from npm
   --all                   the core and all of these
 
@@ -27,7 +29,7 @@ Options
   --rounds N              how often everything is measured, in turn (5)
   --seconds N             how long each measurement takes (4)
   --sessions N            how many sessions there are (10k)
-  --short                 one round of one second, to see that it works; its figures mean nothing
+  --short                 one round of one second, and small numbers, to see that it works; its figures mean nothing
   --json | --markdown     instead of plain tables
   --write                 puts the tables into docs/performance.md
 `;
@@ -36,6 +38,7 @@ const ROOT = join(__dirname, '..');
 
 /** The values of options that may stand alone. */
 const ALONE = { growth: '10k,1m,10m', processes: '1,2', endurance: '1m' } as const;
+const SHORT = { growth: '10k,20k', processes: '1,2', endurance: '2k' } as const;
 
 async function run(): Promise<void> {
   const { values } = parseArgs({
@@ -47,12 +50,13 @@ async function run(): Promise<void> {
       growth: { type: 'string' },
       processes: { type: 'string' },
       endurance: { type: 'string' },
+      steps: { type: 'boolean', default: false },
       peers: { type: 'boolean', default: false },
       all: { type: 'boolean', default: false },
       'database-url': { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
-      sessions: { type: 'string', default: '10k' },
+      sessions: { type: 'string' },
       short: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       markdown: { type: 'boolean', default: false },
@@ -76,7 +80,7 @@ async function run(): Promise<void> {
       load,
       rounds: Number(values.rounds ?? (values.short ? 1 : 5)),
       seconds: Number(values.seconds ?? (values.short ? 1 : 4)),
-      sessions: countOf(values.sessions),
+      sessions: countOf(values.sessions ?? '10k'),
       tell: (what) => process.stderr.write(`  ${what}\n`),
     };
     const machine = [
@@ -84,8 +88,13 @@ async function run(): Promise<void> {
       `Node ${process.versions.node}, ${postgres.version}`,
       `${setting.rounds} rounds of ${setting.seconds} s`,
     ].join('; ');
+    const given = (['database-url', 'rounds', 'seconds', 'sessions'] as const)
+      .filter((name) => values[name] !== undefined)
+      .map((name) => ` --${name} ${name === 'database-url' ? 'URL' : values[name]}`)
+      .join('');
     for (const part of parts) {
-      const section = await part(setting);
+      const { command, ...found } = await part(setting);
+      const section = { ...found, command: command + (given !== '' && !command.includes(' -- ') ? ' --' : '') + given };
       sections.push(section);
       if (values.markdown) process.stdout.write(`${asMarkdown(section, machine)}\n`);
       else if (!values.json) process.stdout.write(`${asText(section, machine)}\n`);
@@ -111,19 +120,22 @@ interface PartOptions {
   readonly growth?: string | undefined;
   readonly processes?: string | undefined;
   readonly endurance?: string | undefined;
+  readonly steps: boolean;
   readonly peers: boolean;
   readonly all: boolean;
+  readonly short: boolean;
 }
 
 /** What was asked for, the core when nothing was. */
-function partsOf({ all, ...asked }: PartOptions): Part[] {
-  const value = (name: keyof typeof ALONE) => asked[name] ?? (all ? ALONE[name] : undefined);
+function partsOf({ all, short, ...asked }: PartOptions): Part[] {
+  const value = (name: keyof typeof ALONE) => asked[name] ?? (all ? (short ? SHORT : ALONE)[name] : undefined);
   const counts = (written: string) => written.split(',').map(countOf);
   const parts: Part[] = [];
   const [sizes, processCounts, refreshes] = [value('growth'), value('processes'), value('endurance')];
   if (sizes !== undefined) parts.push((setting) => growth(setting, counts(sizes)));
   if (processCounts !== undefined) parts.push((setting) => processes(setting, counts(processCounts)));
   if (refreshes !== undefined) parts.push((setting) => endurance(setting, countOf(refreshes)));
+  if (asked.steps || all) parts.push(steps);
   if (asked.peers || all) parts.push(peers);
   return all || parts.length === 0 ? [core, ...parts] : parts;
 }

@@ -1,43 +1,54 @@
 import type { Section } from './report';
 import { inRounds, type Setting } from './setting';
 import { median, ratio, round, throughput, whole } from './support/figures';
-import type { JobResult } from './support/jobs';
+import type { JobResult, Workload } from './support/jobs';
 import { startServer } from './support/server-process';
-import { KEYS, ratchet } from './support/servers';
+import { floor, KEYS, ratchet } from './support/servers';
 import { seedSessions } from './support/sessions';
 
 const CLIENTS = 16;
 
-/** What a second process gives: the same clients, spread over one or more processes on one database. */
+/**
+ * What a second process gives: the same clients, spread over one or more processes on one database. The floor is measured
+ * beside it, since it shows what the machine has left for a second process of anything.
+ */
 export async function processes(setting: Setting, counts: readonly number[]): Promise<Section> {
   const { postgres, load, rounds, seconds, sessions, tell } = setting;
   tell('seeding and starting');
-  const database = await postgres.create('processes', 'migrated');
-  await seedSessions(database.client, sessions);
-  const servers = await Promise.all(
-    Array.from({ length: Math.max(...counts) }, (_, at) =>
-      startServer(ratchet(postgres.folder, database.url, {}, `ratchet-${at + 1}`)),
-    ),
-  );
-  const results = new Map<number, JobResult[]>(counts.map((count) => [count, []]));
+  const most = Math.max(...counts);
+  const target = async (who: string, name: string, command: typeof ratchet, workload: Workload) => {
+    const database = await postgres.create(name, 'migrated');
+    await seedSessions(database.client, sessions);
+    const started = Array.from({ length: most }, (_, at) =>
+      startServer(command(postgres.folder, database.url, {}, `${name}-${at + 1}`)),
+    );
+    return { who, name, workload, servers: await Promise.all(started) };
+  };
+  const targets = [
+    await target('Ratchet', 'processes', ratchet, { kind: 'refresh', root: KEYS.refreshRoot, sessions }),
+    await target('floor', 'processes_floor', floor, { kind: 'refresh', sessions }),
+  ];
+  const runs = targets.flatMap((one) => counts.map((count) => ({ ...one, count, results: [] as JobResult[] })));
   // The first round warms up.
-  await inRounds(rounds + 1, counts, async (count, turn) => {
-    tell(`round ${turn} of ${rounds}: processes: ${count}`);
+  await inRounds(rounds + 1, runs, async ({ who, name, servers, workload, count, results }, turn) => {
+    tell(`round ${turn} of ${rounds}: ${who}, processes: ${count}`);
     const urls = servers.slice(0, count).map(({ url }) => url);
-    const workload = { kind: 'refresh', root: KEYS.refreshRoot, sessions } as const;
-    const result = await load.run({ target: 'processes', urls, workload, clients: CLIENTS, seconds });
-    if (turn > 0) results.get(count)?.push(result);
+    const result = await load.run({ target: name, urls, workload, clients: CLIENTS, seconds });
+    if (turn > 0) results.push(result);
   });
-  for (const server of servers) await server.stop();
+  for (const { servers } of targets) for (const server of servers) await server.stop();
 
-  const of = (count: number | undefined) => results.get(count ?? 0) ?? [];
+  const [fewest, largest] = [counts[0], counts.at(-1)];
+  const speed = (who: string, count?: number) =>
+    throughput(runs.find((one) => one.who === who && one.count === count)?.results ?? []);
+  const gain = (who: string, count = largest) => ratio(speed(who, count), speed(who, fewest));
   return {
     name: 'processes',
     command: `npm run bench -- --processes ${counts.join()}`,
     budget: [
       {
-        figure: `refresh/s of ${counts.at(-1)} processes ÷ of ${counts[0]}`,
-        value: ratio(throughput(of(counts.at(-1))), throughput(of(counts[0]))),
+        figure: `refresh/s of ${largest} processes ÷ of ${fewest}`,
+        value: gain('Ratchet'),
         must: 1.15,
         aim: 1.3,
         better: 'higher',
@@ -46,12 +57,14 @@ export async function processes(setting: Setting, counts: readonly number[]): Pr
     tables: [
       {
         title: `Refreshes, ${CLIENTS} clients`,
-        columns: ['processes', 'refresh/s', 'p50 ms', 'p99 ms'],
-        rows: counts.map((count) => [
+        columns: ['who', 'processes', 'refresh/s', `÷ ${fewest}`, 'p50 ms', 'p99 ms'],
+        rows: runs.map(({ who, count, results }) => [
+          who,
           String(count),
-          whole(median(throughput(of(count)))),
-          round(median(of(count).map(({ p50 }) => p50)), 2),
-          round(median(of(count).map(({ p99 }) => p99)), 2),
+          whole(median(throughput(results))),
+          round(gain(who, count), 2),
+          round(median(results.map(({ p50 }) => p50)), 2),
+          round(median(results.map(({ p99 }) => p99)), 2),
         ]),
       },
     ],

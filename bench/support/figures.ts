@@ -15,12 +15,16 @@ export interface Sample extends JobResult {
   readonly statements: number;
   /** Processor time of the server per request, in microseconds. */
   readonly cpuMicros: number;
+  /** Processor time of PostgreSQL's backends per request, in microseconds; NaN when it runs elsewhere. */
+  readonly postgresMicros: number;
 }
 
 export const throughput = (samples: readonly JobResult[]): number[] =>
   samples.map(({ requests, seconds }) => requests / seconds);
-export const medianOf = (samples: readonly Sample[], key: 'p50' | 'p99' | 'statements' | 'cpuMicros'): number =>
-  median(samples.map((sample) => sample[key]));
+export const medianOf = (
+  samples: readonly Sample[],
+  key: 'p50' | 'p99' | 'statements' | 'cpuMicros' | 'postgresMicros',
+): number => median(samples.map((sample) => sample[key]));
 
 export const round = (value: number, digits: number): string => (Number.isNaN(value) ? '–' : value.toFixed(digits));
 export const whole = (value: number): string => (Number.isNaN(value) ? '–' : Math.round(value).toLocaleString('en-US'));

@@ -8,6 +8,7 @@ import { dataSourceOptions } from '../../src/database/data-source';
 import { startEmbeddedPostgres } from '../../src/database/embedded-postgres';
 import { runMigrations } from '../../src/database/migrate';
 import { userEntities, userMigrations } from '../../src/users';
+import { cpuOf } from './server-process';
 
 /** The server under all benchmarks: the embedded one with fsync on, or the one that was given. */
 export interface Postgres {
@@ -99,6 +100,14 @@ export class Database {
       [this.name, like],
     );
     return Number(rows[0]?.calls);
+  }
+
+  /** Processor time of each connection's backend so far, by its pid, in seconds; NaN when it runs elsewhere. */
+  async backends(): Promise<ReadonlyMap<number, number>> {
+    const { rows } = await this.admin.query<{ pid: number }>('SELECT pid FROM pg_stat_activity WHERE datname = $1', [
+      this.name,
+    ]);
+    return new Map(rows.map(({ pid }) => [pid, cpuOf(pid)]));
   }
 
   /** What PostgreSQL counted of a table. Complete once the servers that used it have disconnected. */

@@ -88,7 +88,8 @@ async function statusOf(url: string): Promise<number | null> {
   }
 }
 
-function cpuOf(pid: number): number {
+/** Processor time that a process has used so far, in seconds; NaN where the system does not tell. */
+export function cpuOf(pid: number): number {
   try {
     // The fields behind the command's name, which may hold spaces: state is the first, utime the 12th, stime the 13th.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { transformFileSync } from '@swc/core';
 import type { ServerCommand } from './server-process';
 
 const ROOT = join(__dirname, '..', '..');
@@ -29,11 +30,30 @@ const SETTINGS = {
   LIMIT_REGISTER_PER_IP: '0',
 };
 
-/** Node's options, as `npm start` gives them. */
+/** Node's options, as `npm start` gives them; every server is given the same. */
 const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } };
-const NODE_OPTIONS = scripts.start.split(' ').filter((word) => word.startsWith('--'));
+export const NODE_OPTIONS = scripts.start.split(' ').filter((word) => word.startsWith('--'));
+
+/** Inside `node_modules`, so that what is compiled finds its packages. */
+const COMPILED = join(ROOT, 'node_modules', '.cache', 'ratchet-bench');
 
 type Environment = Readonly<Record<string, string>>;
+
+/** A server of the benchmarks, compiled like the product, and with the built product behind what it imports from `src`. */
+function compiled(name: string): string {
+  const { code } = transformFileSync(join(ROOT, 'bench', 'servers', `${name}.ts`), {
+    jsc: {
+      target: 'es2023',
+      parser: { syntax: 'typescript', decorators: true },
+      transform: { legacyDecorator: true, decoratorMetadata: true },
+    },
+    module: { type: 'commonjs' },
+  });
+  mkdirSync(COMPILED, { recursive: true });
+  const file = join(COMPILED, `${name}.js`);
+  writeFileSync(file, code.replaceAll('"../../src/', `"${join(ROOT, 'dist')}/`));
+  return file;
+}
 
 /** The product as it ships. */
 export const ratchet = (
@@ -52,27 +72,32 @@ export const ratchet = (
 const ownServer = (
   logFolder: string,
   databaseUrl: string,
-  name: string,
-  ready: string,
-  args: readonly string[],
-  env: Environment = {},
+  file: string,
+  { name = file, args = [], ready = '/health/ready', env = {} }: OwnServer = {},
 ): ServerCommand => ({
   name,
-  argv: ['-r', require.resolve('@swc-node/register'), '-r', join(__dirname, 'from-dist.cjs'), ...args],
-  env: { ...SETTINGS, DATABASE_URL: databaseUrl, TS_NODE_PROJECT: join(ROOT, 'tsconfig.json'), ...env },
+  argv: [...NODE_OPTIONS, compiled(file), ...args],
+  env: { ...SETTINGS, DATABASE_URL: databaseUrl, ...env },
   ready,
   logFolder,
 });
 
-export const floor = (logFolder: string, databaseUrl: string) =>
-  ownServer(logFolder, databaseUrl, 'floor', '/health/ready', [join(ROOT, 'bench/servers/floor.ts')]);
+interface OwnServer {
+  readonly name?: string;
+  readonly args?: readonly string[];
+  readonly ready?: string;
+  readonly env?: Environment;
+}
+
+export const floor = (logFolder: string, databaseUrl: string, _env: Environment = {}, name = 'floor') =>
+  ownServer(logFolder, databaseUrl, 'floor', { name });
 
 export const plainTypeOrm = (logFolder: string, databaseUrl: string) =>
-  ownServer(logFolder, databaseUrl, 'plain-typeorm', '/health/ready', [join(ROOT, 'bench/servers/plain-typeorm.ts')]);
+  ownServer(logFolder, databaseUrl, 'plain-typeorm');
 
 export const host = (
   logFolder: string,
   databaseUrl: string,
   kind: 'bare' | 'host' | 'guarded',
   env: Environment = {},
-) => ownServer(logFolder, databaseUrl, kind, '/open', [join(ROOT, 'bench/servers/host.ts'), kind], env);
+) => ownServer(logFolder, databaseUrl, 'host', { name: kind, args: [kind], ready: '/open', env });

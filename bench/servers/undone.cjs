@@ -1,0 +1,38 @@
+// Loaded before the product: takes one step of its tuning back, the one that UNDONE names, so that `--steps` can measure it.
+const { dirname, join } = require('node:path');
+
+const dist = join(dirname(module.filename), '..', '..', 'dist');
+
+const undo = {
+  'shared-reads': () => {
+    const DataLoader = require('dataloader');
+    const alone = class extends DataLoader {
+      constructor(read, options) {
+        super(read, { ...options, maxBatchSize: 1 });
+      }
+    };
+    require.cache[require.resolve('dataloader')].exports = alone;
+  },
+  'plain-validation': () => {
+    const pipes = require(join(dist, 'auth/http/validation.pipe.js'));
+    pipes.bodyPipe = (metatype) => ({
+      transform: (body) => pipes.validationPipe().transform(body ?? {}, { type: 'body', metatype }),
+    });
+  },
+  'own-signature': () => {
+    const { JwtService } = require('@nestjs/jwt');
+    const { JwtAccessTokenSigner } = require(join(dist, 'auth/infrastructure/jwt/jwt-access-token.signer.js'));
+    const jwt = new JwtService({});
+    JwtAccessTokenSigner.prototype.sign = function ({ stamps, roles, ...claims }) {
+      const { accessTokenIssuer: issuer, accessTokenAudience: audience, accessTokenKeys } = this.options;
+      const payload = { ...claims, gv: stamps.globalVersionAtIssuance, uv: stamps.tokenVersion, roles };
+      const header = { typ: 'at+jwt', kid: accessTokenKeys[0].kid };
+      return jwt.sign(payload, { privateKey: this.newest, algorithm: 'HS256', issuer, audience, header });
+    };
+  },
+  'bulk-randomness': () => {
+    require(join(dist, 'auth/domain/random.js')).randomBytesInBulk = require('node:crypto').randomBytes;
+  },
+};
+
+undo[process.env.UNDONE]();
