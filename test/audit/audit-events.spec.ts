@@ -1,11 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import {
-  ADAPTERS,
-  ADMIN,
-  startTestApplication,
-  type Json,
-  type TestApplication,
-} from '../support/app/test-application';
+import { ADAPTERS } from '../support/adapters';
+import { ADMIN, startTestApplication, type Json, type TestApplication } from '../support/app/test-application';
 
 const ITEM = [
   'id',

@@ -1,11 +1,6 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import {
-  type Account,
-  type ADAPTERS,
-  type Json,
-  startTestApplication,
-  type TestApplication,
-} from '../support/app/test-application';
+import type { AdapterName } from '../support/adapters';
+import { type Account, type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
 import { describeInChromium, launchChromium } from '../support/chromium';
 import { buildBrowserHelper } from './build';
 import { answered, Front, held, lostInTheMiddle, lostOnTheWayBack, lostOnTheWayThere } from './front';
@@ -55,7 +50,7 @@ describeInChromium('the browser helper', () => {
   });
 
   /** Behind the front, which has pages of two origins. */
-  async function serve(env: Record<string, string>, adapter: (typeof ADAPTERS)[number] = 'fastify'): Promise<void> {
+  async function serve(env: Record<string, string>, adapter: AdapterName = 'fastify'): Promise<void> {
     server = await startTestApplication({ adapter, env: { PUBLIC_ORIGIN: secure, CORS_ORIGINS: insecure, ...env } });
     front.target = server.url;
   }

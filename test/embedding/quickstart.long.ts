@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from '../support/free-port';
 import { hostDatabase, hostFolder, packed, ROOT, run } from './support/host';
 
 /** Two installations from the registry. */
@@ -11,15 +11,6 @@ jest.setTimeout(480_000);
 interface Block {
   readonly language: string;
   readonly code: string;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** A code block as a shell would be told it: a file is written, a command is run. */

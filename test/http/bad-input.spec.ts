@@ -1,4 +1,5 @@
-import { ADAPTERS, startTestApplication, type TestApplication } from '../support/app/test-application';
+import { ADAPTERS } from '../support/adapters';
+import { startTestApplication, type TestApplication } from '../support/app/test-application';
 import { openChain, present, rowOf, sealElsewhere, TRUSTING } from './support/sessions';
 import { statementsOf } from './support/statements';
 

@@ -1,5 +1,5 @@
+import { ADAPTERS } from '../support/adapters';
 import {
-  ADAPTERS,
   type Account,
   type Answer,
   type Json,

@@ -1,7 +1,8 @@
 import type { Pool } from 'pg';
 import { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
-import { ADAPTERS, startTestApplication, type Answer, type TestApplication } from '../support/app/test-application';
+import { ADAPTERS } from '../support/adapters';
+import { startTestApplication, type Answer, type TestApplication } from '../support/app/test-application';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
 import { type DatabaseProxy, startDatabaseProxy } from './support/database-proxy';
 import { age, newRetryKey, openChain, rowOf } from './support/sessions';

@@ -1,4 +1,5 @@
-import { ADAPTERS, type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
+import { ADAPTERS } from '../support/adapters';
+import { type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
 import { changePassword, rotateUser, statusOfMe } from './support/administration';
 import { age, rowOf } from './support/sessions';
 

@@ -1,5 +1,6 @@
 import { hash } from 'bcrypt';
-import { ADAPTERS, startTestApplication, type TestApplication } from '../support/app/test-application';
+import { ADAPTERS } from '../support/adapters';
+import { startTestApplication, type TestApplication } from '../support/app/test-application';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
 import { answerInBytes } from './support/answer-in-bytes';
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { AccessTokenSigner } from '../../src/auth';
-import { ADAPTERS, startTestApplication, type Json, type TestApplication } from '../support/app/test-application';
+import { ADAPTERS } from '../support/adapters';
+import { startTestApplication, type Json, type TestApplication } from '../support/app/test-application';
 import { age, forge, openChain, rowOf, sealElsewhere, TRUSTING, userFloorOf } from './support/sessions';
 
 const DAY = 24 * 60 * 60;

@@ -1,5 +1,6 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { ADAPTERS, startTestApplication, type Answer, type TestApplication } from '../support/app/test-application';
+import { ADAPTERS } from '../support/adapters';
+import { startTestApplication, type Answer, type TestApplication } from '../support/app/test-application';
 import { age, expectTrail, newRetryKey, openChain, present, rowOf, TRUSTING } from './support/sessions';
 
 const UUID_V7 = /^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/;

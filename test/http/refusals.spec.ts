@@ -1,4 +1,5 @@
-import { ADAPTERS, startTestApplication, type TestApplication } from '../support/app/test-application';
+import { ADAPTERS } from '../support/adapters';
+import { startTestApplication, type TestApplication } from '../support/app/test-application';
 import { answerInBytes } from './support/answer-in-bytes';
 import { REFUSALS, REVOKED } from './support/refusals';
 import { expectTrail, openChain, present, rowOf, TRUSTING, userFloorOf } from './support/sessions';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { ADAPTERS } from '../support/adapters';
 import {
-  ADAPTERS,
   type Account,
   type Answer,
   type Json,

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { ADAPTERS, startTestApplication, type TestApplication } from '../support/app/test-application';
+import { ADAPTERS } from '../support/adapters';
+import { startTestApplication, type TestApplication } from '../support/app/test-application';
 
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 

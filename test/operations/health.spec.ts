@@ -1,6 +1,7 @@
 import { HealthController } from '../../src/operations/health.controller';
+import { ADAPTERS } from '../support/adapters';
 import { freshDatabase } from '../support/database/test-database';
-import { ADAPTERS, type Answer, startTestApplication } from '../support/app/test-application';
+import { type Answer, startTestApplication } from '../support/app/test-application';
 
 it('is not ready once it has been asked to close', async () => {
   const application = await startTestApplication();

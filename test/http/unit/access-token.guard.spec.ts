@@ -9,7 +9,8 @@ import { AccessTokenStrategy } from '../../../src/auth/http/access-token.strateg
 import { CurrentPrincipal, Public, Roles } from '../../../src/auth/http/decorators';
 import type { HttpRequest } from '../../../src/auth/http/http-request';
 import { authentication, FakeSigner, FakeUsers, NOW, SESSION_ID, USER_ID } from './fakes';
-import { ADAPTERS, lasting, startStub, type Answer, type StubApp } from './stub-app';
+import { ADAPTERS } from '../../support/adapters';
+import { lasting, startStub, type Answer, type StubApp } from './stub-app';
 
 @Controller()
 class MixedController {

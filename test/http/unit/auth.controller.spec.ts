@@ -12,7 +12,8 @@ import { RefreshCookie } from '../../../src/auth/http/refresh-cookie';
 import { BODY_LIMIT } from '../../../src/auth/http/json-body';
 import { Overloaded } from '../../../src/auth/domain/overloaded';
 import { authentication, FakeSigner, FakeUsers, SESSION_ID, USER_ID } from './fakes';
-import { ADAPTERS, lasting, startStub, type Answer, type StubApp } from './stub-app';
+import { ADAPTERS } from '../../support/adapters';
+import { lasting, startStub, type Answer, type StubApp } from './stub-app';
 
 const PAIR: TokenPair = {
   accessToken: 'an.access.token',

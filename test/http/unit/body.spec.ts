@@ -3,7 +3,8 @@ import { Type } from 'class-transformer';
 import { MaxLength, ValidateNested } from 'class-validator';
 import { BODY_LIMIT } from '../../../src/auth/http/json-body';
 import { IfPresent, IsPlainText } from '../../../src/auth/http/validation.pipe';
-import { ADAPTERS, startStub, type StubApp } from './stub-app';
+import { ADAPTERS } from '../../support/adapters';
+import { startStub, type StubApp } from './stub-app';
 
 class DeviceDto {
   @IsPlainText()

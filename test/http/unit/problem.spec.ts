@@ -15,7 +15,8 @@ import { QueryFailedError } from 'typeorm';
 import { clientOf, type HttpRequest } from '../../../src/auth/http/http-request';
 import { ProblemException } from '../../../src/auth/http/problem.exception';
 import { Overloaded } from '../../../src/auth/domain/overloaded';
-import { ADAPTERS, RecordingLogger, startStub, type StubApp } from './stub-app';
+import { ADAPTERS } from '../../support/adapters';
+import { RecordingLogger, startStub, type StubApp } from './stub-app';
 
 const failures: Record<string, () => unknown> = {
   problem: () => new ProblemException(409, { code: 'email_taken' }),

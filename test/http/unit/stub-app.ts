@@ -5,9 +5,7 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { configureHttp, fastifyOptions, type HttpOptions } from '../../../src/auth/http/http-server';
-
-export const ADAPTERS = ['fastify', 'express'] as const;
-export type AdapterName = (typeof ADAPTERS)[number];
+import type { AdapterName } from '../../support/adapters';
 
 export interface Answer {
   readonly status: number;

@@ -5,7 +5,8 @@ import { AuthController } from '../../../src/auth/http/auth.controller';
 import { RefreshCookie } from '../../../src/auth/http/refresh-cookie';
 import { setupSwagger } from '../../../src/auth/http/swagger';
 import { AuthOptions } from '../../../src/auth/ports/auth.options';
-import { ADAPTERS, startStub, type StubApp } from './stub-app';
+import { ADAPTERS } from '../../support/adapters';
+import { startStub, type StubApp } from './stub-app';
 
 @Controller('aardvarks')
 class AardvarkController {

@@ -5,12 +5,11 @@ import { DataSource } from 'typeorm';
 import { createApplication } from '../../../src/bootstrap';
 import { loadConfig } from '../../../src/config';
 import { createLogger } from '../../../src/logging';
+import type { AdapterName } from '../adapters';
 import { testDatabase, type TestDatabase } from '../database/test-database';
 
-export const ADAPTERS = ['fastify', 'express'] as const;
-
 export interface TestApplicationOptions {
-  readonly adapter?: (typeof ADAPTERS)[number];
+  readonly adapter?: AdapterName;
   /** Settings by their names in the environment. Limits are off, refusals tell their reasons, the log is silent. */
   readonly env?: Readonly<Record<string, string>>;
   /** Puts other providers in: `(module) => module.overrideProvider(Clock).useValue(…)`. */

@@ -2,13 +2,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
 import type { InProcessSecurityPolicyCache } from '../../../src/auth/infrastructure/defaults/in-process-security-policy.cache';
 import { RedisConnection } from '../../../src/auth/infrastructure/redis/redis-connection';
 import { RedisSecurityPolicyCache } from '../../../src/auth/infrastructure/redis/redis-security-policy.cache';
+import { freePort } from '../free-port';
 import { TcpProxy } from '../network/tcp-proxy';
 import { until } from '../until';
 
@@ -100,12 +100,3 @@ export const works = (command: Promise<unknown>): Promise<boolean> =>
     () => true,
     () => false,
   );
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
