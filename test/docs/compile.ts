@@ -3,9 +3,9 @@ import * as ts from 'typescript';
 
 const ROOT = resolve(__dirname, '../..');
 
-/** What the compiler says against a block of code that a host would write, with the package found in this repository. */
-export function complaintsOf(source: string): string[] {
-  const file = join(ROOT, 'document.ts');
+/** What the compiler says against blocks of code that a host would write, with the package found in this repository. */
+export function complaintsOf(...sources: string[]): string[] {
+  const blocks = new Map(sources.map((source, at) => [join(ROOT, `document-${at}.ts`), source]));
   const options: ts.CompilerOptions = {
     strict: true,
     noEmit: true,
@@ -21,9 +21,11 @@ export function complaintsOf(source: string): string[] {
   const host = ts.createCompilerHost(options);
   const fromDisk = host.getSourceFile.bind(host);
   const exists = host.fileExists.bind(host);
-  host.fileExists = (name) => name === file || exists(name);
-  host.getSourceFile = (name, target) =>
-    name === file ? ts.createSourceFile(name, source, target) : fromDisk(name, target);
-  const diagnostics = ts.getPreEmitDiagnostics(ts.createProgram([file], options, host));
+  host.fileExists = (name) => blocks.has(name) || exists(name);
+  host.getSourceFile = (name, target) => {
+    const block = blocks.get(name);
+    return block === undefined ? fromDisk(name, target) : ts.createSourceFile(name, block, target);
+  };
+  const diagnostics = ts.getPreEmitDiagnostics(ts.createProgram([...blocks.keys()], options, host));
   return diagnostics.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
 }

@@ -82,7 +82,14 @@ it('docs/operations.md has the settings as .env.example has them', () => {
   expect(table.split('\n').slice(2)).toEqual(settings);
 });
 
-it('the listener in docs/events.md compiles', () => expect(complaintsOf(block('docs/events.md', 'ts'))).toEqual([]));
+it("the client's rule in the README and the listener in docs/events.md compile", () => {
+  const blocks = ['README.md', 'docs/events.md'].map((path) => block(path, 'ts'));
+  expect(blocks).toEqual([
+    expect.stringContaining('export async function refresh('),
+    expect.stringContaining('@OnEvent'),
+  ]);
+  expect(complaintsOf(...blocks)).toEqual([]);
+});
 
 describe('what the documents tell of the application', () => {
   let app: TestApplication;
