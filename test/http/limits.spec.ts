@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { ADAPTERS } from '../support/adapters';
 import {
-  ADAPTERS,
   type Account,
   type Answer,
   type Json,
@@ -211,10 +211,26 @@ describe.each(ADAPTERS)('Over %s, there is a limit', (adapter) => {
     });
 
     it('and counted', async () => {
-      const { body } = await app.get('/metrics');
-      for (const limit of ['loginPerAccount', 'loginPerIp', 'refreshPerSession', 'invalidPerIp', 'registerPerIp']) {
-        expect(body).toMatch(new RegExp(`^ratchet_limiter_hits_total{limit="${limit}"} [1-9]`, 'm'));
-      }
+      const hits = async () =>
+        [...(await app.get('/metrics')).body.matchAll(/^ratchet_limiter_hits_total{limit="(\w+)"} (\d+)$/gm)].map(
+          ([, limit, count]) => [limit, Number(count)] as const,
+        );
+      const before = new Map(await hits());
+      const { current, account } = await openChain(app, 5, { account: await newAccount() });
+      const [guesser, sprayer, junkman, registrar] = [newIp(), newIp(), newIp(), newIp()];
+      await refresh(current, newIp());
+      await fail(account.email, guesser, 3);
+      await logIn(account.email, PASSWORD, guesser);
+      for (let time = 0; time < 9; time++) await logIn(`${randomUUID()}@example.com`, PASSWORD, sprayer);
+      for (let time = 0; time < 5; time++) await refresh('junk', junkman);
+      for (let time = 0; time < 3; time++) await register(registrar);
+      expect((await hits()).map(([limit, count]) => [limit, count - (before.get(limit) ?? 0)]).toSorted()).toEqual([
+        ['invalidPerIp', 1],
+        ['loginPerAccount', 1],
+        ['loginPerIp', 1],
+        ['refreshPerSession', 1],
+        ['registerPerIp', 1],
+      ]);
     });
   });
 });

@@ -136,30 +136,35 @@ describe('A log-out', () => {
         $$ BEGIN RAISE EXCEPTION 'session % has ended', OLD.id; END $$;
       CREATE TRIGGER refuse_the_dead BEFORE UPDATE ON sessions
         FOR EACH ROW WHEN (OLD.revoked_at IS NOT NULL) EXECUTE FUNCTION refuse_the_dead()`);
-    for (let round = 0; round < 24; round++) {
-      const { sessionId, tokens, current } = await openChain(app, 1);
-      let over = false;
-      const refresh = async (token: string): Promise<string> => {
-        const late = over;
-        const { status, body } = await app.refresh(token);
-        if (late || status !== 200) expect({ status, code: body.code }).toEqual({ status: 401, code: 'token_revoked' });
-        return body.refreshToken ?? token;
-      };
-      const replays = async () => {
-        for (let time = 0; time < 4; time++) await refresh(tokens[0]);
-      };
-      const rotations = async () => {
-        let token = current;
-        for (let time = 0; time < 8; time++) token = await refresh(token);
-      };
-      const logOut = async () => {
-        await delay(round % 10);
-        expect(await app.post('/auth/logout', { refreshToken: current })).toMatchObject({ status: 204 });
-        over = true;
-      };
-      await Promise.all([logOut(), ...(round % 2 === 0 ? [replays(), replays(), replays()] : [rotations()])]);
-      await refresh(current);
-      expect(await rowOf(app, sessionId)).toMatchObject({ revoked_reason: 'user_logout' });
+    try {
+      for (let round = 0; round < 24; round++) {
+        const { sessionId, tokens, current } = await openChain(app, 1);
+        let over = false;
+        const refresh = async (token: string): Promise<string> => {
+          const late = over;
+          const { status, body } = await app.refresh(token);
+          if (late || status !== 200)
+            expect({ status, code: body.code }).toEqual({ status: 401, code: 'token_revoked' });
+          return body.refreshToken ?? token;
+        };
+        const replays = async () => {
+          for (let time = 0; time < 4; time++) await refresh(tokens[0]);
+        };
+        const rotations = async () => {
+          let token = current;
+          for (let time = 0; time < 8; time++) token = await refresh(token);
+        };
+        const logOut = async () => {
+          await delay(round % 10);
+          expect(await app.post('/auth/logout', { refreshToken: current })).toMatchObject({ status: 204 });
+          over = true;
+        };
+        await Promise.all([logOut(), ...(round % 2 === 0 ? [replays(), replays(), replays()] : [rotations()])]);
+        await refresh(current);
+        expect(await rowOf(app, sessionId)).toMatchObject({ revoked_reason: 'user_logout' });
+      }
+    } finally {
+      await app.query('DROP FUNCTION refuse_the_dead CASCADE');
     }
   });
 });
