@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { DataSource } from 'typeorm';
-import { authEntities, authMigrations } from '../../../src/auth';
+// Past the modules' doors: the set-up of every run needs the tables alone, and would load all of Nest behind them.
+import { authEntities, authMigrations } from '../../../src/auth/infrastructure/typeorm/schema';
 import { dataSourceOptions } from '../../../src/database/data-source';
-import { userEntities, userMigrations } from '../../../src/users';
+import { userEntities, userMigrations } from '../../../src/users/schema';
 
 /** A database of its own for a spec, with the real schema and nothing in it. */
 export interface TestDatabase {
