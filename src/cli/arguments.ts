@@ -17,7 +17,7 @@ export const by =
 
 export function sessionId(written: string): string {
   if (!isUUID(written)) throw new InvalidArgumentError('It must be a UUID.');
-  return written;
+  return written.toLowerCase();
 }
 
 /** Still what was written: {@link userIdOf} asks the directory. */
@@ -35,7 +35,7 @@ export function reason(written: string): string {
 
 /** An id is taken as it is: the sessions of a user who has been deleted can be listed and revoked too. */
 export async function userIdOf(app: INestApplicationContext, written: string): Promise<string> {
-  if (isUUID(written)) return written;
+  if (isUUID(written)) return written.toLowerCase();
   const found = await app.get(UserDirectory).findByLogin(written);
   if (found === null) throw new Failure(`No user has the e-mail ${written}`);
   return found.id;

@@ -352,6 +352,14 @@ describe.each(ADAPTERS)('The refresh token in a cookie, over %s', (adapter) => {
       expectCleared(answer);
     });
 
+    // Seen red with the id as it was written.
+    it("the end of one's own session, also when its id is written in capitals", async () => {
+      const { token, accessToken, sessionId } = await signedIn();
+      const path = `/auth/sessions/${sessionId.toUpperCase()}`;
+      expectCleared(await app.request('DELETE', path, { bearer: accessToken, headers: holding(token) }));
+      expect(await statusOfMe(app, accessToken)).toBe(401);
+    });
+
     it('and by nothing where there is none', async () => {
       const { body } = await app.logIn();
       expectKept(await app.post('/auth/logout', { refreshToken: body.refreshToken }));

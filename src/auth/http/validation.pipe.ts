@@ -60,6 +60,10 @@ export const IsPlainText = (): PropertyDecorator =>
 /** Validated when it is there. Unlike `@IsOptional()`, null is not "absent". */
 export const IfPresent = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined);
 
-/** A UUID in the path; 400 with its name otherwise. */
-export const uuidPipe = (path: string): ParseUUIDPipe =>
-  new ParseUUIDPipe({ exceptionFactory: () => invalidRequest({ path, message: `${path} must be a UUID` }) });
+/** A UUID in the path, in the one spelling that locks and memory know it by; 400 with its name otherwise. */
+export const uuidPipe = (path: string): PipeTransform<string, Promise<string>> => {
+  const either = new ParseUUIDPipe({
+    exceptionFactory: () => invalidRequest({ path, message: `${path} must be a UUID` }),
+  });
+  return { transform: async (id, metadata) => (await either.transform(id, metadata), id.toLowerCase()) };
+};
