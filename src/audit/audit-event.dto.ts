@@ -1,6 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
 import type { RecordedEvent } from '../auth';
 
+export const OUTCOMES = ['attempted', 'succeeded', 'failed'] as const satisfies RecordedEvent['outcome'][];
+
 /** One event of the audit trail. */
 export class AuditEventDto implements RecordedEvent {
   id!: string;
@@ -19,7 +21,7 @@ export class AuditEventDto implements RecordedEvent {
   @ApiProperty({ type: String, nullable: true })
   ipAddress!: string | null;
   userAgent!: string;
-  @ApiProperty({ enum: ['attempted', 'succeeded', 'failed'] })
+  @ApiProperty({ enum: OUTCOMES })
   outcome!: RecordedEvent['outcome'];
   @ApiProperty({ type: String, nullable: true })
   reason!: string | null;

@@ -1,10 +1,11 @@
-import { Type } from 'class-transformer';
+import { applyDecorators } from '@nestjs/common';
+import { Transform, Type } from 'class-transformer';
 import { IsIn, IsInt, isISO8601, IsOptional, IsUUID, Max, Min, ValidateBy } from 'class-validator';
 import { AUTH_EVENTS } from '../auth';
+import { OUTCOMES } from './audit-event.dto';
 import { positionOf } from './cursor';
 
 const TYPES = AUTH_EVENTS.map(({ type }) => type);
-const OUTCOMES = ['attempted', 'succeeded', 'failed'] as const;
 const TIME = /^[1-9]\d{3}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/;
 
 const isTime = (value: unknown): boolean =>
@@ -32,6 +33,13 @@ const IsCursor = () =>
     },
   });
 
+/** In either case, and passed on in the lower one. */
+const IsId = () =>
+  applyDecorators(
+    Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.toLowerCase() : value)),
+    IsUUID(),
+  );
+
 class PageDto {
   /** The `nextCursor` of the page before. */
   @IsOptional()
@@ -52,17 +60,17 @@ export class SessionHistoryDto extends PageDto {}
 export class FindAuditEventsDto extends PageDto {
   /** Events about this user. */
   @IsOptional()
-  @IsUUID()
+  @IsId()
   userId?: string;
 
   /** Events about this session. */
   @IsOptional()
-  @IsUUID()
+  @IsId()
   sessionId?: string;
 
   /** Everything that one request caused. */
   @IsOptional()
-  @IsUUID()
+  @IsId()
   attemptId?: string;
 
   /** One type of event. */
