@@ -11,7 +11,7 @@ const FIELD = { path: 'deviceName', message: 'deviceName must be shorter than or
 const PROBLEMS = {
   400: { description: 'The request breaks a rule; `errors` says which', code: 'invalid_request', errors: [FIELD] },
   401: { description: 'No valid access token, or its user is gone' },
-  403: { description: "The user's roles do not allow it", code: 'insufficient_scope' },
+  403: { description: "The user's roles do not allow it", code: 'insufficient_scope', challenge: 'Bearer' },
   404: { description: 'Nothing there' },
   409: { description: 'It contradicts what is stored' },
   413: { description: 'The body is larger than 16 KiB' },
@@ -22,7 +22,6 @@ const PROBLEMS = {
 
 const HEADERS: Readonly<Record<number, string>> = {
   401: 'WWW-Authenticate',
-  403: 'WWW-Authenticate',
   429: 'Retry-After',
   503: 'Retry-After',
 };
@@ -36,7 +35,7 @@ export function ApiProblems(
     ApiExtraModels(ProblemDetails),
     ...statuses.map((status) => {
       const { description, ...problem }: Documented = special[status] ?? PROBLEMS[status];
-      const header = HEADERS[status];
+      const header = problem.challenge === undefined ? HEADERS[status] : 'WWW-Authenticate';
       return ApiResponse({
         status,
         description,

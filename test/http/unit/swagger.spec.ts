@@ -1,6 +1,7 @@
 import { Controller, Get } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { AccessTokenAuthenticator } from '../../../src/auth/application/access-token.authenticator';
+import { ApiProblems } from '../../../src/auth/http/api-problems';
 import { AuthController } from '../../../src/auth/http/auth.controller';
 import { RefreshCookie } from '../../../src/auth/http/refresh-cookie';
 import { setupSwagger } from '../../../src/auth/http/swagger';
@@ -10,6 +11,7 @@ import { startStub, type StubApp } from './stub-app';
 
 @Controller('aardvarks')
 class AardvarkController {
+  @ApiProblems([403])
   @Get()
   list(): string {
     return '';
@@ -78,6 +80,13 @@ describe.each(ADAPTERS)('the documentation on %s', (adapter) => {
       }
     }
     expect(document.components.schemas).toHaveProperty('ProblemDetails');
+  });
+
+  it('a refused origin is no question of a bearer token: no challenge is promised with it', () => {
+    for (const path of ['/auth/login', '/auth/refresh', '/auth/logout']) {
+      expect(document.paths[path].post.responses['403']).not.toHaveProperty('headers');
+    }
+    expect(document.paths['/aardvarks'].get.responses['403'].headers).toHaveProperty('WWW-Authenticate');
   });
 
   it('the routes that take a bearer token say so', () => {
