@@ -78,7 +78,10 @@ export class Shell {
   async withDatabase<T>({ database }: Config, work: (url: string) => Promise<T>): Promise<T> {
     if (database.url !== null) return work(database.url);
     if (!existsSync(join(EMBEDDED_DATA, 'PG_VERSION'))) {
-      throw new Failure(`There is no database in ${EMBEDDED_DATA}: npm run up makes it, or set DATABASE_URL`, 4);
+      throw new Failure(
+        `There is no database in ${EMBEDDED_DATA}: npm run up makes it, or set DATABASE_URL`,
+        EXIT.dependency,
+      );
     }
     const server = await startEmbeddedPostgres({ dataDir: EMBEDDED_DATA }).catch((error: unknown) => {
       throw new Failure(messageOf(error), EXIT.dependency, { cause: error });
