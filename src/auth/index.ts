@@ -87,6 +87,7 @@ export { type Principal } from './application/principal';
 export { RefreshAccessTokenCommand } from './application/refresh-access-token.command';
 export { type TokenPair } from './application/token-pair';
 export { ValidateRefreshTokenQuery, type ValidRefreshToken } from './application/validate-refresh-token.query';
+export { loginSpelling } from './domain/login';
 export { passwordProblem } from './domain/password-rules';
 export { type RefreshRefusal, REVOCATION_REASONS, type RefusalReason, type RevocationReason } from './domain/refusals';
 export { type Client, type Delivery, type NewSession, type Session } from './domain/session';

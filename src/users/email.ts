@@ -1,10 +1,8 @@
 import { isEmail } from 'class-validator';
+import { loginSpelling } from '../auth';
 
-/**
- * The one spelling of an e-mail address, or null for what is none. NFKC comes before every comparison: otherwise two
- * spellings of one address are two accounts.
- */
+/** The one spelling of an e-mail address, or null for what is none: otherwise two of one address are two accounts. */
 export function normaliseEmail(written: string): string | null {
-  const email = written.normalize('NFKC').trim().toLowerCase().normalize('NFKC');
+  const email = loginSpelling(written);
   return isEmail(email) ? email : null;
 }

@@ -85,6 +85,18 @@ describe.each(ADAPTERS)('Over %s, there is a limit', (adapter) => {
       }
     });
 
+    // Seen red: with a line below, h is one character and H is two.
+    it('an account has one, in whichever spelling its name is written', async () => {
+      const name = randomUUID();
+      const { status, body } = await register(newIp(), `H\u0331${name}@example.com`);
+      expect(status).toBe(201);
+      const ip = newIp();
+      await fail(`H\u0331${name}@example.com`, ip, 1);
+      await fail(`\u1e96${name}@example.com`, ip, 1);
+      await fail(`h\u0331${name}@example.com`, ip, 1);
+      expectThrottled(await logIn(body.email, PASSWORD, ip), 900);
+    });
+
     it('an unknown account has one like any other, so that it tells nothing', async () => {
       const [email, ip] = [`${randomUUID()}@example.com`, newIp()];
       await fail(email, ip, 3);

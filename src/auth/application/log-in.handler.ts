@@ -10,6 +10,7 @@ import {
   type LoginFailureReason,
   LoginSucceeded,
 } from '../domain/events';
+import { loginSpelling } from '../domain/login';
 import { AuthEvents } from '../ports/auth-events';
 import { AuthMetrics } from '../ports/auth-metrics';
 import { Clock } from '../ports/clock';
@@ -93,8 +94,7 @@ export class LogInHandler implements ICommandHandler<LogInCommand> {
 }
 
 /** A login name as the key of a counter: who reads the counters need not learn it. */
-const hashed = (login: string): string =>
-  createHash('sha256').update(login.normalize('NFKC').trim().toLowerCase()).digest('base64url');
+const hashed = (login: string): string => createHash('sha256').update(loginSpelling(login)).digest('base64url');
 
 function failureOf(account: UserWithPassword | null, matches: boolean): LoginFailureReason | null {
   if (account === null) return 'unknown_account';
