@@ -78,7 +78,13 @@ describe('the client of an attempt', () => {
     ['an address with a zone', 'fe80::1%eth0', 'fe80::1'],
     ['an IPv4 address as a dual-stack socket gives it', '::ffff:192.0.2.1', '192.0.2.1'],
     ['the same in capitals', '::FFFF:192.0.2.1', '192.0.2.1'],
-    ['an address with a port', '192.0.2.1:443', null],
+    ['an address with the port that a proxy appends', '192.0.2.1:443', '192.0.2.1'],
+    ['an IPv6 address with a port', '[2001:db8::1]:443', '2001:db8::1'],
+    ['an IPv6 address in brackets', '[2001:db8::1]', '2001:db8::1'],
+    ['an IPv4 address of a dual-stack socket with a port', '[::ffff:192.0.2.1]:443', '192.0.2.1'],
+    ['an IPv4 address with two ports', '192.0.2.1:443:443', null],
+    ['a port alone', ':443', null],
+    ['brackets with nothing in them', '[]:443', null],
     ['a network', '192.0.2.0/24', null],
     ['a name', 'localhost', null],
     ['a list', '192.0.2.1, 192.0.2.2', null],
@@ -87,6 +93,16 @@ describe('the client of an attempt', () => {
     ['no address at all', undefined, null],
   ])('has an address that a database can store, or none: %s', (_what, ip, expected) => {
     expect(attempt({ ip }).client.ipAddress).toBe(expected);
+  });
+
+  it.each<[string, string | undefined, string | null]>([
+    ['by its address', '192.0.2.1:443', '192.0.2.1'],
+    ['by its /64 where it has one', '[2001:db8:0:1::7]:443', '2001:db8:0:1'],
+    ['together with all others whose address cannot be read', 'unix:', 'unreadable'],
+    ['together with them when it is empty', '', 'unreadable'],
+    ['not at all where there is no request', undefined, null],
+  ])('is limited %s', (_how, ip, expected) => {
+    expect(attempt({ ip }).network).toBe(expected);
   });
 
   it('has an address whatever was sent', () => {

@@ -134,6 +134,17 @@ describe.each(ADAPTERS)('Over %s, there is a limit', (adapter) => {
     expect((await logIn(email, password, newIp())).status).toBe(200);
   });
 
+  // Seen red: no address, no limit.
+  it('also for whoever comes through a proxy that names ports, or writes what is no address', async () => {
+    const ip = newIp();
+    for (const withPort of [(port: number) => `${ip}:${port}`, () => 'unknown']) {
+      for (let port = 1; port < 5; port++) {
+        expect(await refresh('junk', withPort(port))).toMatchObject({ status: 401, body: { code: 'token_invalid' } });
+      }
+      expectThrottled(await refresh('junk', withPort(5)), 3600);
+    }
+  });
+
   describe('to refreshes of one session:', () => {
     const chainOf = async (times: number) => openChain(app, times, { account: await newAccount() });
 

@@ -30,6 +30,7 @@ export class Attempt {
   readonly client: { ipAddress: string | null; userAgent: string; deviceId: string | null; deviceName: string | null };
   private readonly firstSequence = randomInt(2 ** 32 / MAX_EVENTS) * MAX_EVENTS;
   private readonly random = randomBytesInBulk(16);
+  private readonly hasAddress: boolean;
   private findings = 0;
 
   constructor(
@@ -37,6 +38,7 @@ export class Attempt {
     private readonly startedAt: Date,
   ) {
     this.id = this.eventId(BEGINNING);
+    this.hasAddress = client.ip !== undefined;
     this.client = {
       ipAddress: ipOf(client.ip),
       userAgent: textOf(client.userAgent) ?? 'Unknown',
@@ -45,10 +47,11 @@ export class Attempt {
     };
   }
 
-  /** What limits count the attempt by; null for a caller without a request. */
+  /** What limits count the attempt by; null for a caller without a request. What cannot be read counts together. */
   get network(): string | null {
     const { ipAddress } = this.client;
-    return ipAddress === null ? null : networkOf(ipAddress);
+    if (ipAddress !== null) return networkOf(ipAddress);
+    return this.hasAddress ? 'unreadable' : null;
   }
 
   /** The context of the event that tells of the attempt. */
@@ -94,12 +97,15 @@ export class Attempt {
 }
 
 /**
- * The address without its zone, or null for what is none: a bad one must not cost the request its record. A dual-stack
- * socket writes IPv4 addresses into IPv6 ones, where they would all share one /64.
+ * The address without its zone and the port that some proxies append, or null for what is none: a bad one must not cost
+ * the request its record. A dual-stack socket writes IPv4 addresses into IPv6 ones, where they would all share one /64.
  */
 function ipOf(ip: string | undefined): string | null {
   if (ip === undefined || isIPv4(ip)) return ip ?? null;
-  const address = ip.replace(/%.*$/s, '').replace(/^::ffff:(?=\d+\.)/i, '');
+  const address = ip
+    .replace(/^\[(.*)\](:\d+)?$|^([\d.]+):\d+$/s, '$1$3')
+    .replace(/%.*$/s, '')
+    .replace(/^::ffff:(?=\d+\.)/i, '');
   return isIP(address) === 0 ? null : address;
 }
 
