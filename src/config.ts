@@ -2,7 +2,16 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { AUTH_DEFAULTS, AUTH_RANGES, type AuthOptions, isOrigin, KEY_RULES, type Limit, passwordProblem } from './auth';
+import {
+  AUTH_DEFAULTS,
+  AUTH_RANGES,
+  type AuthOptions,
+  isOrigin,
+  KEY_RULES,
+  type Limit,
+  LONGEST_TIMER_SECONDS,
+  passwordProblem,
+} from './auth';
 import { normaliseEmail } from './users';
 
 /** Everything that the environment decides, read once and frozen. Null: not configured. */
@@ -94,6 +103,8 @@ export function loadConfig(env: Environment = processEnvironment(), dataFolder =
 
   const host = read('HOST', hostName, conveniences ? '127.0.0.1' : '0.0.0.0');
   const port = read('PORT', whole(0, 65_535), 3000);
+  const metricsPort = read('METRICS_PORT', whole(0, 65_535), null);
+  demand(metricsPort !== port || port === 0, 'METRICS_PORT must be another port than PORT');
   demand(!production || raw('PUBLIC_ORIGIN') !== undefined, `PUBLIC_ORIGIN is required and ${origin.description}`);
 
   const accessTokenTtlSeconds = span('ACCESS_TOKEN_TTL', 'accessTokenTtlSeconds');
@@ -153,7 +164,7 @@ export function loadConfig(env: Environment = processEnvironment(), dataFolder =
       reuseEscalationThreshold: number('REUSE_ESCALATION_THRESHOLD', 'reuseEscalationThreshold'),
       emailClaim: AUTH_DEFAULTS.emailClaim,
       exposeRefusalReason: read('EXPOSE_REFUSAL_REASON', flag, !production),
-      auditDeadlineMs: read('AUDIT_DEADLINE', duration(1, MINUTE), 2) * 1000,
+      auditDeadlineMs: read('AUDIT_DEADLINE', duration(1, MINUTE), AUTH_DEFAULTS.auditDeadlineMs / 1000) * 1000,
       bcryptCost,
       hashQueueLimit: number('HASH_QUEUE_LIMIT', 'hashQueueLimit'),
       publicOrigin,
@@ -187,7 +198,7 @@ export function loadConfig(env: Environment = processEnvironment(), dataFolder =
         adminEmail === null || adminPassword === null ? null : { email: adminEmail, password: adminPassword },
       demoAccounts: conveniences,
     },
-    metricsPort: read('METRICS_PORT', whole(0, 65_535), null),
+    metricsPort,
     logLevel: read('LOG_LEVEL', oneOf(...LOG_LEVELS), 'info'),
   };
 
@@ -268,7 +279,8 @@ const limit = z
     const [points = '', span = ''] = written.split('/');
     return written === '0' ? null : { points: Number(points), seconds: secondsOf(span) };
   })
-  .describe('must be a limit such as 10/15m, or 0 for none');
+  .refine((written) => written === null || written.seconds <= LONGEST_TIMER_SECONDS)
+  .describe(`must be a limit such as 10/15m, over at most ${LONGEST_TIMER_SECONDS / DAY}d, or 0 for none`);
 
 const redisUrl = z.url({ protocol: /^rediss?$/ }).describe('must be a URL that starts with redis:// or rediss://');
 // Not z.url: the address of a Unix socket, `postgres:///name?host=/folder`, has no host.

@@ -10,6 +10,7 @@ export {
   InvalidAuthOptions,
   isOrigin,
   KEY_RULES,
+  LONGEST_TIMER_SECONDS,
 } from './ports/complete-options';
 export { AccessTokenSigner, type AccessTokenClaims } from './ports/access-token.signer';
 export {

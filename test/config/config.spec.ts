@@ -213,6 +213,7 @@ describe('every environment', () => {
     ['AUDIT_DEADLINE', '2m'],
     ['CLEANUP_INTERVAL', '25d'],
     ['REVOCATION_NOTIFY', 'redis'],
+    ['REVOCATION_MAX_STALENESS', '4s'],
     ['EXPOSE_REFUSAL_REASON', 'maybe'],
     ['TRUST_PROXY', 'true'],
     ['TRUST_PROXY', '*'],
@@ -227,12 +228,15 @@ describe('every environment', () => {
     ['LIMIT_LOGIN_PER_IP', '10'],
     ['LIMIT_LOGIN_PER_IP', '0/1m'],
     ['LIMIT_REFRESH_PER_SESSION', '10/0s'],
+    ['LIMIT_REGISTER_PER_IP', '100/25d'],
+    ['LIMIT_REGISTER_PER_IP', '100/577h'],
     ['HASH_QUEUE_LIMIT', '0'],
     ['MAX_SESSIONS_PER_USER', '-1'],
     ['SESSION_RETENTION', '0'],
     ['AUDIT_RETENTION', 'for ever'],
     ['CLEANUP_INTERVAL', '25d'],
     ['METRICS_PORT', 'same'],
+    ['METRICS_PORT', '3000'],
     ['LOG_LEVEL', 'loud'],
   ])('refuses %s=%s', (name, value) => {
     expect(problemsOf({ ...PRODUCTION, NODE_ENV: 'test', [name]: value })).toEqual([
@@ -245,6 +249,7 @@ describe('every environment', () => {
     ['REFRESH_RETRY_KEYS', 'false', { auth: { retryKeys: false } }],
     ['LIMIT_LOGIN_PER_IP', '0', { auth: { limits: { loginPerIp: null } } }],
     ['LIMIT_INVALID_PER_IP', '5/2h', { auth: { limits: { invalidPerIp: { points: 5, seconds: 7200 } } } }],
+    ['LIMIT_REGISTER_PER_IP', '1/24d', { auth: { limits: { registerPerIp: { points: 1, seconds: 24 * 86_400 } } } }],
     ['MAX_SESSIONS_PER_USER', '5', { auth: { maxSessionsPerUser: 5 } }],
     ['SESSION_RETENTION', '1d', { auth: { sessionRetentionSeconds: 86_400 } }],
     ['CLEANUP_INTERVAL', '0', { auth: { cleanUpIntervalSeconds: 0 } }],
@@ -259,6 +264,7 @@ describe('every environment', () => {
     ],
     ['REDIS_URL', 'rediss://cache:6380', { auth: { redis: { url: 'rediss://cache:6380', prefix: 'ratchet:' } } }],
     ['REVOCATION_NOTIFY', 'none', { auth: { revocationNotify: 'none' } }],
+    ['REVOCATION_MAX_STALENESS', '5s', { auth: { maxStalenessSeconds: 5 } }],
     ['REVOCATION_MAX_STALENESS', '2m', { auth: { maxStalenessSeconds: 120 } }],
     ['SECURITY_CACHE_TTL', '5s', { auth: { securityCacheTtlSeconds: 5 } }],
     ['DATABASE_LISTEN_URL', 'postgres://direct/ratchet', { auth: { listenUrl: 'postgres://direct/ratchet' } }],
@@ -269,6 +275,13 @@ describe('every environment', () => {
     ['SWAGGER_ENABLED', '', { http: { swaggerEnabled: true } }],
   ])('takes %s=%s', (name, value, expected) => {
     expect(load({ ...PRODUCTION, NODE_ENV: 'test', [name]: value })).toMatchObject(expected);
+  });
+
+  it('wants another port for the metrics, unless the system chooses both', () => {
+    const ports = (PORT: string, METRICS_PORT: string) => problemsOf({ ...PRODUCTION, PORT, METRICS_PORT });
+    expect(ports('9464', '9464')).toEqual(['METRICS_PORT must be another port than PORT']);
+    expect(ports('9464', '3000')).toEqual([]);
+    expect(ports('0', '0')).toEqual([]);
   });
 
   it('takes keys in their order, in either alphabet, with and without padding', () => {

@@ -10,7 +10,7 @@ import type { TcpProxy } from '../support/network/tcp-proxy';
 import { until } from '../support/until';
 import { ownServer } from './own-server';
 
-const BOUND_SECONDS = 3;
+const BOUND_SECONDS = 5;
 const SETTINGS = {
   REVOCATION_MAX_STALENESS: `${BOUND_SECONDS}s`,
   ACCESS_TOKEN_KEYS: `test:${Buffer.alloc(32, 'a').toString('base64')}`,

@@ -54,6 +54,9 @@ export const AUTH_DEFAULTS = {
 
 const EVER = 3650 * DAY;
 
+/** A timer waits 24.8 days at most; with more it fires at once: a clean-up for ever, and a limit limits nothing. */
+export const LONGEST_TIMER_SECONDS = 24 * DAY;
+
 /** The smallest and the largest value of every number. */
 export const AUTH_RANGES = {
   accessTokenTtlSeconds: [1, EVER],
@@ -63,13 +66,13 @@ export const AUTH_RANGES = {
   maxReplays: [0, 1_000_000],
   reuseEscalationThreshold: [1, 1_000_000],
   auditDeadlineMs: [1000, 60_000],
-  maxStalenessSeconds: [1, EVER],
+  // Between two polls the news of a sound instance are a second old, or two.
+  maxStalenessSeconds: [5, EVER],
   securityCacheTtlSeconds: [1, EVER],
   maxSessionsPerUser: [0, 1_000_000],
   sessionRetentionSeconds: [1, EVER],
   auditRetentionSeconds: [1, EVER],
-  // A timer waits 24.8 days at most; with more it fires at once, and for ever.
-  cleanUpIntervalSeconds: [0, 24 * DAY],
+  cleanUpIntervalSeconds: [0, LONGEST_TIMER_SECONDS],
   bcryptCost: [4, 31],
   hashQueueLimit: [1, 100_000],
 } satisfies Partial<Record<keyof AuthOptions, [min: number, max: number]>>;
@@ -150,7 +153,7 @@ function problemsOf(options: AuthOptions): string[] {
     'corsOrigins must be origins such as https://app.example; never *',
   );
   for (const name of LIMIT_NAMES) {
-    demand(isLimit(options.limits[name]), `limits.${name} must have whole points and seconds from 1, or be null`);
+    demand(isLimit(options.limits[name]), `limits.${name} ${LIMIT_RULE}`);
   }
   const unknown = Object.keys(options).filter((name) => !KNOWN.has(name));
   const unknownLimits = Object.keys(options.limits).filter((name) => !LIMIT_NAMES.includes(name as LimitName));
@@ -162,6 +165,7 @@ function problemsOf(options: AuthOptions): string[] {
 
 const ACCESS_KEYS_RULE = 'must be keys { kid, secret } with secrets of at least 32 bytes, each kid once';
 const REFRESH_KEYS_RULE = 'must be keys { id, root } with roots of exactly 32 bytes, each id once and from 0 to 255';
+const LIMIT_RULE = `must have whole points and seconds from 1, at most ${LONGEST_TIMER_SECONDS} seconds, or be null`;
 const FLAGS = ['retryKeys', 'emailClaim', 'exposeRefusalReason', 'secureCookies', 'preparedStatements'] as const;
 const NEEDED = ['accessTokenKeys', 'accessTokenIssuer', 'accessTokenAudience', 'refreshTokenKeys'] as const;
 const KNOWN: ReadonlySet<string> = new Set([...Object.keys(AUTH_DEFAULTS), ...NEEDED]);
@@ -170,7 +174,8 @@ const isText = (value: unknown): boolean => typeof value === 'string' && value.t
 const isWhole = (value: unknown, min: number, max: number): boolean =>
   Number.isInteger(value) && Number(value) >= min && Number(value) <= max;
 const isLimit = (limit: Limit | null): boolean =>
-  limit === null || (isWhole(fieldsOf(limit).points, 1, 1e9) && isWhole(fieldsOf(limit).seconds, 1, 1e9));
+  limit === null ||
+  (isWhole(fieldsOf(limit).points, 1, 1e9) && isWhole(fieldsOf(limit).seconds, 1, LONGEST_TIMER_SECONDS));
 
 type Key = Readonly<Record<string, unknown>>;
 
