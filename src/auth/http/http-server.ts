@@ -1,4 +1,5 @@
-import type { IncomingMessage } from 'node:http';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { INestApplication } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -37,7 +38,31 @@ export const fastifyOptions = ({ trustProxy }: HttpOptions) => ({
       .headers(problem.headers())
       .send(problem.getResponse() as never);
   },
+  clientErrorHandler: answerUnreadable,
 });
+
+/** By Node's codes; all others are 400. */
+const UNREADABLE: Readonly<Record<string, number>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+  HPE_HEADER_OVERFLOW: 431,
+};
+
+/** Answers what Node could not read as a request, so that no filter has seen it, and closes the connection. */
+function answerUnreadable({ code = '' }: NodeJS.ErrnoException, connection: Duplex): void {
+  if (code === 'ECONNRESET' || !connection.writable) {
+    connection.destroy();
+    return;
+  }
+  const problem = new ProblemException(UNREADABLE[code] ?? 400);
+  const body = JSON.stringify(problem.getResponse());
+  const headers = { ...problem.headers(), 'Content-Length': body.length, Connection: 'close' };
+  const head = [
+    `HTTP/1.1 ${problem.getStatus()} ${STATUS_CODES[problem.getStatus()]}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+  ];
+  connection.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => connection.destroy());
+}
 
 /**
  * Makes an application answer as auth's routes promise, on Fastify and on Express: JSON bodies only, validated, at most
@@ -75,7 +100,9 @@ function configureExpress(app: NestExpressApplication, { trustProxy }: HttpOptio
   if (trustProxy.length > 0) app.set('trust proxy', trustProxy);
   app.disable('x-powered-by');
   app.disable('etag'); // nothing here is to be cached, and Fastify sends none
-  app.getHttpServer().requestTimeout = REQUEST_TIMEOUT_MS;
+  const server = app.getHttpServer();
+  server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.on('clientError', answerUnreadable);
   // Fastify reads no body of these methods.
   const type = ({ method }: IncomingMessage) => method !== 'GET' && method !== 'HEAD';
   app.useBodyParser('raw', { type, limit: BODY_LIMIT, inflate: false });

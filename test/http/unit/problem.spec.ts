@@ -1,3 +1,7 @@
+import { type Server, STATUS_CODES } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import {
   ConflictException,
   Controller,
@@ -158,6 +162,51 @@ describe.each(ADAPTERS)('problems on %s', (adapter) => {
       recovery: 'reauthenticate',
     });
     expect(answer.headers['www-authenticate']).toBe(challenge);
+  });
+});
+
+describe.each(ADAPTERS)('what is no HTTP request on %s', (adapter) => {
+  let stub: StubApp;
+  let server: Server;
+  beforeAll(async () => {
+    stub = await startStub(adapter, { controllers: [FailingController] });
+    server = stub.app.getHttpServer() as Server;
+  });
+  afterAll(() => stub.app.close());
+
+  /** Everything that comes back until the server closes the connection. */
+  async function answerTo(bytes: string): Promise<string> {
+    const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    socket.write(bytes);
+    return text(socket);
+  }
+  const LATE = Object.assign(new Error('late'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+
+  it.each([
+    ['a line that is none', 'GET\r\n\r\n', 400, 'bad_request'],
+    [
+      'headers beyond what is read',
+      `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
+      431,
+      'request_header_fields_too_large',
+    ],
+    ['a request that does not arrive', '', 408, 'request_timeout'],
+  ])('is answered by a problem: %s', async (_what, bytes, status, code) => {
+    // Node looks for these twice a minute: here it has just looked.
+    if (status === 408) server.once('connection', (socket) => server.emit('clientError', LATE, socket));
+    const [head = '', body = ''] = (await answerTo(bytes)).split('\r\n\r\n');
+    const title = STATUS_CODES[status];
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} ${title}\r\n`));
+    expect(head).toContain('\r\nContent-Type: application/problem+json\r\n');
+    expect(head).toContain(`\r\nContent-Length: ${body.length}`);
+    expect(head).toContain('\r\nConnection: close');
+    expect(JSON.parse(body)).toEqual({ type: 'about:blank', title, status, code });
+  });
+
+  it('and a connection that is gone is not answered', async () => {
+    const socket = new PassThrough();
+    server.emit('clientError', Object.assign(new Error('gone'), { code: 'ECONNRESET' }), socket);
+    expect([socket.destroyed, socket.readableLength]).toEqual([true, 0]);
   });
 });
 
