@@ -1,5 +1,6 @@
 export { AuthModule, type AuthModuleAsyncOptions, type AuthModuleOptions } from './auth.module';
 export { authEntities, authMigrations } from './infrastructure/typeorm/schema';
+export { RedisConnection } from './infrastructure/redis/redis-connection';
 export { TypeOrmUnitOfWork } from './infrastructure/typeorm/typeorm-unit-of-work';
 export { AuthOptions, type AccessTokenKey, type Limit } from './ports/auth.options';
 export {

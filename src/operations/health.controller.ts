@@ -1,17 +1,39 @@
-import { Catch, Controller, Get, Logger, ServiceUnavailableException, UseFilters } from '@nestjs/common';
-import { BaseExceptionFilter, HttpAdapterHost, ModuleRef } from '@nestjs/core';
+import {
+  type ArgumentsHost,
+  Catch,
+  Controller,
+  type ExceptionFilter,
+  Get,
+  Logger,
+  ServiceUnavailableException,
+  UseFilters,
+} from '@nestjs/common';
+import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
-import { HealthCheck, HealthCheckService, HealthIndicatorService, type HealthCheckResult } from '@nestjs/terminus';
+import {
+  HealthCheck,
+  type HealthCheckResult,
+  HealthCheckService,
+  type HealthIndicatorResult,
+  HealthIndicatorService,
+} from '@nestjs/terminus';
 import { DataSource, MigrationExecutor } from 'typeorm';
-import { Public, RevocationView } from '../auth';
+import { Public, RedisConnection, RevocationView } from '../auth';
 
 const PATIENCE_MS = 1000;
+/** Whoever asks for readiness often waits a second only, and must not give up for want of Redis. */
+const PATIENCE_WITH_REDIS_MS = 200;
 
-/** What is unhealthy is answered with what ails it, and not as a problem. */
+/** What is unhealthy is answered with what ails it, and not as a problem; when to ask again is said with every 503. */
 @Catch(ServiceUnavailableException)
-class UnhealthyFilter extends BaseExceptionFilter {
-  constructor({ httpAdapter }: HttpAdapterHost) {
-    super(httpAdapter);
+class UnhealthyFilter implements ExceptionFilter {
+  constructor(private readonly adapterHost: HttpAdapterHost) {}
+
+  catch(exception: ServiceUnavailableException, host: ArgumentsHost): void {
+    const { httpAdapter } = this.adapterHost;
+    const response: unknown = host.switchToHttp().getResponse();
+    httpAdapter.setHeader(response, 'Retry-After', '1');
+    httpAdapter.reply(response, exception.getResponse(), exception.getStatus());
   }
 }
 
@@ -40,15 +62,17 @@ export class HealthController {
     summary: 'Is it ready',
     description:
       'Whether the database is reachable and up to date, and the revocations are known; if not, and during a shutdown, ' +
-      'send requests elsewhere.',
+      'send requests elsewhere. A Redis that does not answer is told, and no reason to.',
   })
   @Get('ready')
   @HealthCheck()
   ready(): Promise<HealthCheckResult> {
+    const { redis } = this;
     return this.health.check([
       () => this.attempt('database', () => this.dataSource.query('SELECT 1')),
       () => this.attempt('migrations', () => this.demandNoPendingMigrations()),
       () => this.attempt('revocations', () => this.view.currentPolicy()),
+      ...(redis === null ? [] : [() => this.attemptWithRedis(redis)]),
     ]);
   }
 
@@ -57,8 +81,19 @@ export class HealthController {
     return this.modules.get(RevocationView, { strict: false });
   }
 
+  /** Null where none is configured. */
+  private get redis(): RedisConnection | null {
+    return this.modules.get<RedisConnection | null>(RedisConnection, { strict: false });
+  }
+
+  /** Without it limits count in each process, and nothing else changes. */
+  private async attemptWithRedis({ client }: RedisConnection): Promise<HealthIndicatorResult> {
+    const result = await this.attempt('redis', () => client.ping(), PATIENCE_WITH_REDIS_MS);
+    return result.redis.status === 'up' ? result : this.indicators.check('redis').degraded('unavailable');
+  }
+
   /** The answer is public: addresses and messages of the database go to the log alone. */
-  private attempt(name: string, check: () => unknown) {
+  private attempt<Name extends string>(name: Name, check: () => unknown, patienceMs = PATIENCE_MS) {
     return this.indicators
       .check(name)
       .attempt(async () => {
@@ -69,7 +104,7 @@ export class HealthController {
           throw new Error('unavailable', { cause: error });
         }
       })
-      .withTimeout(PATIENCE_MS);
+      .withTimeout(patienceMs);
   }
 
   private async demandNoPendingMigrations(): Promise<void> {

@@ -1,8 +1,10 @@
 import { AuthOptions } from '../../src/auth';
 import { HealthController } from '../../src/operations/health.controller';
 import { ADAPTERS } from '../support/adapters';
-import { freshDatabase } from '../support/database/test-database';
 import { type Answer, startTestApplication } from '../support/app/test-application';
+import { freshDatabase } from '../support/database/test-database';
+import { describeWithRedis, startProxiedRedis } from '../support/redis/redis-server';
+import { until } from '../support/until';
 
 it('is not ready once it has been asked to close', async () => {
   const application = await startTestApplication();
@@ -24,6 +26,7 @@ describe.each(ADAPTERS)('health over %s', (adapter) => {
           details: { database: { status: 'up' }, migrations: { status: 'up' }, revocations: { status: 'up' } },
         },
       });
+      expect((await application.get('/health/ready')).body.details).not.toHaveProperty('redis');
 
       await database.close();
 
@@ -33,6 +36,7 @@ describe.each(ADAPTERS)('health over %s', (adapter) => {
         body: { status: 'error', error: { database: { status: 'down', message: 'unavailable' } } },
       });
       expect(headers.get('Cache-Control')).toContain('no-store');
+      expect(headers.get('Retry-After')).toBe('1');
       expect(application.log).toContainEqual(expect.objectContaining({ context: 'Readiness', level: 'warn' }));
       expect(await application.get('/health/live')).toMatchObject({ status: 200 });
     } finally {
@@ -79,4 +83,34 @@ describe.each(ADAPTERS)('health over %s', (adapter) => {
       await database.close();
     }
   });
+});
+
+describeWithRedis('the health of an instance with a Redis', () => {
+  it.each<'refuse' | 'silence'>(['refuse', 'silence'])(
+    'tells whether that answers, and does not depend on it: %s',
+    async (hurt) => {
+      const { proxy, proxiedUrl, stop } = await startProxiedRedis();
+      const application = await startTestApplication({ env: { REDIS_URL: proxiedUrl } });
+      const ready = () => application.get('/health/ready');
+      try {
+        await until(async () => (await ready()).body.details.redis.status === 'up');
+        expect(await ready()).toMatchObject({ status: 200, body: { status: 'ok' } });
+        await proxy[hurt]();
+        await until(async () => (await ready()).body.details.redis.status !== 'up');
+        expect(await ready()).toMatchObject({
+          status: 200,
+          body: {
+            status: 'degraded',
+            error: {},
+            details: { database: { status: 'up' }, redis: { status: 'degraded', message: 'unavailable' } },
+          },
+        });
+        await proxy.restore();
+        await until(async () => (await ready()).body.status === 'ok');
+      } finally {
+        await application.close();
+        await stop();
+      }
+    },
+  );
 });
