@@ -28,8 +28,14 @@ export class UserSeeds implements OnApplicationBootstrap {
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.bootstrapAdmin();
-    if (this.options.demoAccounts) await Promise.all(DEMO_ACCOUNTS.map((account) => this.openDemo(account)));
+    try {
+      await this.bootstrapAdmin();
+      if (this.options.demoAccounts) await Promise.all(DEMO_ACCOUNTS.map((account) => this.openDemo(account)));
+    } catch (error) {
+      if (!isOfOlderSchema(error)) throw error;
+      // Up all the same: readiness is where a schema that is behind shows.
+      this.logger.warn('No account was opened: the database lacks migrations. Run them, then start again');
+    }
   }
 
   private async bootstrapAdmin(): Promise<void> {
@@ -38,7 +44,8 @@ export class UserSeeds implements OnApplicationBootstrap {
     const email = normaliseEmail(bootstrapAdmin.email);
     if (email === null) throw new Error('The e-mail of the bootstrap administrator is no e-mail address');
     const account = { email, password: bootstrapAdmin.password, displayName: null, roles: ['admin', 'user'] };
-    if ((await this.opening.open(account, {})) === null) {
+    // Asked again, since another instance that starts at the same time may have been first.
+    if ((await this.opening.open(account, {})) === null && !(await this.hasEverHadAdmin())) {
       this.logger.warn(
         'No administrator was created: an ordinary account has the e-mail of the bootstrap administrator',
       );
@@ -57,3 +64,9 @@ export class UserSeeds implements OnApplicationBootstrap {
     if (!exists) await this.opening.open(account, {});
   }
 }
+
+/** PostgreSQL's codes for a table and a column that are not there. */
+const MISSING = ['42P01', '42703'];
+
+const isOfOlderSchema = (error: unknown): boolean =>
+  MISSING.includes(String((error as { code?: unknown } | null)?.code));

@@ -1,4 +1,5 @@
 import { AuthOptions } from '../../src/auth';
+import { runMigrations } from '../../src/database/migrate';
 import { HealthController } from '../../src/operations/health.controller';
 import { ADAPTERS } from '../support/adapters';
 import { type Answer, startTestApplication } from '../support/app/test-application';
@@ -11,6 +12,30 @@ it('is not ready once it has been asked to close', async () => {
   const health = application.app.get(HealthController);
   await application.close();
   await expect(health.ready()).rejects.toMatchObject({ response: { status: 'shutting_down' } });
+});
+
+// Seen red: the start died where the administrator is looked for.
+it('is not ready, but up, until somebody has migrated an empty database', async () => {
+  const database = await freshDatabase();
+  const dataSource = await database.connect();
+  await dataSource.query('DROP SCHEMA public CASCADE');
+  await dataSource.query('CREATE SCHEMA public');
+  const application = await startTestApplication({ database, env: { LOG_LEVEL: 'warn' } });
+  try {
+    expect(await application.get('/health/ready')).toMatchObject({
+      status: 503,
+      body: { error: { migrations: { status: 'down' } }, info: { database: { status: 'up' } } },
+    });
+    expect(application.log).toContainEqual(
+      expect.objectContaining({ msg: expect.stringMatching(/^No account was opened.*start again/) }),
+    );
+    await runMigrations(dataSource);
+    await until(async () => (await application.get('/health/ready')).status === 200);
+  } finally {
+    await application.close();
+    await dataSource.destroy();
+    await database.close();
+  }
 });
 
 describe.each(ADAPTERS)('health over %s', (adapter) => {

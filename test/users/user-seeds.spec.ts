@@ -1,9 +1,11 @@
-import type { INestApplication } from '@nestjs/common';
+import { type INestApplication, Logger } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
-import { LogInCommand, UserDirectory, UserRegistered } from '../../src/auth';
+import { LogInCommand, TypeOrmUnitOfWork, UserDirectory, UserRegistered } from '../../src/auth';
 import { DEMO_ACCOUNTS, RegisterUserCommand } from '../../src/users';
+import { AccountOpening } from '../../src/users/account-opening';
 import { UserEntity } from '../../src/users/user.entity';
+import { UserSeeds } from '../../src/users/user-seeds';
 import type { UsersOptions } from '../../src/users/users.options';
 import { testDatabase } from '../support/database/test-database';
 import { usersApp } from './users-app';
@@ -15,7 +17,10 @@ let app: INestApplication | undefined;
 beforeEach(async () => {
   url = (await testDatabase()).url;
 });
-afterEach(() => app?.close());
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await app?.close();
+});
 
 /** Starts the application on the database of this test; the one that ran before it is stopped. */
 async function start(users: Partial<UsersOptions> = {}) {
@@ -60,9 +65,27 @@ describe('the bootstrap administrator', () => {
     const first = await start();
     await first.register('root@example.com', 'somebody else has it');
     const [before] = await first.users();
+    const warned = jest.spyOn(Logger.prototype, 'warn');
     const { users, canLogIn } = await start({ bootstrapAdmin: ADMIN });
     expect(await users()).toEqual([before]);
     expect(await canLogIn(ADMIN)).toBe(false);
+    expect(warned).toHaveBeenCalledWith(expect.stringMatching(/an ordinary account has the e-mail/));
+  });
+
+  // Seen red: the instance that came second told that an ordinary account has the e-mail.
+  it('is nothing to warn of when another instance has just created it', async () => {
+    const { users } = await start();
+    const opening = app!.get(AccountOpening);
+    const open = opening.open.bind(opening);
+    jest.spyOn(opening, 'open').mockImplementationOnce(async (...account) => {
+      await open(...account);
+      return open(...account);
+    });
+    const warned = jest.spyOn(Logger.prototype, 'warn');
+    const options = { registrationEnabled: false, bootstrapAdmin: ADMIN, demoAccounts: false };
+    await new UserSeeds(options, opening, app!.get(TypeOrmUnitOfWork)).onApplicationBootstrap();
+    expect(await users()).toHaveLength(1);
+    expect(warned).not.toHaveBeenCalled();
   });
 
   it.each([
