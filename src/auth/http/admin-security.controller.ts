@@ -61,7 +61,24 @@ export class AdminSecurityController {
     description:
       'Raises the global version: tokens of an older one are refused, at once or at the end of the grace period.',
   })
-  @ApiBody({ type: RotateAllDto })
+  @ApiBody({
+    type: RotateAllDto,
+    // Beside a default, a page would fill in a grace period that it forbids.
+    examples: {
+      immediate: {
+        summary: 'Now, for a breach',
+        value: { reason: 'The signing key was in a log', mode: 'immediate' },
+      },
+      drain: {
+        summary: 'Within ten minutes, for a breach',
+        value: { reason: 'The signing key was in a log', mode: 'drain', gracePeriodSeconds: 600 },
+      },
+      migrate: {
+        summary: 'Within a day, signing nobody out who comes back, for hygiene',
+        value: { reason: 'Once a year', mode: 'migrate', gracePeriodSeconds: 86_400 },
+      },
+    },
+  })
   @ApiCreatedResponse({ type: GlobalRotationDto })
   @ApiProblems([400, 401, 403, 409, 413, 415, 503], {
     409: { description: 'The version is not the expected one: somebody has rotated already', code: 'version_mismatch' },
