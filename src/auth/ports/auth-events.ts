@@ -10,8 +10,8 @@ export abstract class AuthEvents {
   abstract record(events: readonly AuthEvent[]): Promise<void>;
 
   /**
-   * Records junk and throttled requests without making anyone wait: one by one up to a limit per ip and second, beyond
-   * it as one aggregated event a minute. Never throws.
+   * Records junk and throttled requests without making anyone wait: one by one up to a limit per ip and minute and
+   * one per second and process, beyond them as one aggregated event a minute. Never throws.
    */
   abstract recordJunk(events: readonly AuthEvent[]): void;
 
