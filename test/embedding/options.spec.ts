@@ -65,7 +65,7 @@ describe("a host's options", () => {
     ['an empty issuer', { accessTokenIssuer: ' ' }, 'accessTokenIssuer'],
     ['a duration of half a second', { accessTokenTtlSeconds: 0.5 }, 'accessTokenTtlSeconds'],
     ['a duration as a text', { replayWindowSeconds: '10s' }, 'replayWindowSeconds'],
-    ['news that are old before the next poll', { maxStalenessSeconds: 4 }, 'maxStalenessSeconds'],
+    ['news that are old before the next poll', { maxStalenessSeconds: 1 }, 'maxStalenessSeconds'],
     ['a duration that is no number', { maxStalenessSeconds: NaN }, 'maxStalenessSeconds'],
     ['an idle limit beyond the absolute one', { refreshTokenTtlSeconds: 3_000_000 }, 'refreshTokenTtlSeconds'],
     ['a clean-up that no timer can wait for', { cleanUpIntervalSeconds: 30 * 86_400 }, 'cleanUpIntervalSeconds'],

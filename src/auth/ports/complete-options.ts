@@ -66,8 +66,8 @@ export const AUTH_RANGES = {
   maxReplays: [0, 1_000_000],
   reuseEscalationThreshold: [1, 1_000_000],
   auditDeadlineMs: [1000, 60_000],
-  // Between two polls the news of a sound instance are a second old, or two.
-  maxStalenessSeconds: [5, EVER],
+  // The next poll comes after a second: with one alone, a sound instance would refuse for a moment each time.
+  maxStalenessSeconds: [2, EVER],
   securityCacheTtlSeconds: [1, EVER],
   maxSessionsPerUser: [0, 1_000_000],
   sessionRetentionSeconds: [1, EVER],
