@@ -70,6 +70,20 @@ describe('the partitions of the event log', () => {
     expect(await record(new Date(first.getTime() - 1))).toBe('auth_events_default');
   });
 
+  // Seen red without a limit to the wait: the lock that waits lets nobody else in.
+  it('are made another time rather than while somebody reads the log, since every answer would wait with them', async () => {
+    const warned = jest.spyOn(Logger.prototype, 'warn').mockImplementation();
+    const { unitOfWork } = onPostgres(await database.connect(1));
+    await unitOfWork.run(async () => {
+      await unitOfWork.manager.query('SELECT count(*) FROM auth_events');
+      await start();
+    });
+    expect(warned).toHaveBeenCalledTimes(4);
+    expect(await partitions()).toEqual(['auth_events_default']);
+    await start();
+    expect(await partitions()).toEqual(['auth_events_default', ...months()].sort());
+  });
+
   describe('older than is retained', () => {
     const DAY = 24 * 60 * 60;
     /** A partition for the month that began `months` ago, with one event in it. */

@@ -1,5 +1,6 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { LOG_LOCK_TIMEOUT } from './typeorm-auth-event.log';
 
 const MONTHS_AHEAD = 3;
 const ONCE_A_DAY_MS = 24 * 60 * 60 * 1000;
@@ -42,6 +43,7 @@ export class AuthEventPartitions implements OnApplicationBootstrap, OnApplicatio
     await this.dataSource.transaction(async (manager) => {
       // Instances that start together would otherwise fail on each other's half-made partition.
       await manager.query(`SELECT pg_advisory_xact_lock(hashtextextended('ratchet auth_events partitions', 0))`);
+      await manager.query(`SET LOCAL lock_timeout = '${LOG_LOCK_TIMEOUT}'`);
       await manager.query(
         `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF auth_events FOR VALUES FROM ('${from.toISOString()}') TO ('${to.toISOString()}')`,
       );

@@ -13,8 +13,11 @@ import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 
 /** A statement has 65,535 parameters at most, an event 12; and a user may have thousands of sessions that end together. */
 const MAX_ROWS = 1000;
-/** Dropping a partition locks the whole log, and every answer waits for its record: rather wait for the next clean-up. */
-const LOCK_TIMEOUT = '200ms';
+/**
+ * Making or dropping a partition locks the whole log, and every answer waits for its record: rather wait for the next time
+ * than for whoever reads it.
+ */
+export const LOG_LOCK_TIMEOUT = '200ms';
 const LOCK_NOT_AVAILABLE = '55P03';
 
 /** The event log in PostgreSQL: `auth_events`, partitioned by month. */
@@ -76,7 +79,7 @@ export class TypeOrmAuthEventLog extends AuthEventLog {
   private async drop(partition: string): Promise<boolean> {
     try {
       await this.unitOfWork.run(async () => {
-        await this.unitOfWork.manager.query(`SET LOCAL lock_timeout = '${LOCK_TIMEOUT}'`);
+        await this.unitOfWork.manager.query(`SET LOCAL lock_timeout = '${LOG_LOCK_TIMEOUT}'`);
         await this.unitOfWork.manager.query(`DROP TABLE IF EXISTS ${partition}`);
       });
       return true;
