@@ -155,6 +155,10 @@ export class InMemorySessionRepository extends SessionRepository {
     );
   }
 
+  estimate(): Promise<number> {
+    return this.store.alone(async () => this.store.sessions.size);
+  }
+
   countReuses(userId: string): Promise<number> {
     return this.store.alone(async () => {
       const since = this.store.clock.now().getTime() - ONE_DAY_MS;

@@ -8,7 +8,7 @@ export interface GlobalRotation {
   readonly newVersion: number;
   readonly mode: RotationMode;
   readonly graceEndsAt: Date | null;
-  /** Sessions that could be refreshed and were issued below the new version; counted after the commit. */
+  /** Sessions that could be refreshed and were issued below the new version; counted after the commit, or an estimate. */
   readonly sessionsAffected: number;
 }
 

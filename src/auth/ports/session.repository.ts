@@ -77,8 +77,11 @@ export abstract class SessionRepository {
   /** Ends every session of everyone that is neither revoked nor expired; joins the current unit of work. Announces nothing. Answers how many. */
   abstract revokeAll(reason: RevocationReason): Promise<number>;
 
-  /** How many sessions that could still be refreshed were issued below a global version; an estimate where counting takes too long. */
+  /** How many sessions that could still be refreshed were issued below a global version; {@link estimate} where counting takes too long. */
   abstract countBelowGlobal(version: number): Promise<number>;
+
+  /** About how many sessions there are, ended ones included, at once and without counting. */
+  abstract estimate(): Promise<number>;
 
   /** A session in any state, or null. */
   abstract findById(id: string): Promise<Session | null>;

@@ -200,10 +200,9 @@ export class TypeOrmSessionRepository extends SessionRepository {
   }
 
   async countBelowGlobal(version: number): Promise<number> {
-    const { manager } = this.unitOfWork;
     try {
       // Within a unit of work a savepoint, so that it survives a count that takes too long.
-      return await manager.transaction((inner) =>
+      return await this.unitOfWork.manager.transaction((inner) =>
         inner
           .createQueryBuilder(SessionEntity, 'session')
           .where('session.revokedAt IS NULL AND session.expiresAt > now()')
@@ -214,11 +213,15 @@ export class TypeOrmSessionRepository extends SessionRepository {
       if (!(error instanceof QueryFailedError) || (error.driverError as { code?: string }).code !== QUERY_CANCELED) {
         throw error;
       }
-      const [row] = await manager.query<{ rows: number }[]>(
-        `SELECT GREATEST(reltuples, 0)::float AS rows FROM pg_class WHERE oid = 'sessions'::regclass`,
-      );
-      return row?.rows ?? 0;
+      return this.estimate();
     }
+  }
+
+  async estimate(): Promise<number> {
+    const [row] = await this.unitOfWork.manager.query<{ rows: number }[]>(
+      `SELECT GREATEST(reltuples, 0)::float AS rows FROM pg_class WHERE oid = 'sessions'::regclass`,
+    );
+    return row?.rows ?? 0;
   }
 
   async countReuses(userId: string): Promise<number> {
