@@ -21,6 +21,7 @@ import { Attempt } from './attempt';
 import { type ChangedPassword, ChangePasswordCommand, type PasswordChangeRefusal } from './change-password.command';
 import { endingWithFaults } from './faults';
 import { SessionOpening } from './session-opening';
+import { undoable } from './undoable';
 import { UserRevocation } from './user-revocation';
 
 type Answer = Result<ChangedPassword, PasswordChangeRefusal>;
@@ -77,19 +78,22 @@ export class ChangePasswordHandler implements ICommandHandler<ChangePasswordComm
     if (user === null) return 'user_not_found';
     if (!(await this.hasher.verify(command.currentPassword, user.passwordHash))) return 'wrong_password';
     const next = await this.hasher.hash(command.newPassword); // slow, so before the transaction opens
-    return this.unitOfWork.run(() => this.replace(user, next, session, floors, attempt));
+    return undoable<ChangedPassword, 'wrong_password'>(this.unitOfWork, async (undo) => {
+      const changed = await this.replaceSessions(user, session, floors, attempt);
+      // Only over the hash that was verified: of two changes at once, the second was asked with a password that is gone.
+      // Last, since a directory outside of this database keeps what it has changed, whatever comes after.
+      return (await this.users.replacePasswordHash(user.id, user.passwordHash, next))
+        ? changed
+        : undo('wrong_password');
+    });
   }
 
-  private async replace(
+  private async replaceSessions(
     user: UserWithPassword,
-    next: string,
     session: Session,
     floors: Floors,
     attempt: Attempt,
-  ): Promise<ChangedPassword | 'wrong_password'> {
-    await this.sessions.lockUser(user.id);
-    // Only over the hash that was verified: of two changes at once, the second was asked with a password that is gone.
-    if (!(await this.users.replacePasswordHash(user.id, user.passwordHash, next))) return 'wrong_password';
+  ): Promise<ChangedPassword> {
     const old = { userId: user.id, sessionId: session.id };
     const { revokedSessions, record } = await this.revocation.revokeAll(old, 'password_changed', attempt);
     const raised = { ...floors, userMinTokenVersion: floors.userMinTokenVersion + 1 };

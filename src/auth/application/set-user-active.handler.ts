@@ -9,6 +9,7 @@ import { UnitOfWork } from '../ports/unit-of-work';
 import { UserDirectory } from '../ports/user-directory';
 import { Attempt } from './attempt';
 import { SetUserActiveCommand, type UserChangeRefusal } from './set-user-active.command';
+import { undoable } from './undoable';
 import { UserRevocation } from './user-revocation';
 
 @CommandHandler(SetUserActiveCommand)
@@ -29,10 +30,8 @@ export class SetUserActiveHandler implements ICommandHandler<SetUserActiveComman
     const attempt = new Attempt(actor.client ?? {}, this.clock.now());
     const by = actor.userId ?? null;
 
-    return this.unitOfWork.run(async () => {
+    return undoable(this.unitOfWork, async (undo) => {
       await this.sessions.lockUser(userId);
-      const outcome = await setActive(userId, isActive);
-      if (outcome !== 'changed') return err(outcome);
       const record: AuthEvent[] = [];
       if (isActive) {
         record.push(new UserReactivated(attempt.ending({ userId }), by));
@@ -43,7 +42,9 @@ export class SetUserActiveHandler implements ICommandHandler<SetUserActiveComman
       }
       await this.log.append(record);
       this.events.dispatch(record);
-      return ok();
+      // Last, since a directory outside of this database keeps what it has changed, whatever comes after.
+      const outcome = await setActive(userId, isActive);
+      return outcome === 'changed' ? ok() : undo(err(outcome));
     });
   }
 }

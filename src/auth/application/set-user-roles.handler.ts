@@ -11,6 +11,7 @@ import { UserDirectory } from '../ports/user-directory';
 import { Attempt } from './attempt';
 import type { UserChangeRefusal } from './set-user-active.command';
 import { SetUserRolesCommand } from './set-user-roles.command';
+import { undoable } from './undoable';
 
 @CommandHandler(SetUserRolesCommand)
 export class SetUserRolesHandler implements ICommandHandler<SetUserRolesCommand> {
@@ -29,16 +30,16 @@ export class SetUserRolesHandler implements ICommandHandler<SetUserRolesCommand>
     if (setRoles === undefined) throw new Error('This UserDirectory has no setRoles()');
     const attempt = new Attempt(actor.client ?? {}, this.clock.now());
 
-    return this.unitOfWork.run(async () => {
+    return undoable(this.unitOfWork, async (undo) => {
       await this.sessions.lockUser(userId);
       const before = (await this.users.findById(userId))?.roles ?? [];
-      const outcome = await setRoles(userId, roles);
-      if (outcome !== 'changed') return err(outcome);
       if (before.some((role) => !roles.includes(role))) await this.policies.raiseUserFloor(userId, 'role_removed');
       const record = [new UserRolesChanged(attempt.ending({ userId }), actor.userId ?? null, before, roles)];
       await this.log.append(record);
       this.events.dispatch(record);
-      return ok();
+      // Last, since a directory outside of this database keeps what it has changed, whatever comes after.
+      const outcome = await setRoles(userId, roles);
+      return outcome === 'changed' ? ok() : undo(err(outcome));
     });
   }
 }

@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto';
+import type { INestApplicationContext } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
+import { Test } from '@nestjs/testing';
+import {
+  AuthEventLog,
+  ChangePasswordCommand,
+  type DirectoryChange,
+  type DirectoryUser,
+  LogInCommand,
+  PasswordHasher,
+  RefreshAccessTokenCommand,
+  SecurityPolicyRepository,
+  SetUserActiveCommand,
+  SetUserRolesCommand,
+  UserDirectory,
+  type UserWithPassword,
+} from '../../src/auth';
+import { AuthTestingModule } from '../../src/testing';
+
+/** The host's one user, in a store that knows nothing of auth's transactions: what is written there stays. */
+class UsersElsewhere extends UserDirectory {
+  user: UserWithPassword | null = null;
+  refusal: Exclude<DirectoryChange, 'changed'> | null = null;
+
+  async findById(): Promise<DirectoryUser | null> {
+    return this.user;
+  }
+
+  async findByLogin(): Promise<UserWithPassword | null> {
+    return this.user;
+  }
+
+  async replacePasswordHash(_id: string, _verified: string, passwordHash: string): Promise<boolean> {
+    return this.change({ passwordHash }) === 'changed';
+  }
+
+  override async setActive(_id: string, isActive: boolean): Promise<DirectoryChange> {
+    return this.change({ isActive });
+  }
+
+  override async setRoles(_id: string, roles: readonly string[]): Promise<DirectoryChange> {
+    return this.change({ roles });
+  }
+
+  private change(change: Partial<UserWithPassword>): DirectoryChange {
+    if (this.refusal !== null) return this.refusal;
+    this.user = { ...this.user!, ...change };
+    return 'changed';
+  }
+}
+
+const PASSWORD = 'a long enough passphrase';
+const NEXT = 'another long passphrase';
+
+describe('A user who is kept outside of the transaction', () => {
+  let app: INestApplicationContext;
+  const users = new UsersElsewhere();
+  let userId: string;
+  let session: { sessionId: string; refreshToken: string };
+
+  beforeEach(async () => {
+    const module = await Test.createTestingModule({
+      imports: [AuthTestingModule.forRoot({ providers: [{ provide: UserDirectory, useValue: users }] })],
+    }).compile();
+    app = await module.init();
+    userId = randomUUID();
+    const passwordHash = await app.get(PasswordHasher).hash(PASSWORD);
+    Object.assign(users, {
+      user: { id: userId, email: 'ann@example.com', roles: ['user', 'auditor'], isActive: true, passwordHash },
+      refusal: null,
+    });
+    session = (await app.get(CommandBus).execute(new LogInCommand('ann@example.com', PASSWORD)))._unsafeUnwrap();
+  });
+  afterEach(() => app.close());
+
+  const floor = async () => (await app.get(SecurityPolicyRepository).floorsOf(userId)).floors.userMinTokenVersion;
+  const refreshes = async () =>
+    (await app.get(CommandBus).execute(new RefreshAccessTokenCommand(session.refreshToken))).isOk();
+  const recorded = async () => (await app.get(AuthEventLog).find({ userId }, 50)).map(({ type }) => type);
+
+  const changes = [
+    ['a password', () => new ChangePasswordCommand(userId, session.sessionId, PASSWORD, NEXT)],
+    ['an activity', () => new SetUserActiveCommand(userId, false)],
+    ['a set of roles', () => new SetUserRolesCommand(userId, ['user'])],
+  ] as const;
+
+  // Seen red with the users' change before auth's own.
+  it.each(changes)('keeps %s when what it must end cannot be ended', async (_what, command) => {
+    const { user } = users;
+    const append = jest.spyOn(app.get(AuthEventLog), 'append').mockRejectedValueOnce(new Error('no room'));
+    await expect(app.get(CommandBus).execute<object>(command())).rejects.toThrow('no room');
+    append.mockRestore();
+    expect([users.user, await floor(), await refreshes()]).toEqual([user, 1, true]);
+  });
+
+  // Seen red without the undoing.
+  it.each(changes)('is refused %s, and has lost nothing: there is no record of a change', async (_what, command) => {
+    const before = await recorded();
+    users.refusal = 'last_admin';
+    const answer: unknown = await app.get(CommandBus).execute<object>(command());
+    expect(answer).toMatchObject({ error: expect.anything() });
+    const added = (await recorded()).slice(0, -before.length).filter((type) => !/attempted|failed/.test(type));
+    expect([added, await floor(), await refreshes()]).toEqual([[], 1, true]);
+  });
+
+  it.each(changes)('has %s changed, and the floor with it', async (_what, command) => {
+    const { user } = users;
+    const answer: unknown = await app.get(CommandBus).execute<object>(command());
+    expect(answer).not.toHaveProperty('error');
+    expect([users.user, await floor()]).toEqual([expect.not.objectContaining(user!), 2]);
+  });
+});
