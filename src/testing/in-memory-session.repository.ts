@@ -94,10 +94,12 @@ export class InMemorySessionRepository extends SessionRepository {
     });
   }
 
-  revoke(id: string, reason: RevocationReason): Promise<boolean> {
+  revoke(id: string, reason: RevocationReason, asRead?: Pick<LiveToken, 'generation' | 'tokenHash'>): Promise<boolean> {
     return this.store.alone(async () => {
       const session = this.find(id);
       if (session?.revokedAt !== null) return false;
+      if (asRead && !(session.generation === asRead.generation && session.tokenHash.equals(asRead.tokenHash)))
+        return false;
       this.end(session, reason);
       if (reason !== 'token_version_rejected') this.feed.announce([{ kind: 'session', sessionId: id }]);
       return true;

@@ -1,4 +1,5 @@
 import { decodeJwt } from 'jose';
+import { SessionRepository } from '../../src/auth';
 import { startTestApplication, type Answer, type Json, type TestApplication } from '../support/app/test-application';
 import {
   asAdmin,
@@ -10,7 +11,9 @@ import {
   rotateUser,
   statusOfMe,
 } from './support/administration';
+import { intercept } from './support/intercept';
 import { expectTrail, openChain, present, rowOf, TRUSTING, userFloorOf } from './support/sessions';
+import { signal } from './support/signal';
 
 const REJECTED = 'auth.token.rejected_due_to_rotation.v1';
 const REVOKED = 'auth.session.revoked.v1';
@@ -309,5 +312,34 @@ describe('Versions', () => {
     await moveDeadline(app, -0.001);
     expect(await statusOfMe(app, pair.accessToken)).toBe(401);
     await expectAlive(next);
+  });
+
+  // Seen red with an end that asks for nothing but the session: the first tab's new tokens are refused by nobody but the row.
+  it('a tab that read its session just before another one migrated it does not end it', async () => {
+    const { pair } = await signIn();
+    await rotateAll(app, { mode: 'migrate', gracePeriodSeconds: HOUR });
+    const decided = signal();
+    const late = signal();
+    const restore = [
+      intercept(app, SessionRepository, 'rotate', async (proceed) => {
+        decided.give();
+        await late.given;
+        return proceed();
+      }),
+      intercept(app, SessionRepository, 'revoke', async (proceed) => {
+        late.give();
+        await first;
+        return proceed();
+      }),
+    ];
+    const first = app.refresh(pair.refreshToken);
+    await decided.given;
+    await moveDeadline(app, -0.001);
+    const second = await app.refresh(pair.refreshToken);
+    for (const undo of restore) undo();
+
+    const { status, body } = await first;
+    expect([status, second]).toMatchObject([200, { status: 200, body: { refreshToken: body.refreshToken } }]);
+    await expectAlive(body);
   });
 });

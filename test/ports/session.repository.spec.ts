@@ -440,6 +440,17 @@ describe.each(adapters)('the sessions %s', (_name, make) => {
       expect((await stored()).revokedReason).toBe('token_version_rejected');
     });
 
+    // Seen red without the condition.
+    it('leaves a session alone that was rotated since it was read', async () => {
+      const { tokenHash } = session;
+      await rotate();
+      for (const asRead of [session, { generation: 1, tokenHash }, { ...(await stored()), generation: 0 }]) {
+        expect(await ports.sessions.revoke(session.id, 'token_version_rejected', asRead)).toBe(false);
+      }
+      expect((await stored()).revokedAt).toBeNull();
+      expect(await ports.sessions.revoke(session.id, 'token_version_rejected', await stored())).toBe(true);
+    });
+
     it('is answered with true to one of ten at once', async () => {
       const ended = await Promise.all(
         Array.from({ length: 10 }, () => ports.sessions.revoke(session.id, 'user_logout')),

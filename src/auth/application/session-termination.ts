@@ -9,6 +9,9 @@ import { UnitOfWork } from '../ports/unit-of-work';
 import type { Attempt } from './attempt';
 import { UserRevocation } from './user-revocation';
 
+/** What the session was refused for as it was read; after a rotation in between it has to be decided anew. */
+const PASSING: readonly RevocationReason[] = ['token_version_rejected', 'user_deactivated'];
+
 /** Ends the session of a refused token, before the refusal is answered: the refusal never undoes it. */
 @Injectable()
 export class SessionTermination {
@@ -20,16 +23,20 @@ export class SessionTermination {
     private readonly options: AuthOptions,
   ) {}
 
-  /** Revokes `session` together with `record`. Answers what was recorded, or null and nothing changed when it was revoked already. */
+  /**
+   * Revokes `session` together with `record`. Answers what was recorded, or null and nothing changed when it was revoked
+   * already, or is no longer what was refused.
+   */
   async end(
-    session: Pick<RefreshSession, 'id' | 'userId'>,
+    session: Pick<RefreshSession, 'id' | 'userId' | 'generation' | 'tokenHash'>,
     reason: RevocationReason,
     record: readonly AuthEvent[],
     attempt: Attempt,
   ): Promise<readonly AuthEvent[] | null> {
     return this.unitOfWork.run(async () => {
       await this.sessions.lockUser(session.userId); // two reuses at once must see each other's count
-      if (!(await this.sessions.revoke(session.id, reason))) return null;
+      const asRead = PASSING.includes(reason) ? session : undefined;
+      if (!(await this.sessions.revoke(session.id, reason, asRead))) return null;
       const events = reason === 'reuse_detected' ? [...(await this.escalate(session, attempt)), ...record] : record;
       await this.log.append(events);
       return events;

@@ -63,9 +63,13 @@ export abstract class SessionRepository {
 
   /**
    * Ends one session, expired or not, and announces it to the guards (unless they refuse it already, being below a floor);
-   * joins the current unit of work. False for one that is revoked already, or unknown.
+   * joins the current unit of work. False for one that is revoked already, unknown, or, with `asRead`, was rotated since.
    */
-  abstract revoke(id: string, reason: RevocationReason): Promise<boolean>;
+  abstract revoke(
+    id: string,
+    reason: RevocationReason,
+    asRead?: Pick<LiveToken, 'generation' | 'tokenHash'>,
+  ): Promise<boolean>;
 
   /**
    * Ends every session of a user that is neither revoked nor expired, in the order of their ids; joins the current unit

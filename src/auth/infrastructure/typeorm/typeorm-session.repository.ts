@@ -109,14 +109,22 @@ export class TypeOrmSessionRepository extends SessionRepository {
     ]);
   }
 
-  async revoke(id: string, reason: RevocationReason): Promise<boolean> {
+  async revoke(
+    id: string,
+    reason: RevocationReason,
+    asRead?: Pick<LiveToken, 'generation' | 'tokenHash'>,
+  ): Promise<boolean> {
     return this.unitOfWork.run(async () => {
-      const { affected } = await this.unitOfWork.manager
+      const update = this.unitOfWork.manager
         .createQueryBuilder()
         .update(SessionEntity)
         .set({ revokedAt: () => 'now()', revokedReason: reason })
-        .where(`id = :id AND revoked_at IS NULL AND absolute_expires_at >= ${this.retained}`, { id })
-        .execute();
+        .where(`id = :id AND revoked_at IS NULL AND absolute_expires_at >= ${this.retained}`, { id });
+      if (asRead) {
+        const { generation, tokenHash } = asRead;
+        update.andWhere('generation = :generation AND token_hash = :tokenHash', { generation, tokenHash });
+      }
+      const { affected } = await update.execute();
       if (affected !== 1) return false;
       // A token below a floor is refused by every guard already.
       if (reason !== 'token_version_rejected') await this.feed.announce([{ kind: 'session', sessionId: id }], reason);
