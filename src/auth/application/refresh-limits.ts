@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { RefreshDecision } from '../domain/refresh-decision';
 import { RateLimits } from '../ports/rate-limits';
 import type { Attempt } from './attempt';
 import type { RefreshJudgement } from './refresh-judge';
@@ -12,8 +13,17 @@ export class RefreshLimits {
   async take({ token, decision }: RefreshJudgement, attempt: Attempt): Promise<void> {
     if (token === null) {
       if (attempt.network !== null) await this.limits.take('invalidPerIp', attempt.network);
-    } else if (decision.outcome !== 'refuse' || decision.revoke === undefined) {
+    } else if (isLimited(decision)) {
       await this.limits.take('refreshPerSession', token.sessionId);
     }
   }
+}
+
+/**
+ * Not what ends a session. Nor what the window answers a client without a key: it has a limit of its own, and whoever
+ * waited for this one would be back after the window, as a reuse.
+ */
+function isLimited(decision: RefreshDecision): boolean {
+  if (decision.outcome === 'refuse') return decision.revoke === undefined;
+  return decision.outcome === 'rotate' || (decision.outcome === 'replay' && decision.door === 'key');
 }
