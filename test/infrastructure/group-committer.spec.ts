@@ -125,18 +125,32 @@ describe('the group committer', () => {
 
   // Seen red with the given-up call left in the queue.
   it('gives up a call at its deadline, and does not store it afterwards', async () => {
-    const first = gate();
-    const { group, batches } = committer(() => first.opened, 20);
-    const [inFlight, late] = await Promise.allSettled(records(2).map((events) => group.add(events)));
-    for (const call of [inFlight, late]) {
+    const stuck = gate();
+    let inserts = 0;
+    const { group, batches } = committer(() => ++inserts <= 2 && stuck.opened, 20);
+    // The first alone, then as many as one insert takes, and one that none is left for in time.
+    const calls = records(502);
+    for (const call of await Promise.allSettled(calls.map((events) => group.add(events)))) {
       expect(call).toMatchObject({ status: 'rejected', reason: expect.any(Overloaded) });
     }
 
     const events = record();
-    const next = group.add(events);
-    first.open();
-    expect(await next).toEqual(events);
-    expect(batches.slice(1)).toEqual([events]);
+    expect(await group.add(events)).toEqual(events);
+    expect(batches).toEqual([events]);
+    stuck.open();
+  });
+
+  // Seen red without a deadline for the insert.
+  it('goes on without an insert that never ends: whoever came during it is stored in time', async () => {
+    let inserts = 0;
+    const { group, batches } = committer(() => ++inserts === 1 && new Promise(() => undefined), 200);
+    const stuck = group.add(record());
+    const failed = expect(stuck).rejects.toBeInstanceOf(Overloaded);
+    const others = records(3);
+    expect(await Promise.all(others.map((events) => group.add(events)))).toEqual(others);
+    await failed;
+    expect(batches).toEqual([others.flat()]);
+    await group.drained();
   });
 
   it('turns calls away at once when 10,000 wait', async () => {

@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { AuthEvent } from '../../domain/events';
+import { inTime } from '../../domain/in-time';
 import { NotRecorded } from '../../domain/overloaded';
 
 const MAX_WAITING = 10_000;
@@ -60,7 +61,9 @@ export class GroupCommitter {
 
   private async write(batch: readonly Waiting[]): Promise<void> {
     try {
-      const stored = new Set(await this.store(batch.flatMap(({ events }) => events)));
+      // Its callers have all given up by then; those of the next batch must not wait for one that never ends.
+      const insert = this.store(batch.flatMap(({ events }) => events));
+      const stored = new Set(await inTime(insert, this.deadlineMs));
       for (const one of batch) {
         clearTimeout(one.deadline);
         one.stored(one.events.filter((event) => stored.has(event)));
