@@ -71,6 +71,25 @@ describe.each(ADAPTERS)('A session over %s', (adapter) => {
     expect(await rowOf(app, sessionId)).toMatchObject({ revoked_reason: 'user_logout' });
   });
 
+  // Seen red without the cap: what ends all but the current session finds nothing to end, and the token works on.
+  it('is outlived by none of its access tokens', async () => {
+    const { sessionId, current } = await openChain(app);
+    let token = current;
+    for (const seconds of [6 * DAY, 6 * DAY, 6 * DAY, 6 * DAY, 6 * DAY - 100]) {
+      await age(app, sessionId, seconds);
+      const rotation = (await app.refresh(token)).body;
+      const replay = (await app.refresh(token)).body;
+      const sessionEnds = Math.floor((await rowOf(app, sessionId)).expires_at.getTime() / 1000);
+      for (const { accessToken, expiresIn } of [rotation, replay]) {
+        const { iat, exp } = decodeJwt(accessToken);
+        expect([exp, expiresIn]).toEqual([Math.min(iat! + 900, sessionEnds), exp! - iat!]);
+      }
+      token = rotation.refreshToken;
+    }
+    const { exp, iat } = decodeJwt((await app.refresh(token)).body.accessToken);
+    expect(exp! - iat!).toBeLessThanOrEqual(100);
+  });
+
   it('tells who the bearer of an access token is, whichever refresh it came from', async () => {
     const account = await app.register();
     const login = (await app.logIn(account)).body;

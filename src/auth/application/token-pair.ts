@@ -43,6 +43,8 @@ export class TokenPairIssuer {
     const graceLimit = graceLimitOf(row, floors);
     const exp = Math.min(
       iat + this.options.accessTokenTtlSeconds,
+      // Nothing that ends the user's other sessions looks at one that has expired.
+      seconds(row.expiresAt),
       graceLimit === null ? Infinity : seconds(graceLimit),
     );
     const accessToken = this.signer.sign({
