@@ -336,9 +336,9 @@ describe('One attempt, one ending, and no change without it:', () => {
     const { answer, trail } = await present(chain.current);
     release();
     expectUnavailable(answer);
-    expect(trail.map(({ outcome, reason }) => [outcome, reason])).toEqual([
-      ['attempted', null],
-      ['failed', 'contended'],
+    expect(trail.map(({ outcome, reason, user_id }) => [outcome, reason, user_id])).toEqual([
+      ['attempted', null, chain.account.id],
+      ['failed', 'contended', chain.account.id],
     ]);
     expect(await app.refresh(chain.current)).toMatchObject({ status: 200, body: { generation: 1 } });
   });

@@ -95,7 +95,7 @@ const samples: AuthEvent[] = [
   ...recordOfGrant(attempt, presented, facts.session, { outcome: 'replay', door: 'key', user }),
   ...denials.flatMap((denial) => recordOfDenial(attempt, presented, facts, denial)),
   ...recordOfDenial(attempt, null, null, { outcome: 'refuse', reason: 'token_invalid' }),
-  ...recordOfFault(attempt, presented, 'fault'),
+  ...recordOfFault(attempt, presented, facts.session, 'fault'),
   new LoginAttempted(attempt.beginning(subject)),
   new LoginSucceeded(attempt.ending(subject)),
   new LoginFailed(attempt.ending({}), 'wrong_password'),
@@ -231,7 +231,7 @@ describe('the record of a refresh', () => {
       recordOfGrant(attempt, presented, facts.session, { outcome: 'rotate', user }),
       ...denials.map((denial) => recordOfDenial(attempt, presented, facts, denial)),
       recordOfDenial(attempt, null, null, { outcome: 'refuse', reason: 'token_invalid' }),
-      recordOfFault(attempt, null, 'contended'),
+      recordOfFault(attempt, null, null, 'contended'),
     ];
     for (const record of records) {
       const names = record.map((event) => classOf(event).type);

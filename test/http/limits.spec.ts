@@ -217,7 +217,7 @@ describe.each(ADAPTERS)('Over %s, there is a limit', (adapter) => {
 
     it('as an attempt that was throttled', async () => {
       const { email, password } = await newAccount();
-      const { sessionId, current } = await openChain(app, 5, { account: await newAccount() });
+      const { sessionId, current, account } = await openChain(app, 5, { account: await newAccount() });
       const ip = newIp();
       await refresh(current, ip);
       await fail(email, ip, 3);
@@ -226,7 +226,7 @@ describe.each(ADAPTERS)('Over %s, there is a limit', (adapter) => {
       const [attempted, failed, ...logins] = await recorded(ip);
       expect([attempted, failed]).toMatchObject([
         { type: 'auth.token_refresh.attempted.v1', session_id: sessionId },
-        { type: 'auth.token_refresh.failed.v1', session_id: sessionId, reason: 'throttled' },
+        { type: 'auth.token_refresh.failed.v1', session_id: sessionId, user_id: account.id, reason: 'throttled' },
       ]);
       expect(logins.slice(-2)).toMatchObject([
         { type: 'auth.login.attempted.v1', user_id: null },

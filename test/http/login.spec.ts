@@ -1,8 +1,10 @@
 import { hash } from 'bcrypt';
+import { PasswordHasher } from '../../src/auth';
 import { ADAPTERS } from '../support/adapters';
 import { startTestApplication, type TestApplication } from '../support/app/test-application';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
 import { answerInBytes } from './support/answer-in-bytes';
+import { intercept } from './support/intercept';
 
 // Seen red: inactive users let in, a rehash that fails the login.
 describe.each(ADAPTERS)('A login over %s', (adapter) => {
@@ -140,6 +142,16 @@ describe.each(ADAPTERS)('A login over %s', (adapter) => {
     }
     expect(await app.query('SELECT FROM sessions WHERE user_id = $1', [account.id])).toEqual([]);
     expect(await app.logIn(account)).toMatchObject({ status: 200 });
+  });
+
+  it('that meets a fault is told of its user', async () => {
+    const account = await app.register();
+    const restore = intercept(app, PasswordHasher, 'verify', () => Promise.reject(new Error('a fault')));
+    expect(await app.logIn(account).finally(restore)).toMatchObject({ status: 503 });
+    expect((await app.events({ userId: account.id })).slice(-2)).toMatchObject([
+      { type: 'auth.login.attempted.v1' },
+      { type: 'auth.login.failed.v1', reason: 'fault' },
+    ]);
   });
 
   it.each([

@@ -41,17 +41,23 @@ export class LogInHandler implements ICommandHandler<LogInCommand> {
 
   async execute(command: LogInCommand): Promise<Answer> {
     const attempt = new Attempt(command.client, this.clock.now());
+    const subject: { userId?: string } = {};
     return endingWithFaults(
       this.events,
-      () => this.logIn(command, attempt),
+      () => this.logIn(command, attempt, subject),
       (reason) => {
         this.metrics.login(reason);
-        return recordOfFailure(attempt, {}, reason);
+        return recordOfFailure(attempt, subject, reason);
       },
     );
   }
 
-  private async logIn({ login, password, delivery }: LogInCommand, attempt: Attempt): Promise<Answer> {
+  /** `subject` becomes whom it is about, as soon as that is known: a fault is told of them, too. */
+  private async logIn(
+    { login, password, delivery }: LogInCommand,
+    attempt: Attempt,
+    subject: { userId?: string },
+  ): Promise<Answer> {
     const { network } = attempt;
     const accountAndIp = `${hashed(login)} ${network}`; // with the ip, so that nobody can lock others out of an account
     if (network !== null) await this.limits.take('loginPerIp', network);
@@ -60,6 +66,7 @@ export class LogInHandler implements ICommandHandler<LogInCommand> {
     // The floors are read before the hash: whatever raises one in between leaves the new session dead on arrival. An
     // unknown account takes the same steps, so that the time does not tell it from a wrong password.
     const known = await this.users.findByLogin(login);
+    if (known !== null) subject.userId = known.id;
     const { floors } = await this.policies.floorsOf(known?.id ?? NO_USER);
     const found = await this.users.findByLogin(login);
     const account = found !== null && found.id === known?.id ? found : null;

@@ -38,9 +38,10 @@ export class RefreshAccessTokenHandler implements ICommandHandler<RefreshAccessT
 
   async execute(command: RefreshAccessTokenCommand): Promise<Answer> {
     const attempt = new Attempt(command.client, this.clock.now());
+    let judgement: RefreshJudgement | undefined;
     const rounds = async (): Promise<Answer> => {
       for (let round = 0; round < MAX_ROUNDS; round++) {
-        const judgement = await this.judge.judge(command.refreshToken, command.retryKey, command.delivery);
+        judgement = await this.judge.judge(command.refreshToken, command.retryKey, command.delivery);
         if (round === 0) await this.limits.take(judgement, attempt);
         const answer = await this.apply(judgement, attempt);
         if (answer !== null) {
@@ -52,7 +53,7 @@ export class RefreshAccessTokenHandler implements ICommandHandler<RefreshAccessT
     };
     return endingWithFaults(this.events, rounds, (reason) => {
       this.metrics.refresh(reason, attempt.secondsUntil(this.clock.now()));
-      return recordOfFault(attempt, this.keys.open(command.refreshToken), reason);
+      return recordOfFault(attempt, this.keys.open(command.refreshToken), judgement?.facts?.session ?? null, reason);
     });
   }
 
@@ -63,10 +64,8 @@ export class RefreshAccessTokenHandler implements ICommandHandler<RefreshAccessT
       : this.replay(judgement, judgement.decision.door, attempt);
   }
 
-  private async rotate(
-    { decision, token, facts, retryKeyHash }: GrantedRefresh,
-    attempt: Attempt,
-  ): Promise<Answer | null> {
+  private async rotate(grant: GrantedRefresh, attempt: Attempt): Promise<Answer | null> {
+    const { decision, token, facts, retryKeyHash } = grant;
     const { session, floors, now } = facts;
     const successorNonce = newSuccessorNonce();
     const successor = this.keys.successor(token, successorNonce);

@@ -68,9 +68,18 @@ export function recordOfDenial(
   return events;
 }
 
-/** The record of a refresh that met a fault. */
-export const recordOfFault = (attempt: Attempt, presented: RefreshToken | null, reason: FaultReason): AuthEvent[] => {
-  const subject = { sessionId: presented?.sessionId ?? null, generation: presented?.generation ?? null };
+/** The record of a refresh that met a fault, when its session had been read or before. */
+export const recordOfFault = (
+  attempt: Attempt,
+  presented: RefreshToken | null,
+  session: RefreshSession | null,
+  reason: FaultReason,
+): AuthEvent[] => {
+  const subject = {
+    userId: session?.userId ?? null,
+    sessionId: presented?.sessionId ?? null,
+    generation: presented?.generation ?? null,
+  };
   return [
     new AuthTokenRefreshAttempted(attempt.beginning(subject)),
     new AuthTokenRefreshFailed(attempt.ending(subject), reason),
