@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { Logger } from '@nestjs/common';
 import type { RecordedEvent, Revocation, SecurityPolicy, Session, UserWithPassword } from '../auth';
 import { MovableClock } from './movable-clock';
 
@@ -17,6 +18,7 @@ export class InMemoryStore {
   events = new Map<string, RecordedEvent>();
   revocations: readonly (Revocation & { readonly announcedAt: Date })[] = [];
 
+  private readonly logger = new Logger(InMemoryStore.name);
   private readonly inside = new AsyncLocalStorage<Unit>();
   private last: Promise<unknown> = Promise.resolve();
 
@@ -29,7 +31,7 @@ export class InMemoryStore {
     const turn = this.last.then(() => this.allOrNothing(work, afterCommit));
     this.last = turn.catch(() => undefined);
     const result = await turn;
-    for (const effect of afterCommit) effect();
+    for (const effect of afterCommit) this.have(effect);
     return result;
   }
 
@@ -54,6 +56,14 @@ export class InMemoryStore {
     const running = this.inside.getStore();
     if (running === undefined) effect();
     else running.afterCommit.push(effect);
+  }
+
+  private have(effect: () => void): void {
+    try {
+      effect();
+    } catch (error) {
+      this.logger.error(`What follows a commit failed: ${String(error)}`);
+    }
   }
 
   /** A broken constraint, which also ends the work around it, even if that catches the error and goes on. */

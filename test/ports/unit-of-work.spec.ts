@@ -1,3 +1,5 @@
+import { Logger } from '@nestjs/common';
+import { QueryFailedError } from 'typeorm';
 import { adapters, gate, newSession, type Ports } from './adapters';
 
 describe.each(adapters)('a unit of work %s', (_name, make) => {
@@ -163,6 +165,27 @@ describe.each(adapters)('a unit of work %s', (_name, make) => {
       await expect(unit).rejects.toThrow('undone');
       expect(effects).toEqual([]);
     });
+
+    // Seen red without the guard: what has committed was answered with a fault, or done again.
+    it.each([new Error('of an effect'), new QueryFailedError('', [], Object.assign(new Error(), { code: '40001' }))])(
+      'changes nothing when it throws: the work was done once, and the other effects are had',
+      async (fault) => {
+        const told = jest.spyOn(Logger.prototype, 'error').mockImplementation();
+        const session = newSession();
+        const unit = ports.unitOfWork.run(async () => {
+          ports.unitOfWork.afterCommit(() => {
+            throw fault;
+          });
+          effect('the other');
+          return ports.sessions.open(session);
+        });
+        expect(await unit).toMatchObject({ id: session.id });
+        expect(await isOpen(session.id)).toBe(true);
+        expect(effects).toEqual(['the other']);
+        expect(told).toHaveBeenCalledTimes(1);
+        told.mockRestore();
+      },
+    );
 
     it('is done outside of the unit of work: what it starts is committed on its own', async () => {
       const session = newSession();

@@ -7,6 +7,9 @@ export abstract class UnitOfWork {
    */
   abstract run<T>(work: () => Promise<T>): Promise<T>;
 
-  /** Calls `effect` once the outermost unit of work has committed, never when it rolls back; outside of one, at once. */
+  /**
+   * Calls `effect` once the outermost unit of work has committed, never when it rolls back; outside of one, at once. What
+   * an effect throws after the commit is logged, and changes nothing.
+   */
   abstract afterCommit(effect: () => void): void;
 }

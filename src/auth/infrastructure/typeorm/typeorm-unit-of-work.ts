@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { UnitOfWork } from '../../ports/unit-of-work';
 
@@ -16,6 +16,7 @@ interface Transaction {
 /** Carries the transaction's EntityManager along the call chain, so that repositories join it without being told. */
 @Injectable()
 export class TypeOrmUnitOfWork extends UnitOfWork {
+  private readonly logger = new Logger(UnitOfWork.name);
   private readonly transaction = new AsyncLocalStorage<Transaction>();
 
   constructor(private readonly dataSource: DataSource) {
@@ -41,7 +42,7 @@ export class TypeOrmUnitOfWork extends UnitOfWork {
             return result;
           }),
         );
-        for (const effect of afterCommit) effect();
+        for (const effect of afterCommit) this.have(effect);
         return result;
       } catch (error) {
         if (tries === MAX_TRIES || !isWorthAnotherTry(error)) throw error;
@@ -54,6 +55,14 @@ export class TypeOrmUnitOfWork extends UnitOfWork {
     const transaction = this.transaction.getStore();
     if (transaction === undefined) effect();
     else transaction.afterCommit.push(effect);
+  }
+
+  private have(effect: () => void): void {
+    try {
+      effect();
+    } catch (error) {
+      this.logger.error(`What follows a commit failed: ${String(error)}`);
+    }
   }
 }
 
