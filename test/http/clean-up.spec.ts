@@ -1,9 +1,11 @@
+import { setImmediate } from 'node:timers/promises';
 import { CommandBus } from '@nestjs/cqrs';
-import { type CleanUp, CleanUpSessionsCommand } from '../../src/auth';
+import { type CleanUp, CleanUpSessionsCommand, SessionRepository } from '../../src/auth';
 import { type Answer, type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
 import { freshDatabase, testDatabase, type TestDatabase } from '../support/database/test-database';
 import { until } from '../support/until';
 import { asAdmin } from './support/administration';
+import { intercept } from './support/intercept';
 import { age, type Chain, openChain, rowOf } from './support/sessions';
 
 const DAY = 24 * 60 * 60;
@@ -119,6 +121,22 @@ describe('A clean-up from time to time', () => {
     } finally {
       await app.close();
     }
+  });
+
+  // Seen red without the stop: it would go on for ever, and the application with it.
+  it('ends with the application after the batch that is under way, however much is left', async () => {
+    const app = await startTestApplication({ env: { CLEANUP_INTERVAL: '1s' } });
+    let batches = 0;
+    intercept(app, SessionRepository, 'deleteEnded', async () => {
+      batches++;
+      await setImmediate();
+      return 1000;
+    });
+    await until(() => batches > 1);
+    await app.close();
+    const done = batches;
+    await setImmediate();
+    expect(batches).toBe(done);
   });
 
   it('outlives a failure', async () => {

@@ -57,6 +57,7 @@ describe('the feed of revocations on PostgreSQL', () => {
       SELECT 'session', gen_random_uuid(), 'user_logout', now() - interval '2 days' FROM generate_series(1, 20001)`);
     const sizes = await statementSizes(dataSource, 'revocations', 'DELETE');
     expect(await ports.feed.purge(true)).toBe(20_001);
+    expect(await ports.feed.purge(false, AbortSignal.abort())).toBe(0);
     expect(await ports.feed.purge(false)).toBe(20_001);
     expect(await sizes()).toEqual([10_000, 10_000, 1]);
   });

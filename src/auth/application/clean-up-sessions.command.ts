@@ -12,7 +12,11 @@ export interface CleanUp {
  * and months of the event log past theirs, where one is configured. It changes no answer. A dry run only counts.
  */
 export class CleanUpSessionsCommand extends Command<CleanUp> {
-  constructor(readonly dryRun = false) {
+  constructor(
+    readonly dryRun = false,
+    /** Ends it after the batch that is under way; the next clean-up goes on. */
+    readonly stop?: AbortSignal,
+  ) {
     super();
   }
 }

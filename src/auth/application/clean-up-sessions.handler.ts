@@ -19,11 +19,11 @@ export class CleanUpSessionsHandler implements ICommandHandler<CleanUpSessionsCo
     private readonly metrics: AuthMetrics,
   ) {}
 
-  async execute({ dryRun }: CleanUpSessionsCommand): Promise<CleanUp> {
+  async execute({ dryRun, stop }: CleanUpSessionsCommand): Promise<CleanUp> {
     const { auditRetentionSeconds } = this.options;
     const cleanUp = {
-      sessions: dryRun ? await this.sessions.countEnded() : await this.deleteSessions(),
-      revocations: await this.revocations.purge(dryRun),
+      sessions: dryRun ? await this.sessions.countEnded() : await this.deleteSessions(stop),
+      revocations: await this.revocations.purge(dryRun, stop),
       auditMonths: auditRetentionSeconds === null ? 0 : await this.log.dropOlderThan(auditRetentionSeconds, dryRun),
     };
     if (!dryRun) {
@@ -34,13 +34,14 @@ export class CleanUpSessionsHandler implements ICommandHandler<CleanUpSessionsCo
     return cleanUp;
   }
 
-  /** In batches until nothing is left, or until another instance turns out to be at it. */
-  private async deleteSessions(): Promise<number> {
+  /** In batches until nothing is left, until another instance turns out to be at it, or until it is to stop. */
+  private async deleteSessions(stop?: AbortSignal): Promise<number> {
     let total = 0;
-    for (;;) {
+    while (!stop?.aborted) {
       const deleted = await this.sessions.deleteEnded(BATCH);
-      if (deleted === null || deleted === 0) return total;
+      if (deleted === null || deleted === 0) break;
       total += deleted;
     }
+    return total;
   }
 }

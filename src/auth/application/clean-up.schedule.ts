@@ -9,6 +9,7 @@ export class CleanUpSchedule implements OnApplicationBootstrap, OnApplicationShu
   private readonly logger = new Logger(CleanUpSchedule.name);
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> = Promise.resolve();
+  private readonly stop = new AbortController();
 
   constructor(
     private readonly commands: CommandBus,
@@ -25,12 +26,14 @@ export class CleanUpSchedule implements OnApplicationBootstrap, OnApplicationShu
 
   async onApplicationShutdown(): Promise<void> {
     clearInterval(this.timer);
+    this.stop.abort();
     await this.running;
   }
 
   private async cleanUp(): Promise<void> {
     try {
-      const { sessions, revocations, auditMonths } = await this.commands.execute(new CleanUpSessionsCommand());
+      const command = new CleanUpSessionsCommand(false, this.stop.signal);
+      const { sessions, revocations, auditMonths } = await this.commands.execute(command);
       this.logger.log(`Cleaned up ${sessions} sessions, ${revocations} revocations, ${auditMonths} months of events`);
     } catch (error) {
       this.logger.warn(`The clean-up failed, the next one tries again: ${String(error)}`);

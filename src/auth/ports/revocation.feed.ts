@@ -35,6 +35,6 @@ export abstract class RevocationFeed {
   /** Tells `watcher` until the answered function is called. */
   abstract watch(watcher: RevocationWatcher): Promise<() => Promise<void>>;
 
-  /** Forgets what no living access token can meet; a dry run only counts it. Answers how many. */
-  abstract purge(dryRun: boolean): Promise<number>;
+  /** Forgets what no living access token can meet, until `stop`; a dry run only counts it. Answers how many. */
+  abstract purge(dryRun: boolean, stop?: AbortSignal): Promise<number>;
 }

@@ -110,7 +110,7 @@ export class PostgresRevocationFeed extends RevocationFeed {
     };
   }
 
-  async purge(dryRun: boolean): Promise<number> {
+  async purge(dryRun: boolean, stop?: AbortSignal): Promise<number> {
     const old = `FROM revocations WHERE created_at < now() - make_interval(secs => $1::integer)`;
     const countOf = async (sql: string): Promise<number> => {
       // A day, unless access tokens live longer: a guard that starts later must still find what ended them.
@@ -118,7 +118,8 @@ export class PostgresRevocationFeed extends RevocationFeed {
       return row?.count ?? 0;
     };
     if (dryRun) return countOf(`SELECT count(*)::integer AS count ${old}`);
-    for (let total = 0; ;) {
+    let total = 0;
+    while (!stop?.aborted) {
       const purged = await countOf(
         `WITH purged AS (
            DELETE FROM revocations
@@ -126,8 +127,9 @@ export class PostgresRevocationFeed extends RevocationFeed {
          SELECT count(*)::integer AS count FROM purged`,
       );
       total += purged;
-      if (purged < BATCH) return total;
+      if (purged < BATCH) break;
     }
+    return total;
   }
 
   /** How long an access token can outlive its revocation, in seconds. */
