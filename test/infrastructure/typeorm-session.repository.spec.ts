@@ -150,6 +150,20 @@ describe('the sessions on PostgreSQL', () => {
     });
   });
 
+  // Seen red without encode(): every refresh would be taken for a forgery.
+  it('are read the same where the server writes bytes in its other form', async () => {
+    const own = await database.connect(1);
+    await own.query("SET bytea_output = 'escape'");
+    const { sessions } = onPostgres(own);
+    const opened = await sessions.open(newSession({ tokenHash: Buffer.from('61'.repeat(31) + '5c', 'hex') }));
+    const live = await rotated(sessions, opened);
+    expect((await sessions.findForRefresh(opened.id))?.session).toMatchObject({
+      tokenHash: live.tokenHash,
+      previousTokenHash: opened.tokenHash,
+      retryKeyHash: null,
+    });
+  });
+
   it('leave the users to the directory where they are not in this database', async () => {
     const { sessions } = onPostgres(dataSource, {}, false);
     const { id } = await sessions.open(newSession());

@@ -38,7 +38,7 @@ const READ_BY_REFRESH = [
 /** How many sessions one statement reads at most. */
 export const READ_TOGETHER = 16;
 
-/** A session with all that decides its refresh, as PostgreSQL writes it in JSON: times in ISO 8601, bytes in hex behind `\x`. */
+/** A session with all that decides its refresh, as PostgreSQL writes it in JSON: times in ISO 8601, bytes in hex. */
 export interface FoundForRefresh {
   /** Which of the ids it belongs to, from 0. */
   readonly place: number;
@@ -74,6 +74,11 @@ export function refreshStatements(dataSource: DataSource, users: UserDirectory, 
   const [floors, f] = names(UserTokenVersionEntity);
   const [events, e] = names(AuthEventEntity);
   const user = users.joinable;
+  const times = [...readOfType('timestamptz'), 'now', 'graceEndsAt'];
+  const bytes = readOfType('bytea');
+  // What JSON makes of bytes depends on the server's `bytea_output`.
+  const read = (property: (typeof READ_BY_REFRESH)[number]): string =>
+    `${bytes.includes(property) ? `encode(s.${s[property]}, 'hex')` : `s.${s[property]}`} AS "${property}"`;
 
   // LIMIT leaves the planner nothing but a look-up for each. A row comes as one JSON column, since to pg a column costs more
   // than its value: with every answer it makes a parser for each.
@@ -81,7 +86,7 @@ export function refreshStatements(dataSource: DataSource, users: UserDirectory, 
     SELECT wanted.place, row_to_json(found) AS row
       FROM (VALUES ${Array.from({ length: count }, (_, place) => `(${place}, $${place + 1}::uuid)`).join(', ')}) AS wanted (place, id),
            LATERAL (
-             SELECT ${READ_BY_REFRESH.map((property) => `s.${s[property]} AS "${property}"`).join(', ')},
+             SELECT ${READ_BY_REFRESH.map(read).join(', ')},
                     now() AS "now",
                     COALESCE(f.${f.minTokenVersion}, 1) AS "userMinTokenVersion",
                     p.${p.id} IS NOT NULL AS "hasPolicy",
@@ -110,12 +115,10 @@ export function refreshStatements(dataSource: DataSource, users: UserDirectory, 
     return statement;
   };
 
-  const times = [...readOfType('timestamptz'), 'now', 'graceEndsAt'];
-  const bytes = readOfType('bytea');
   const readingOf = (json: FoundForRefresh['row']): RefreshReading => {
     const row: Record<string, unknown> = json;
     for (const name of times) if (row[name] !== null) row[name] = new Date(row[name] as string);
-    for (const name of bytes) if (row[name] !== null) row[name] = Buffer.from((row[name] as string).slice(2), 'hex');
+    for (const name of bytes) if (row[name] !== null) row[name] = Buffer.from(row[name] as string, 'hex');
     const session = row as unknown as RefreshRow;
     const { userId: id, hasUser, email, roles, isActive, now } = session;
     const found = hasUser === true ? { id, email: email ?? '', roles: roles ?? [], isActive: isActive === true } : null;
