@@ -29,7 +29,7 @@ import { LoginDto } from './login.dto';
 import { LogoutDto } from './logout.dto';
 import { MeDto } from './me.dto';
 import { ChangePasswordDto } from './password.dto';
-import { invalidRequest, ProblemException } from './problem.exception';
+import { invalidRequest, ProblemException, refused } from './problem.exception';
 import { RefreshCookie } from './refresh-cookie';
 import { RefreshDto } from './refresh.dto';
 import { RevokedSessionsDto } from './session.dto';
@@ -258,9 +258,8 @@ export class AuthController {
   }
 
   private problemOf(refusal: RefreshRefusal): ProblemException {
-    if (refusal.kind === 'refused') {
-      return new ProblemException(401, { code: this.options.exposeRefusalReason ? refusal.reason : 'refresh_refused' });
-    }
+    if (refusal.kind === 'refused')
+      return refused(this.options.exposeRefusalReason ? refusal.reason : 'refresh_refused');
     const { reason, retryAfterSeconds } = refusal;
     return new ProblemException(429, {
       code: reason,

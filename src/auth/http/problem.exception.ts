@@ -56,6 +56,15 @@ export class ProblemException extends HttpException {
   }
 }
 
+const refusals = new Map<string, ProblemException>();
+
+/** 401 with one of few codes, made once for each: a refusal says nothing of its request, and junk comes in floods. */
+export function refused(code: string): ProblemException {
+  const problem = refusals.get(code) ?? new ProblemException(401, { code });
+  refusals.set(code, problem);
+  return problem;
+}
+
 /** 400 with the rules that the request breaks. */
 export const invalidRequest = (...errors: readonly FieldError[]): ProblemException =>
   new ProblemException(400, { code: 'invalid_request', errors });
