@@ -47,6 +47,7 @@ export class AuthTestingModule {
     const feed = new InMemoryRevocationFeed(store);
     const policies = new InMemorySecurityPolicyRepository(store, feed);
     const log = new InMemoryAuthEventLog(store);
+    const sessions = new InMemorySessionRepository(store, policies, log, feed, options?.sessionRetentionSeconds);
     return {
       module: AuthTestingModule,
       imports: [
@@ -78,7 +79,7 @@ export class AuthTestingModule {
             { provide: UnitOfWork, useValue: new InMemoryUnitOfWork(store) },
             { provide: RevocationFeed, useValue: feed },
             { provide: SecurityPolicyRepository, useValue: policies },
-            { provide: SessionRepository, useValue: new InMemorySessionRepository(store, policies, log, feed) },
+            { provide: SessionRepository, useValue: sessions },
             { provide: AuthEventLog, useValue: log },
             { provide: InMemoryUserDirectory, useValue: users },
             { provide: UserDirectory, useValue: users },

@@ -1,4 +1,5 @@
 import {
+  AUTH_DEFAULTS,
   type LiveToken,
   type NewSession,
   type NextToken,
@@ -16,7 +17,6 @@ import type { InMemorySecurityPolicyRepository } from './in-memory-security-poli
 import type { InMemoryStore } from './in-memory-store';
 
 const ONE_DAY_MS = 24 * 60 * 60 * 1000;
-const THIRTY_DAYS = 30 * 24 * 60 * 60;
 
 /** The session rows in memory. The users are elsewhere: a refresh asks the directory. */
 export class InMemorySessionRepository extends SessionRepository {
@@ -25,7 +25,7 @@ export class InMemorySessionRepository extends SessionRepository {
     private readonly policies: InMemorySecurityPolicyRepository,
     private readonly log: InMemoryAuthEventLog,
     private readonly feed: InMemoryRevocationFeed,
-    private readonly retentionSeconds = THIRTY_DAYS,
+    private readonly retentionSeconds: number = AUTH_DEFAULTS.sessionRetentionSeconds,
   ) {
     super();
   }

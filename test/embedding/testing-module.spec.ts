@@ -10,9 +10,17 @@ import {
   Public,
   Roles,
   RevokeUserSessionsCommand,
+  SessionRepository,
 } from '../../src/auth';
 import { CommandBus } from '@nestjs/cqrs';
-import { advanceClock, AuthTestingModule, InMemoryUserDirectory, issueTestToken } from '../../src/testing';
+import {
+  advanceClock,
+  AuthTestingModule,
+  InMemoryUserDirectory,
+  issueTestToken,
+  MovableClock,
+} from '../../src/testing';
+import { newSession } from '../ports/adapters';
 
 /** A host's controller, and what its author would like to know of it. */
 @Controller('accounts')
@@ -105,5 +113,17 @@ describe('a guarded controller, tested without a database', () => {
     expect(late).toMatchObject({ status: 401, body: { code: 'token_expired' } });
     const events = await app.get(AuthEventLog).find({ userId: id }, 50);
     expect(events.filter(({ outcome }) => outcome === 'failed').map(({ reason }) => reason)).toEqual(['token_expired']);
+  });
+
+  // Seen red with thirty days for everyone.
+  it('keeps an ended session as long as the options say', async () => {
+    const options = { sessionRetentionSeconds: 60 };
+    const module = await Test.createTestingModule({ imports: [AuthTestingModule.forRoot({ options })] }).compile();
+    const sessions = module.get(SessionRepository);
+    const { id } = await sessions.open(newSession({ idleTtlSeconds: 600, absoluteTtlSeconds: 600 }));
+    module.get(MovableClock).advance(660);
+    expect(await sessions.findById(id)).toMatchObject({ id });
+    module.get(MovableClock).advance(1);
+    expect(await sessions.findById(id)).toBeNull();
   });
 });
