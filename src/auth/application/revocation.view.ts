@@ -6,6 +6,7 @@ import { AuthMetrics } from '../ports/auth-metrics';
 import { AuthOptions } from '../ports/auth.options';
 import { Overloaded } from '../domain/overloaded';
 import {
+  ISSUE_MARGIN_SECONDS,
   type Revocation,
   RevocationFeed,
   type RevocationReading,
@@ -15,8 +16,6 @@ import { SecurityPolicyProvider } from './security-policy.provider';
 
 const POLL_MS = 1000;
 const HINT_GAP_MS = 50;
-/** Beyond the life of an access token: it may have been issued on floors that were read this long before. */
-const MARGIN_SECONDS = 120;
 const SWEEP_EVERY_MS = 60_000;
 const READ_TIMEOUT_MS = 5000;
 
@@ -106,8 +105,25 @@ export class RevocationView implements RevocationWatcher, OnApplicationBootstrap
     this.hint();
   }
 
-  committed(revocations: readonly Revocation[], policy?: SecurityPolicy): void {
-    this.merge(revocations, policy);
+  /** What has been committed, here or elsewhere. Answers whether anything was new. */
+  committed(revocations: readonly Revocation[], policy?: SecurityPolicy): boolean {
+    let isNew = false;
+    const until = performance.now() + (this.options.accessTokenTtlSeconds + ISSUE_MARGIN_SECONDS) * 1000;
+    for (const revocation of revocations) {
+      if (revocation.kind === 'session') {
+        isNew ||= !this.sessions.has(revocation.sessionId);
+        this.sessions.set(revocation.sessionId, until);
+      } else {
+        const known = this.users.get(revocation.userId)?.minVersion ?? 1;
+        isNew ||= revocation.minVersion > known;
+        this.users.set(revocation.userId, { minVersion: Math.max(known, revocation.minVersion), until });
+      }
+    }
+    if (policy !== undefined) {
+      this.policies.seen(policy);
+      if (this.policy === null || isNewer(policy, this.policy)) this.policy = policy;
+    }
+    return isNew;
   }
 
   private async keepFresh(): Promise<void> {
@@ -159,37 +175,16 @@ export class RevocationView implements RevocationWatcher, OnApplicationBootstrap
     incremental: boolean,
   ): void {
     for (const revocation of revocations) {
-      const isNew = this.merge([revocation]);
+      const isNew = this.committed([revocation]);
       if (isNew && incremental) this.metrics.revocationSeen((now.getTime() - revocation.announcedAt.getTime()) / 1000);
     }
-    this.merge([], policy);
+    this.committed([], policy);
     this.horizon = horizon;
     this.freshAt = startedAt;
     // The reading's clock was read somewhere between question and answer: in the middle, for want of better knowledge.
     this.clockOffsetMs = now.getTime() - (Date.now() - (performance.now() - startedAt) / 2);
     this.sweep();
     this.metrics.viewRefreshed(this.users.size + this.sessions.size);
-  }
-
-  /** Whether anything was new. */
-  private merge(revocations: readonly Revocation[], policy?: SecurityPolicy): boolean {
-    let isNew = false;
-    const until = performance.now() + (this.options.accessTokenTtlSeconds + MARGIN_SECONDS) * 1000;
-    for (const revocation of revocations) {
-      if (revocation.kind === 'session') {
-        isNew ||= !this.sessions.has(revocation.sessionId);
-        this.sessions.set(revocation.sessionId, until);
-      } else {
-        const known = this.users.get(revocation.userId)?.minVersion ?? 1;
-        isNew ||= revocation.minVersion > known;
-        this.users.set(revocation.userId, { minVersion: Math.max(known, revocation.minVersion), until });
-      }
-    }
-    if (policy !== undefined) {
-      this.policies.seen(policy);
-      if (this.policy === null || isNewer(policy, this.policy)) this.policy = policy;
-    }
-    return isNew;
   }
 
   private sweep(): void {

@@ -21,7 +21,7 @@ export class RevokeOtherSessionsHandler implements ICommandHandler<RevokeOtherSe
   async execute({ userId, currentSessionId, client }: RevokeOtherSessionsCommand): Promise<number> {
     const attempt = new Attempt(client, this.clock.now());
     return this.unitOfWork.run(async () => {
-      await this.sessions.lockUser(userId); // a login that is under way is either seen here, or comes after
+      await this.sessions.lockUser(userId); // first the user and then the sessions, as everywhere: so two never wait for each other
       const ended = await this.sessions.revokeSome({ userId, except: currentSessionId }, 'session_revoked');
       const record = ended.map(
         (sessionId) => new SessionRevoked(attempt.finding({ userId, sessionId }), 'session_revoked'),

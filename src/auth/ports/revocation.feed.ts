@@ -1,5 +1,8 @@
 import type { SecurityPolicy } from '../domain/versions';
 
+/** A token can be issued on floors that were read this long before: the wait for a password hash, a slow transaction. */
+export const ISSUE_MARGIN_SECONDS = 120;
+
 /** What the guards of all instances must know of a change; the transaction that makes the change announces it. */
 export type Revocation =
   | { readonly kind: 'user'; readonly userId: string; readonly minVersion: number }

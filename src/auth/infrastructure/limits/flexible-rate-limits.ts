@@ -6,10 +6,7 @@ import { Throttled } from '../../domain/throttled';
 import type { AuthMetrics } from '../../ports/auth-metrics';
 import type { AuthOptions } from '../../ports/auth.options';
 import { LIMIT_NAMES, type LimitName, RateLimits } from '../../ports/rate-limits';
-import type { RedisConnection } from '../redis/redis-connection';
-
-/** No request waits longer than this for Redis. */
-const PATIENCE_MS = 50;
+import { PATIENCE_MS, type RedisConnection } from '../redis/redis-connection';
 
 interface Limiter {
   readonly local: RateLimiterAbstract;

@@ -7,6 +7,7 @@ import { Outage } from '../../domain/outage';
 import type { RotationMode, SecurityPolicy } from '../../domain/versions';
 import { AuthOptions } from '../../ports/auth.options';
 import {
+  ISSUE_MARGIN_SECONDS,
   type Revocation,
   RevocationFeed,
   type RevocationReading,
@@ -18,8 +19,6 @@ const CHANNEL = 'ratchet_revocations';
 const RECONNECT_AFTER_MS = 1000;
 /** For a server that neither answers nor breaks: nothing may hang on it, least of all the start and the end. */
 const PATIENCE_MS = 2000;
-/** A token can be issued on floors that were read this long before: the wait for a password hash, a slow transaction. */
-const ISSUE_MARGIN_SECONDS = 120;
 const ONE_DAY = 24 * 60 * 60;
 /** What one statement deletes is done in time, however many there are. */
 const BATCH = 10_000;

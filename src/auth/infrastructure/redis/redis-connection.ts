@@ -7,6 +7,9 @@ const SILENCE_MS = 3000;
 /** What may wait for an answer: without a bound, such a server would fill the memory. */
 const MAX_WAITING = 1000;
 
+/** No request waits longer than this for Redis. */
+export const PATIENCE_MS = 50;
+
 /** Loads the client only here: it is large, and most applications have no Redis. */
 const clientFor = async (url: string) =>
   (await import('redis')).createClient({

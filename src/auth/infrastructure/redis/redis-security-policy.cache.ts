@@ -2,11 +2,9 @@ import { inTime } from '../../domain/in-time';
 import { isNewer, ROTATION_MODES, type RotationMode, type SecurityPolicy } from '../../domain/versions';
 import { SecurityPolicyCache } from '../../ports/security-policy.cache';
 import type { InProcessSecurityPolicyCache } from '../defaults/in-process-security-policy.cache';
-import type { RedisConnection } from './redis-connection';
+import { PATIENCE_MS, type RedisConnection } from './redis-connection';
 
 const SCHEMA = 1;
-/** No request waits longer than this for Redis. */
-const PATIENCE_MS = 50;
 
 /** Keeps what is there when it is of this schema and newer: (version, time of change) in that order. */
 const PUT_IF_NEWER = `
