@@ -59,6 +59,9 @@ describe.each(ADAPTERS)('Over %s, there is a limit', (adapter) => {
   const fail = async (email: string, ip: string, times: number) => {
     for (let time = 0; time < times; time++) expect((await logIn(email, 'not the password', ip)).status).toBe(401);
   };
+  /** Of a new account and from a new address, unless another account is given. */
+  const open = async (times: number, options: Parameters<typeof openChain>[2] = {}) =>
+    openChain(app, times, { account: options.account ?? (await newAccount()), headers: from(newIp()), ...options });
   const refresh = (refreshToken: string, ip: string) => app.post('/auth/refresh', { refreshToken }, from(ip));
 
   describe('to logins at one account:', () => {
@@ -146,28 +149,26 @@ describe.each(ADAPTERS)('Over %s, there is a limit', (adapter) => {
   });
 
   describe('to refreshes of one session:', () => {
-    const chainOf = async (times: number) => openChain(app, times, { account: await newAccount() });
-
     it('beyond it nothing is rotated, and the same token works later', async () => {
-      const { sessionId, current, account } = await chainOf(5);
+      const { sessionId, current, account } = await open(5);
       const before = await rowOf(app, sessionId);
       expectThrottled(await refresh(current, newIp()), 3600);
       expectThrottled(await refresh(current, newIp()), 3600);
       expect(await rowOf(app, sessionId)).toEqual(before);
-      const other = await openChain(app, 1, { account });
+      const other = await open(1, { account });
       expect(await rowOf(app, other.sessionId)).toMatchObject({ generation: 1 });
     });
 
     // Seen red with every token counted: who waits that long without a key comes back as a reuse.
     it('a client that has lost its answer gets it again within the window, however often it has refreshed', async () => {
-      const { tokens, current } = await chainOf(5);
+      const { tokens, current } = await open(5);
       expect((await refresh(current, newIp())).status).toBe(429);
       expect(await refresh(tokens[4]!, newIp())).toMatchObject({ status: 200, body: { refreshToken: current } });
     });
 
     it('a client with a key can repeat at any time, and waits; one with another key is told to read its store, and soon', async () => {
       const retryKey = newRetryKey();
-      const { tokens } = await openChain(app, 5, { account: await newAccount(), retryKey });
+      const { tokens } = await open(5, { retryKey });
       expectThrottled(await app.refresh(tokens[4]!, retryKey), 3600);
       const { status, body, headers } = await app.refresh(tokens[4]!, newRetryKey());
       expect([status, body.code, headers.get('Retry-After')]).toEqual([429, 'replay_refused', '1']);
@@ -178,7 +179,7 @@ describe.each(ADAPTERS)('Over %s, there is a limit', (adapter) => {
       ['an older generation', 3, 0],
       ['the predecessor after its window', 4, 11],
     ])('no flood hides a reuse: %s', async (_name, generation, later) => {
-      const { sessionId, tokens, current } = await chainOf(5);
+      const { sessionId, tokens, current } = await open(5);
       expect((await refresh(current, newIp())).status).toBe(429);
       if (later > 0) await age(app, sessionId, later);
       const answer = await refresh(tokens[generation]!, newIp());
@@ -189,7 +190,7 @@ describe.each(ADAPTERS)('Over %s, there is a limit', (adapter) => {
   });
 
   it('to tokens of one address that this system has not sealed; genuine ones pass', async () => {
-    const { current } = await openChain(app, 0, { account: await newAccount() });
+    const { current } = await open(0);
     const ip = newIp();
     for (const junk of ['', 'junk', sealElsewhere(app, current, 0), `${current}x`]) {
       expect(await refresh(junk, ip)).toMatchObject({ status: 401, body: { code: 'token_invalid' } });
@@ -217,7 +218,7 @@ describe.each(ADAPTERS)('Over %s, there is a limit', (adapter) => {
 
     it('as an attempt that was throttled', async () => {
       const { email, password } = await newAccount();
-      const { sessionId, current, account } = await openChain(app, 5, { account: await newAccount() });
+      const { sessionId, current, account } = await open(5);
       const ip = newIp();
       await refresh(current, ip);
       await fail(email, ip, 3);
@@ -251,7 +252,7 @@ describe.each(ADAPTERS)('Over %s, there is a limit', (adapter) => {
           ([, limit, count]) => [limit, Number(count)] as const,
         );
       const before = new Map(await hits());
-      const { current, account } = await openChain(app, 5, { account: await newAccount() });
+      const { current, account } = await open(5);
       const [guesser, sprayer, junkman, registrar] = [newIp(), newIp(), newIp(), newIp()];
       await refresh(current, newIp());
       await fail(account.email, guesser, 3);
