@@ -17,9 +17,9 @@ import {
 } from '../../src/auth';
 import { intercept } from '../http/support/intercept';
 import { type Chain, forge, newRetryKey, openChain, rowOf, TRUSTING, userFloorOf } from '../http/support/sessions';
-import { signal } from '../http/support/signal';
 import { type Answer, startTestApplication, type Json, type TestApplication } from '../support/app/test-application';
 import { freshDatabase, testDatabase, type TestDatabase } from '../support/database/test-database';
+import { gate } from '../support/gate';
 
 const TRAIL = /^auth\.token_refresh\./;
 
@@ -433,14 +433,14 @@ describe('Records that are written together', () => {
 
     // The first batch waits until all the others are in the queue, so they are one batch.
     let batches = 0;
-    const allQueued = signal();
+    const allQueued = gate();
     const release = [
       intercept(app, AuthEventLog, 'appendNew', async (proceed) => {
-        if (++batches === 1) await allQueued.given;
+        if (++batches === 1) await allQueued.opened;
         return proceed();
       }),
       intercept(app, AuthMetrics, 'auditQueue', (proceed, depth: number) => {
-        if (depth === 11) allQueued.give();
+        if (depth === 11) allQueued.open();
         return proceed();
       }),
     ];

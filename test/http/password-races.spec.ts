@@ -1,8 +1,8 @@
 import { hash } from 'bcrypt';
 import { PasswordHasher } from '../../src/auth';
 import { BcryptPasswordHasher } from '../../src/auth/infrastructure/bcrypt/bcrypt-password-hasher';
-import { gate } from '../ports/adapters';
 import { type Answer, type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
+import { gate } from '../support/gate';
 import { asAdmin, changePassword, policyOf, rotateAll, rotateUser, statusOfMe } from './support/administration';
 import { rowOf, userFloorOf } from './support/sessions';
 

@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { SessionRepository } from '../../src/auth';
 import { startTestApplication, type Answer, type TestApplication } from '../support/app/test-application';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
+import { gate } from '../support/gate';
 import { intercept } from './support/intercept';
 import { newRetryKey, openChain, rowOf } from './support/sessions';
-import { signal } from './support/signal';
 
 const TIMES = 20;
 
@@ -98,18 +98,18 @@ describe('One token presented 20 times at once', () => {
 describe('A log-out', () => {
   /** Where the rotation or the replay waits, decided and not yet applied. */
   async function decidedThenLoggedOut(method: 'rotate' | 'confirmReplay', token: string, current: string) {
-    const decided = signal();
-    const loggedOut = signal();
+    const decided = gate();
+    const loggedOut = gate();
     const release = intercept(app, SessionRepository, method, async (proceed) => {
-      decided.give();
-      await loggedOut.given;
+      decided.open();
+      await loggedOut.opened;
       return proceed();
     });
     try {
       const refresh = app.refresh(token);
-      await decided.given;
+      await decided.opened;
       expect(await app.post('/auth/logout', { refreshToken: current })).toMatchObject({ status: 204 });
-      loggedOut.give();
+      loggedOut.open();
       return await refresh;
     } finally {
       release();

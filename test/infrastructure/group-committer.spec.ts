@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import fc from 'fast-check';
 import { Attempt, type AuthEvent, LogoutAttempted, LogoutFailed, Overloaded } from '../../src/auth';
 import { GroupCommitter } from '../../src/auth/infrastructure/events/group-committer';
-import { gate } from '../ports/adapters';
+import { gate } from '../support/gate';
 
 type Batch = readonly AuthEvent[];
 

@@ -6,9 +6,10 @@ import type { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import type { AuthOptions, RevocationWatcher } from '../../src/auth';
 import { PostgresRevocationFeed } from '../../src/auth/infrastructure/postgres/postgres-revocation.feed';
-import { gate, newSession, onPostgres } from '../ports/adapters';
+import { newSession, onPostgres } from '../ports/adapters';
 import { statementSizes } from '../support/database/statement-sizes';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
+import { gate } from '../support/gate';
 
 /** Resolves its promises one by one with whatever it is told. */
 class Listening implements RevocationWatcher {

@@ -17,8 +17,9 @@ import {
 import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
 import { RecordedAuthEvents } from '../../src/auth/infrastructure/events/recorded-auth-events';
 import { InMemoryAuthEventLog, InMemoryStore, InMemoryUnitOfWork, MovableClock } from '../../src/testing';
-import { gate, onPostgres } from '../ports/adapters';
+import { onPostgres } from '../ports/adapters';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
+import { gate } from '../support/gate';
 
 class CountedFailures extends NoMetrics {
   readonly failures: string[] = [];

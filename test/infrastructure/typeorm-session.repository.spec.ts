@@ -3,9 +3,10 @@ import type { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import type { Session, SessionRepository } from '../../src/auth';
 import { REVOCATION_REASONS } from '../../src/auth/domain/refusals';
-import { gate, newSession, nextToken, onPostgres, refreshRecord } from '../ports/adapters';
+import { newSession, nextToken, onPostgres, refreshRecord } from '../ports/adapters';
 import { statementSizes } from '../support/database/statement-sizes';
 import { freshDatabase, testDatabase, type TestDatabase } from '../support/database/test-database';
+import { gate } from '../support/gate';
 
 /** What the promises of the port do not say, but the database must. */
 describe('the sessions on PostgreSQL', () => {

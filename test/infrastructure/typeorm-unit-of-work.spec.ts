@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
-import { gate, newSession, onPostgres } from '../ports/adapters';
+import { newSession, onPostgres } from '../ports/adapters';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
+import { gate } from '../support/gate';
 
 describe('a unit of work on PostgreSQL', () => {
   let database: TestDatabase;

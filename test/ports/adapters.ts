@@ -181,10 +181,3 @@ export function refreshRecord(session: LiveToken & { userId: string }, replayed 
     }),
   ];
 }
-
-/** A way to hold a unit of work open without a sleep. */
-export function gate(): { opened: Promise<void>; open: () => void } {
-  let open = () => {};
-  const opened = new Promise<void>((resolve) => (open = resolve));
-  return { opened, open };
-}

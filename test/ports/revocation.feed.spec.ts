@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { Revocation, RevocationWatcher, SecurityPolicy } from '../../src/auth';
-import { adapters, gate, newSession, type Ports } from './adapters';
+import { gate } from '../support/gate';
+import { adapters, newSession, type Ports } from './adapters';
 
 /** Notes what it is told. */
 class NotingWatcher implements RevocationWatcher {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import type { LiveToken, NewSession, Replay, RevocationReason, Session } from '../../src/auth';
-import { adapters, gate, newSession, newUser, nextToken, type Ports, refreshRecord } from './adapters';
+import { gate } from '../support/gate';
+import { adapters, newSession, newUser, nextToken, type Ports, refreshRecord } from './adapters';
 
 const BY_WINDOW: Replay = { door: 'window', maxReplays: 20, withKey: false };
 const BY_KEY: Replay = { door: 'key', maxReplays: 0, withKey: true };

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { QueryFailedError } from 'typeorm';
-import { adapters, gate, newSession, type Ports } from './adapters';
+import { gate } from '../support/gate';
+import { adapters, newSession, type Ports } from './adapters';
 
 describe.each(adapters)('a unit of work %s', (_name, make) => {
   let ports: Ports;

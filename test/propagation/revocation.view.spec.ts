@@ -5,6 +5,7 @@ import { SecurityPolicyProvider } from '../../src/auth/application/security-poli
 import { InProcessSecurityPolicyCache } from '../../src/auth/infrastructure/defaults/in-process-security-policy.cache';
 import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
 import { InMemoryRevocationFeed, InMemorySecurityPolicyRepository, InMemoryStore } from '../../src/testing';
+import { gate } from '../support/gate';
 
 const TTL_SECONDS = 900;
 const MARGIN_SECONDS = 120;
@@ -33,13 +34,6 @@ function recordingMetrics() {
     revocationSeen: (seconds: number): void => void seen.push(seconds),
   };
   return { sizes, seen, metrics: Object.assign(new NoMetrics(), recorders) };
-}
-
-/** A reading that waits for `go`. */
-function gate() {
-  let go: () => void = () => undefined;
-  const opened = new Promise<void>((resolve) => (go = resolve));
-  return { opened, go };
 }
 
 describe('the view of revocations', () => {
@@ -88,7 +82,7 @@ describe('the view of revocations', () => {
 
   it('knows nothing before its first complete load, and says so instead of guessing', async () => {
     const { feed, view, own, rotate } = setup();
-    const { opened, go } = gate();
+    const { opened, open } = gate();
     feed.spoil = async (reading) => (await opened, reading);
     const started = view.onApplicationBootstrap();
     await pass(10);
@@ -98,7 +92,7 @@ describe('the view of revocations', () => {
     await rotate(own); // this instance's own change: a part of the truth is not the truth
     expect(() => view.floorsOf(user)).toThrow(Overloaded);
 
-    go();
+    open();
     await started;
     expect(view.floorsOf(user).floors).toMatchObject({ globalMinTokenVersion: 2, userMinTokenVersion: 1 });
     await end(view);
@@ -163,14 +157,14 @@ describe('the view of revocations', () => {
   it('lowers nothing for a reading that was overtaken by a change', async () => {
     const { store, feed, view, own, rotate } = setup();
     await own.raiseUserFloor(user);
-    const { opened, go } = gate();
+    const { opened, open } = gate();
     const early = store.revocations;
     await view.onApplicationBootstrap();
     feed.spoil = async (reading) => (await opened, { ...reading, revocations: early, horizon: 1n });
     await pass(1000); // the reading is on its way, with the floors 1 and 2
     await rotate(own);
     await own.raiseUserFloor(user);
-    go();
+    open();
     await pass(0);
     expect(view.floorsOf(user).floors).toMatchObject({ globalMinTokenVersion: 2, userMinTokenVersion: 3 });
     await end(view);
@@ -197,13 +191,13 @@ describe('the view of revocations', () => {
   it('looks again for a hint that came while it was reading', async () => {
     const { feed, view, logOut } = setup();
     await view.onApplicationBootstrap();
-    const { opened, go } = gate();
+    const { opened, open } = gate();
     feed.spoil = async (reading) => (await opened, reading);
     view.hint();
     await pass(50);
     logOut(session); // after the reading was made, before it has arrived
     view.hint();
-    go();
+    open();
     await pass(0);
     expect(view.isRevoked(session)).toBe(false);
     await pass(50);
@@ -310,11 +304,11 @@ describe('the view of revocations', () => {
 
   it('takes its age from the start of a reading, not from its end', async () => {
     const { feed, view } = setup();
-    const { opened, go } = gate();
+    const { opened, open } = gate();
     feed.spoil = async (reading) => (await opened, reading);
     const started = view.onApplicationBootstrap();
     await pass(4000);
-    go();
+    open();
     await started;
     expect(view.stalenessSeconds).toBe(4);
     await end(view);
@@ -360,14 +354,14 @@ describe('the view of revocations', () => {
   it('ends with the application: it waits for the reading that is under way, and no hint starts another', async () => {
     const { store, feed, view, logOut } = setup();
     await view.onApplicationBootstrap();
-    const { opened, go } = gate();
+    const { opened, open } = gate();
     feed.spoil = async (reading) => (await opened, reading);
     await pass(1000);
     let ended = false;
     const ending = view.onApplicationShutdown().then(() => (ended = true));
     await pass(100);
     expect(ended).toBe(false);
-    go();
+    open();
     await ending;
 
     view.hint();
