@@ -29,7 +29,7 @@ export class Client {
     const { status, body } = await this.untilAnswered('/auth/login', { email: this.email, password: PASSWORD });
     if (status !== 200) throw new Error(`The login was answered ${status}: ${JSON.stringify(body)}`);
     Object.assign(this, { token: body.refreshToken, sessionId: body.sessionId, generation: 0 });
-    this.secrets.push(this.token);
+    this.secrets.push(this.token, body.accessToken);
   }
 
   /** One refresh, whatever it takes; a refusal, or silence for half a minute, has lost the session. */
@@ -51,7 +51,7 @@ export class Client {
     }
     this.token = body.refreshToken;
     this.generation++;
-    if (this.generation % 20 === 1) this.secrets.push(this.token, key);
+    if (this.generation % 20 === 1) this.secrets.push(this.token, body.accessToken, key);
   }
 
   /** Sends it to one instance after the other until one answers with something else than "later". */
@@ -60,8 +60,8 @@ export class Client {
     while (performance.now() < deadline) {
       const instance = this.instances[this.turn++ % this.instances.length]!;
       const reply = instance.url === null ? null : await post(instance.url + path, body, key);
-      if (reply !== null) instance.answered++;
       if (reply !== null && ![429, 503].includes(reply.status)) {
+        instance.answered++;
         // An account may have been opened by a request whose answer was lost.
         if (reply.status >= 500) tally.wrongDecisions++;
         return reply;

@@ -1,10 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { join, resolve } from 'node:path';
+import { spawnApplication } from '../support/app/child-application';
 import { ADMIN } from '../support/app/test-application';
 
-const ROOT = resolve(__dirname, '../..');
 const SETTINGS = {
   NODE_ENV: 'test',
   HOST: '127.0.0.1',
@@ -29,51 +26,44 @@ const SETTINGS = {
 export class Instance {
   /** Where it listens; null while it does not. */
   url: string | null = null;
-  log = '';
-  /** Answers since its start. */
+  /** Requests since its start that it has not put off. */
   answered = 0;
-  private child: ChildProcess | null = null;
-  private exited: Promise<number | null> = Promise.resolve(null);
+  private readonly lives: ReturnType<typeof spawnApplication>[] = [];
 
   constructor(
     private readonly folder: string,
     private readonly databaseUrl: string,
   ) {}
 
+  /** What it has written in all its lives. */
+  get log(): string {
+    return this.lives.map(({ output }) => output.stdout + output.stderr).join('');
+  }
+
   /** Resolves once it listens. */
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [join(ROOT, 'dist/main.js')], {
-      cwd: this.folder,
-      env: { PATH: process.env['PATH'], ...SETTINGS, DATABASE_URL: this.databaseUrl },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.child = child;
-    this.exited = once(child, 'close').then(([code]) => code as number | null);
-    let said = '';
-    child.stderr.on('data', (bytes: Buffer) => (this.log += bytes.toString()));
-    const listening = new Promise<string>((found) => {
-      child.stdout.on('data', (bytes: Buffer) => {
-        this.log += bytes.toString();
-        if (said.length > 10_000) return;
-        said += bytes.toString();
-        const url = /Ratchet is running on (\S+)/.exec(said)?.[1];
-        if (url !== undefined) found(url);
-      });
-    });
-    const url = await Promise.race([listening, this.exited.then(() => null)]);
-    if (url === null) throw new Error(`It ended before it listened: ${this.log.slice(-2000)}`);
+    const life = spawnApplication(this.folder, { ...SETTINGS, DATABASE_URL: this.databaseUrl }, 'build');
+    this.lives.push(life);
+    const url = await life.listening();
     this.answered = 0;
     this.url = url;
   }
 
+  /** @throws when it has ended by itself */
+  isAlive(): boolean {
+    const child = this.lives.at(-1)?.child;
+    if (child?.exitCode === null && child.signalCode === null) return true;
+    throw new Error(`It ended by itself: ${this.log.slice(-3000)}`);
+  }
+
   signal(signal: NodeJS.Signals): void {
-    this.child?.kill(signal);
+    this.lives.at(-1)?.child.kill(signal);
   }
 
   /** Sends the signal and waits for the end; the exit code, null after a death by signal. */
   async end(signal: NodeJS.Signals): Promise<number | null> {
     this.url = null;
     this.signal(signal);
-    return this.exited;
+    return (await this.lives.at(-1)?.exited) ?? null;
   }
 }

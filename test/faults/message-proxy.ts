@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { serverOf } from '../support/network/database-proxy';
+import { atPort, serverOf } from '../support/network/database-proxy';
 
 export type When = 'before' | 'after';
 
@@ -25,11 +25,7 @@ export class MessageProxy {
   static async start(databaseUrl: string): Promise<MessageProxy> {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const url = new URL(databaseUrl);
-    url.searchParams.delete('host');
-    url.hostname = '127.0.0.1';
-    url.port = String((server.address() as AddressInfo).port);
-    const proxy = new MessageProxy(url.href, server);
+    const proxy = new MessageProxy(atPort(databaseUrl, (server.address() as AddressInfo).port), server);
     server.on('connection', (client) => proxy.relay(client, connect(serverOf(databaseUrl))));
     return proxy;
   }

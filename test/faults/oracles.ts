@@ -1,10 +1,13 @@
 import type { Client } from 'pg';
+import { until } from '../support/until';
 
 /** What the suite has done, and what must stay at nothing. */
 export const tally = {
   kills: 0,
   faults: 0,
   requests: 0,
+  /** Seconds from the return of a database server to the first answers of all. */
+  recoveries: [] as number[],
   sessionsLost: 0,
   doubled: 0,
   attemptsWithoutOneEnding: 0,
@@ -16,11 +19,15 @@ export const tally = {
 
 /** Prints all of it, and fails for whatever is not nothing. */
 export function expectNothingWrong(): void {
-  const { kills, faults, requests, ...wrong } = tally;
+  const { kills, faults, requests, recoveries, ...wrong } = tally;
   const found = Object.entries(wrong).map(
     ([what, times]) => `${what.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)} ${times}`,
   );
-  process.stdout.write(`${kills} kills, ${faults} other faults, ${requests} requests: ${found.join(', ')}\n`);
+  const back = recoveries.map((seconds) => `${seconds.toFixed(2)} s`).join(', ');
+  process.stdout.write(
+    `${kills} kills, ${faults} other faults, ${requests} requests: ${found.join(', ')}` +
+      `${back && `; at work again after the database's return in ${back}`}\n`,
+  );
   expect(requests).toBeGreaterThan(0);
   expect(wrong).toEqual(Object.fromEntries(Object.keys(wrong).map((name) => [name, 0])));
 }
@@ -30,7 +37,23 @@ const first = async (client: Client, sql: string): Promise<number> => {
   return rows[0]!.count;
 };
 
-/** Asks the database itself, once nobody is at work: every attempt has one ending, and nothing is held open. */
+/**
+ * Asks for what is held open while those who hold it are still there, and at rest. What is between two statements of a
+ * transaction goes on at once; what has stood still for a second was forgotten.
+ */
+export async function inspectConnections(client: Client): Promise<void> {
+  await until(async () => {
+    const { rows } = await client.query<{ forgotten: boolean }>(
+      `SELECT state_change < now() - interval '1 second' AS forgotten FROM pg_stat_activity
+        WHERE state LIKE 'idle in transaction%' AND datname = current_database()`,
+    );
+    const forgotten = rows.filter((row) => row.forgotten).length;
+    tally.idleInTransaction += forgotten;
+    return forgotten > 0 || rows.length === 0;
+  });
+}
+
+/** Asks the database itself, once nobody is at work: every attempt has one ending, and every change its record. */
 export async function inspect(client: Client): Promise<void> {
   tally.attemptsWithoutOneEnding += await first(
     client,
@@ -40,11 +63,6 @@ export async function inspect(client: Client): Promise<void> {
        HAVING count(*) FILTER (WHERE type LIKE '%.attempted.v1') <> 1
            OR count(*) FILTER (WHERE type NOT LIKE '%.attempted.v1') <> 1) AS broken`,
   );
-  tally.idleInTransaction += await first(
-    client,
-    `SELECT count(*)::integer AS count FROM pg_stat_activity
-      WHERE state LIKE 'idle in transaction%' AND datname = current_database() AND state_change < now() - interval '1 second'`,
-  );
   tally.changesWithoutRecord += await first(
     client,
     `SELECT count(*)::integer AS count FROM sessions s
@@ -52,6 +70,24 @@ export async function inspect(client: Client): Promise<void> {
                               AND e.type = 'auth.token_refresh.succeeded.v1' AND (e.details->>'replayed')::boolean IS NOT TRUE)
          OR (s.revoked_at IS NOT NULL) <> EXISTS (SELECT FROM auth_events e WHERE e.session_id = s.id
                               AND e.type IN ('auth.session.revoked.v1', 'auth.session.evicted.v1'))`,
+  );
+  tally.changesWithoutRecord += await first(
+    client,
+    `SELECT count(*)::integer AS count FROM sessions s
+      WHERE NOT EXISTS (SELECT FROM auth_events e WHERE e.session_id = s.id AND e.type = 'auth.session.created.v1')`,
+  );
+  // A floor is raised with the end of all sessions, by an administrator, or for a role that was taken away.
+  tally.changesWithoutRecord += await first(
+    client,
+    `SELECT count(*)::integer AS count FROM user_token_versions f
+      WHERE f.min_token_version - 1 <> (SELECT count(*) FROM auth_events e WHERE e.user_id = f.user_id
+        AND (e.type IN ('auth.sessions.all_revoked.v1', 'auth.user_rotation.succeeded.v1')
+             OR e.type = 'auth.user.roles_changed.v1' AND NOT e.details->'previousRoles' <@ (e.details->'roles')))`,
+  );
+  tally.changesWithoutRecord += await first(
+    client,
+    `SELECT abs(max(global_min_token_version) - 1 - (SELECT count(*) FROM auth_events
+       WHERE type = 'auth.global_rotation.succeeded.v1'))::integer AS count FROM security_policy`,
   );
   // One row is one live token; this would be a fork.
   tally.doubled += await first(

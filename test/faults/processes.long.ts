@@ -1,27 +1,21 @@
-import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client as DatabaseClient } from 'pg';
-import { DataSource } from 'typeorm';
-import { dataSourceOptions } from '../../src/database/data-source';
-import { runMigrations } from '../../src/database/migrate';
 import { ownServer } from '../propagation/own-server';
-import { schema } from '../support/database/test-database';
+import { buildIfStale } from '../support/app/child-application';
 import { proxyOf, serverOf } from '../support/network/database-proxy';
 import { until } from '../support/until';
 import { Client, underLoad } from './clients';
 import { Instance } from './instance';
-import { expectNothingWrong, inspect, searchFor, tally } from './oracles';
+import { expectNothingWrong, inspect, inspectConnections, searchFor, tally } from './oracles';
 
 /** In full: `FAULT_KILLS=2000 npm run test:faults`. */
 const KILLS = Number(process.env.FAULT_KILLS ?? 200);
 const CLIENTS = 8;
 
-const ROOT = resolve(__dirname, '../..');
-const stale = jest.requireActual<{ mustBuild(): boolean }>('../../scripts/stale.mjs');
 const DURABLE = { fsync: 'on', full_page_writes: 'on', synchronous_commit: 'on' };
 
 let server: Awaited<ReturnType<typeof ownServer>>;
@@ -31,16 +25,11 @@ let clients: readonly Client[];
 const closers: (() => Promise<unknown>)[] = [];
 
 beforeAll(async () => {
-  if (stale.mustBuild()) execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: 'inherit' });
+  buildIfStale();
   const folder = await mkdtemp(join(tmpdir(), 'ratchet-faults-'));
   closers.push(() => rm(folder, { recursive: true }));
-  server = await ownServer(DURABLE);
+  server = await ownServer({ settings: DURABLE, migrated: true });
   closers.push(() => server.remove());
-  const dataSource = await new DataSource(
-    dataSourceOptions({ url: server.url(), poolSize: 1, migrateOnStart: true }, schema),
-  ).initialize();
-  await runMigrations(dataSource);
-  await dataSource.destroy();
   // The server moves with each start; behind this its address stays.
   const started = await proxyOf(server.url());
   proxy = started.proxy;
@@ -59,8 +48,14 @@ afterAll(async () => {
 /** Waits until it is at work, and then until some moment of that. */
 async function atWork(instance: Instance): Promise<void> {
   const enough = randomInt(1, 20);
-  await until(() => instance.answered >= enough);
+  await until(() => instance.isAlive() && instance.answered >= enough);
   await delay(randomInt(10));
+}
+
+/** Waits until it has given an answer that it had not before. */
+async function atWorkAgain(instance: Instance): Promise<void> {
+  const { answered } = instance;
+  await until(() => instance.isAlive() && instance.answered > answered);
 }
 
 /** Half of the faults for each of the two, so that one is usually there while the other one is not. */
@@ -72,12 +67,41 @@ async function each(times: number, fault: (instance: Instance) => Promise<void>)
   );
 }
 
-async function expectNothingLost(): Promise<void> {
-  // Whatever was answered last is still worth something.
-  for (const client of clients) await client.refresh();
+async function connected<T>(work: (database: DatabaseClient) => Promise<T>): Promise<T> {
   const database = new DatabaseClient({ connectionString: server.url() });
   await database.connect();
   try {
+    return await work(database);
+  } finally {
+    await database.end();
+  }
+}
+
+/** Lets it stand still while one of its statements waits for a lock, and releases the lock meanwhile. */
+async function stopInMidStatement(instance: Instance): Promise<void> {
+  // Nobody else uses this session, and it uses no other instance: whoever waits for the row is this process.
+  const client = new Client([instance]);
+  await client.signIn();
+  await connected(async (database) => {
+    await database.query('BEGIN');
+    await database.query('SELECT FROM sessions WHERE id = $1 FOR UPDATE', [client.sessionId]);
+    const refreshed = client.refresh();
+    const waits = 'SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))';
+    await until(async () => (await database.query(waits)).rowCount !== 0);
+    instance.signal('SIGSTOP');
+    await database.query('COMMIT');
+    tally.faults++;
+    await delay(1000);
+    instance.signal('SIGCONT');
+    await refreshed;
+  });
+}
+
+async function expectNothingLost(): Promise<void> {
+  // Whatever was answered last is still worth something.
+  for (const client of clients) await client.refresh();
+  await connected(async (database) => {
+    await inspectConnections(database);
     await inspect(database);
     const log = instances.map((instance) => instance.log).join('');
     expect(log).toContain('"msg"');
@@ -90,9 +114,7 @@ async function expectNothingLost(): Promise<void> {
     for (const { sessionId, generation } of clients) {
       if (stored.get(sessionId) !== generation) tally.sessionsLost++;
     }
-  } finally {
-    await database.end();
-  }
+  });
   expectNothingWrong();
 }
 
@@ -129,10 +151,7 @@ describe('Under load, with both instances on one durable database,', () => {
     await underLoad(clients, () =>
       each(6, async (instance) => {
         await atWork(instance);
-        instance.signal('SIGSTOP');
-        tally.faults++;
-        await delay(1000);
-        instance.signal('SIGCONT');
+        await stopInMidStatement(instance);
       }),
     );
   }, 120_000);
@@ -147,8 +166,10 @@ describe('Under load, with both instances on one durable database,', () => {
           tally.faults++;
           await server.start();
           await proxy.restore(serverOf(server.url()));
+          const isBack = performance.now();
+          await Promise.all(instances.map(atWorkAgain));
+          tally.recoveries.push((performance.now() - isBack) / 1000);
         }
-        await atWork(instances[0]);
       });
     },
     120_000,

@@ -9,6 +9,7 @@ import { startEmbeddedPostgres } from '../../src/database/embedded-postgres';
 import { spawnApplication } from '../support/app/child-application';
 import type { Json } from '../support/app/test-application';
 import { urlOf } from '../support/database/test-database';
+import { until } from '../support/until';
 
 describe('the process', () => {
   let folder: string;
@@ -145,8 +146,4 @@ function refused(url: string): Promise<boolean> {
       resolve(false);
     }).on('error', () => resolve(true));
   });
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await delay(10);
 }

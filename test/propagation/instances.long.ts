@@ -1,14 +1,11 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { buildIfStale, spawnApplication } from '../support/app/child-application';
 import { freshDatabase, type TestDatabase } from '../support/database/test-database';
 import { until } from '../support/until';
 
-const ROOT = resolve(__dirname, '../..');
-const stale = jest.requireActual<{ mustBuild(): boolean }>('../../scripts/stale.mjs');
 const ADMIN = { email: 'admin@example.com', password: 'a long admin passphrase' };
 const SETTINGS = {
   NODE_ENV: 'test',
@@ -50,8 +47,7 @@ describe('several instances of the built application on one database', () => {
   const times: string[] = [];
 
   beforeAll(async () => {
-    // `npm test` has built it; whoever runs this file alone may not have.
-    if (stale.mustBuild()) execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: 'inherit' });
+    buildIfStale();
     folder = await mkdtemp(join(tmpdir(), 'ratchet-instances-'));
     database = await freshDatabase();
     [changed, hinted, polling] = await Promise.all([start(), start(), start({ REVOCATION_NOTIFY: 'none' })]);
@@ -67,15 +63,10 @@ describe('several instances of the built application on one database', () => {
   });
 
   async function start(env: Readonly<Record<string, string>> = {}): Promise<Instance> {
-    const child = spawn(process.execPath, [join(ROOT, 'dist/main.js')], {
-      cwd: folder,
-      env: { PATH: process.env['PATH'], DATABASE_URL: database.url, ...SETTINGS, ...env },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const exited = once(child, 'close').then(([code]) => code as number | null);
-    const url = await addressOf(child, exited);
+    const settings = { DATABASE_URL: database.url, ...SETTINGS, ...env };
+    const { child, exited, listening } = spawnApplication(folder, settings, 'build');
     const instance = {
-      url,
+      url: await listening(),
       stop: () => {
         child.kill('SIGTERM');
         return exited;
@@ -171,14 +162,3 @@ describe('several instances of the built application on one database', () => {
     },
   );
 });
-
-async function addressOf(child: ChildProcess, exited: Promise<unknown>): Promise<string> {
-  let output = '';
-  child.stdout!.setEncoding('utf8').on('data', (text: string) => (output += text));
-  for (;;) {
-    const url = /Ratchet is running on (\S+)/.exec(output)?.[1];
-    if (url !== undefined) return url;
-    const ended = await Promise.race([once(child.stdout!, 'data').then(() => false), exited.then(() => true)]);
-    if (ended) throw new Error(`The application did not start:\n${output}`);
-  }
-}

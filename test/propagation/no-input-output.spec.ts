@@ -32,8 +32,7 @@ describeWithRedis('a guarded request', () => {
   beforeAll(async () => {
     // Counting takes a library that is loaded with the server.
     const server = await ownServer({
-      shared_preload_libraries: 'pg_stat_statements',
-      'pg_stat_statements.track': 'all',
+      settings: { shared_preload_libraries: 'pg_stat_statements', 'pg_stat_statements.track': 'all' },
     });
     closers.push(() => server.remove());
     const redis = await startRedis();

@@ -1,10 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { DataSource } from 'typeorm';
 import { RevocationView } from '../../src/auth';
-import { dataSourceOptions } from '../../src/database/data-source';
-import { runMigrations } from '../../src/database/migrate';
 import { startTestApplication, type TestApplication } from '../support/app/test-application';
-import { schema } from '../support/database/test-database';
 import { proxyOf, serverOf } from '../support/network/database-proxy';
 import type { TcpProxy } from '../support/network/tcp-proxy';
 import { until } from '../support/until';
@@ -24,13 +20,8 @@ describe('without its database', () => {
   let second: TestApplication;
 
   beforeAll(async () => {
-    server = await ownServer();
+    server = await ownServer({ migrated: true });
     closers.push(() => server.remove());
-    const dataSource = await new DataSource(
-      dataSourceOptions({ url: server.url(), poolSize: 1, migrateOnStart: true }, schema),
-    ).initialize();
-    await runMigrations(dataSource);
-    await dataSource.destroy();
     // The server moves with each start; behind this its address stays.
     const { proxy: started, url } = await proxyOf(server.url());
     proxy = started;

@@ -1,10 +1,20 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DataSource } from 'typeorm';
+import { dataSourceOptions } from '../../src/database/data-source';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded-postgres';
+import { runMigrations } from '../../src/database/migrate';
+import { schema } from '../support/database/test-database';
+
+interface OwnServerOptions {
+  readonly settings?: Readonly<Record<string, string>>;
+  /** With the tables of the application. */
+  readonly migrated?: boolean;
+}
 
 /** A database server that a spec may stop, and start again with what it held. */
-export async function ownServer(settings: Readonly<Record<string, string>> = {}) {
+export async function ownServer({ settings = {}, migrated = false }: OwnServerOptions = {}) {
   // By this name a later run finds what a killed one has left behind.
   const folder = await mkdtemp(join(tmpdir(), `ratchet-test-${process.pid}-`));
   const start = () =>
@@ -13,6 +23,7 @@ export async function ownServer(settings: Readonly<Record<string, string>> = {})
       settings: { fsync: 'off', full_page_writes: 'off', ...settings },
     });
   let server: EmbeddedPostgres | null = await start();
+  if (migrated) await migrate(server.url);
   const stop = async (): Promise<void> => {
     await server?.stop();
     server = null;
@@ -35,4 +46,12 @@ export async function ownServer(settings: Readonly<Record<string, string>> = {})
       await rm(folder, { recursive: true });
     },
   };
+}
+
+async function migrate(url: string): Promise<void> {
+  const dataSource = await new DataSource(
+    dataSourceOptions({ url, poolSize: 1, migrateOnStart: true }, schema),
+  ).initialize();
+  await runMigrations(dataSource);
+  await dataSource.destroy();
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { Client } from 'pg';
+import { atPort, serverOf } from '../../support/network/database-proxy';
 
 /** Stands between the application and its database, and fails as networks and servers do. */
 export interface DatabaseProxy {
@@ -21,8 +21,6 @@ export interface DatabaseProxy {
 const READY_FOR_QUERY = Buffer.from([0x5a, 0, 0, 0, 5]);
 
 export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseProxy> {
-  const { host, port, database, user, password } = new Client({ connectionString: databaseUrl });
-  const target = host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port };
   const sockets = new Set<Socket>();
   let state: 'up' | 'down' | 'silent' = 'up';
   let planned: { when: 'before' | 'after'; text: string } | null = null;
@@ -32,7 +30,7 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
       client.destroy();
       return;
     }
-    const upstream = connect(target);
+    const upstream = connect(serverOf(databaseUrl));
     let dropping = false;
     const end = () => {
       client.destroy();
@@ -64,13 +62,12 @@ export async function startDatabaseProxy(databaseUrl: string): Promise<DatabaseP
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
 
-  const credentials = [user, password].map((part) => encodeURIComponent(part ?? '')).join(':');
   const down = () => {
     state = 'down';
     for (const socket of sockets) socket.destroy();
   };
   return {
-    url: `postgres://${credentials}@127.0.0.1:${(server.address() as AddressInfo).port}/${database ?? ''}`,
+    url: atPort(databaseUrl, (server.address() as AddressInfo).port),
     down,
     silence: () => {
       state = 'silent';

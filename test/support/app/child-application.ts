@@ -1,12 +1,27 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 
 const ROOT = resolve(__dirname, '../../..');
+const stale = jest.requireActual<{ mustBuild(): boolean }>('../../../scripts/stale.mjs');
 
-/** The application in a process of its own, as `main` runs it, in the working folder `folder`. */
-export function spawnApplication(folder: string, env: Readonly<Record<string, string>> = {}) {
-  const child = spawn(process.execPath, ['-r', '@swc-node/register', resolve(ROOT, 'src/main.ts')], {
+const COMMANDS = {
+  source: ['-r', '@swc-node/register', resolve(ROOT, 'src/main.ts')],
+  build: [resolve(ROOT, 'dist/main.js')],
+};
+
+/** `npm run` has built it; whoever runs a file alone may not have. */
+export function buildIfStale(): void {
+  if (stale.mustBuild()) execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, stdio: 'inherit' });
+}
+
+/** The application in a process of its own, from its source or its build, in the working folder `folder`. */
+export function spawnApplication(
+  folder: string,
+  env: Readonly<Record<string, string>> = {},
+  from: keyof typeof COMMANDS = 'source',
+) {
+  const child = spawn(process.execPath, COMMANDS[from], {
     cwd: folder,
     env: {
       PATH: process.env['PATH'],
