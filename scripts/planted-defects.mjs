@@ -435,6 +435,18 @@ export const plantedDefects = [
     spec: 'test/redis/security-policy.provider.spec.ts',
     only: 'when the cache fails',
   },
+  {
+    name: 'whoever comes while Redis fails has no limit',
+    changes: [
+      change(
+        `${AUTH}/infrastructure/limits/flexible-rate-limits.ts`,
+        '      return ask(local);',
+        '      return undefined as T;',
+      ),
+    ],
+    spec: 'test/redis/rate-limits.spec.ts',
+    only: 'are counted by each for itself while it refuses',
+  },
 
   // Users and what they ask for
   {

@@ -1,7 +1,7 @@
 import { inMemoryDriver } from './in-memory.driver';
 import { expectModelToHold } from './model';
 
-// Seen red with 23 of the planted defects (scripts/planted-defects.mjs), among them: a drained session that is laundered, an
+// Seen red with many planted defects (scripts/planted-defects.mjs), among them: a drained session that is laundered, an
 // access token of a replay stamped with the floors, an absent key that equals an absent one, the window open in a keyed
 // session, expiry before reuse, a revocation undone by its refusal, an attempt that ends twice, a guard without the policy
 // row, a log-out of one token only.

@@ -48,7 +48,9 @@ describe.each(ADAPTERS)('the documentation on %s', (adapter) => {
     expect(page.headers['x-frame-options']).toBe('SAMEORIGIN');
     expect(page.headers['content-security-policy']).toContain("script-src 'self'");
     expect(page.headers['content-security-policy']).not.toContain('upgrade-insecure-requests');
-    for (const script of page.text.matchAll(/<script src="([^"]+)"/g)) {
+    const scripts = [...page.text.matchAll(/<script src="([^"]+)"/g)];
+    expect(scripts).not.toEqual([]);
+    for (const script of scripts) {
       expect((await stub.send(new URL(script[1]!, 'http://host/docs').pathname)).status).toBe(200);
     }
   });
