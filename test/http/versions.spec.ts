@@ -11,9 +11,9 @@ import {
   rotateUser,
   statusOfMe,
 } from './support/administration';
+import { gate } from '../support/gate';
 import { intercept } from './support/intercept';
 import { expectTrail, openChain, present, rowOf, TRUSTING, userFloorOf } from './support/sessions';
-import { signal } from './support/signal';
 
 const REJECTED = 'auth.token.rejected_due_to_rotation.v1';
 const REVOKED = 'auth.session.revoked.v1';
@@ -318,22 +318,22 @@ describe('Versions', () => {
   it('a tab that read its session just before another one migrated it does not end it', async () => {
     const { pair } = await signIn();
     await rotateAll(app, { mode: 'migrate', gracePeriodSeconds: HOUR });
-    const decided = signal();
-    const late = signal();
+    const decided = gate();
+    const late = gate();
     const restore = [
       intercept(app, SessionRepository, 'rotate', async (proceed) => {
-        decided.give();
-        await late.given;
+        decided.open();
+        await late.opened;
         return proceed();
       }),
       intercept(app, SessionRepository, 'revoke', async (proceed) => {
-        late.give();
+        late.open();
         await first;
         return proceed();
       }),
     ];
     const first = app.refresh(pair.refreshToken);
-    await decided.given;
+    await decided.opened;
     await moveDeadline(app, -0.001);
     const second = await app.refresh(pair.refreshToken);
     for (const undo of restore) undo();
