@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { Client } from 'pg';
+import { Client, type ClientConfig } from 'pg';
 import type { DataSourceOptions } from 'typeorm';
 
 export interface DatabaseConfig {
@@ -42,6 +42,12 @@ export function dataSourceOptions({ url, poolSize }: DatabaseConfig, schema: Dat
 
 /** A connection that is not answered in time goes: back in the pool, it would make its next user wait for the same answer. */
 class ImpatientClient extends Client {
+  constructor(config?: string | ClientConfig) {
+    super(config);
+    // On its way from the pool to who asked for it nobody listens, and an error that nobody hears ends the process.
+    this.on('error', () => undefined);
+  }
+
   override query(...statement: unknown[]): never {
     const answer: unknown = super.query(...(statement as [string]));
     if (answer instanceof Promise) {
