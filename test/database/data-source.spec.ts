@@ -48,3 +48,10 @@ test('an idle connection that the server ends is replaced', async () => {
   await lost;
   await expect(dataSource.query('SELECT 1')).resolves.toHaveLength(1);
 });
+
+// Seen red with pg's own client: a server that ends under load ended the application with it.
+test('a connection that breaks on its way to who asked for it ends no process', async () => {
+  const client = await ((dataSource.driver as PostgresDriver).master as Pool).connect();
+  expect(() => client.emit('error', new Error('terminating connection'))).not.toThrow();
+  client.release(true);
+});
