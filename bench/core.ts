@@ -338,6 +338,7 @@ async function starts({ postgres, rounds, tell }: Setting): Promise<Part> {
   const commands = [
     ratchet(folder, database.url),
     host(folder, database.url, 'host'),
+    host(folder, database.url, 'documented'),
     host(folder, database.url, 'guarded'),
   ];
   const times = new Map<string, number[]>(commands.map(({ name }) => [name, []]));
@@ -379,6 +380,7 @@ async function starts({ postgres, rounds, tell }: Setting): Promise<Part> {
             ['Ratchet', 'ratchet'],
             ['an app with TypeORM, command bus and events', 'host'],
             ['the same with AuthModule', 'guarded'],
+            ['an app that has loaded class-validator and @nestjs/swagger, too', 'documented'],
           ] as const
         ).map(([who, name]) => [
           who,

@@ -4,11 +4,12 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 
 /**
  * A small application with one route that does nothing, as argv says: `bare` Nest and Fastify, `host` with what any
- * larger application has (TypeORM, a command bus, events), or `guarded`, the host with AuthModule and its global guard.
+ * larger application has (TypeORM, a command bus, events), `documented`, a host that has loaded class-validator and
+ * @nestjs/swagger as well, or `guarded`, the host with AuthModule and its global guard.
  * Each loads what it uses and nothing else.
  */
 
-async function host(withAuth: boolean) {
+async function host(kind: string | undefined) {
   const { CqrsModule } = await import('@nestjs/cqrs');
   const { EventEmitterModule } = await import('@nestjs/event-emitter');
   const { TypeOrmModule } = await import('@nestjs/typeorm');
@@ -19,22 +20,32 @@ async function host(withAuth: boolean) {
     EventEmitterModule.forRoot(),
     TypeOrmModule.forRoot(dataSourceOptions(database, { entities, migrations: [] })),
   ];
-  if (!withAuth) return { imports: common([]), open: () => undefined };
+  if (kind === 'documented') await Promise.all([import('class-validator'), import('@nestjs/swagger')]);
+  if (kind !== 'guarded') return { imports: common([]), open: () => undefined };
 
-  const { authEntities, AuthModule, Public } = await import('../../src/auth/index.js');
-  const { TypeOrmUserDirectory, userEntities } = await import('../../src/users/index.js');
-  const { loadConfig } = await import('../../src/config.js');
-  return {
-    imports: [
-      ...common([...authEntities, ...userEntities]),
-      AuthModule.forRoot({ ...loadConfig().auth, userDirectory: TypeOrmUserDirectory, controllers: false }),
-    ],
-    open: Public(),
-  };
+  const { authEntities, AuthModule, Public, UserDirectory } = await import('../../src/auth/index.js');
+  class Nobody extends UserDirectory {
+    findById = () => Promise.resolve(null);
+    findByLogin = () => Promise.resolve(null);
+    replacePasswordHash = () => Promise.resolve(false);
+  }
+  const { REDIS_URL: redis, ACCESS_TOKEN_KEYS = '', REFRESH_TOKEN_KEYS = '' } = process.env;
+  const [[kid = '', secret], [id, root]] = [ACCESS_TOKEN_KEYS.split(':'), REFRESH_TOKEN_KEYS.split(':')];
+  const auth = AuthModule.forRoot({
+    accessTokenKeys: [{ kid, secret: Buffer.from(secret ?? '', 'base64') }],
+    accessTokenIssuer: 'ratchet',
+    accessTokenAudience: 'ratchet',
+    accessTokenTtlSeconds: 3600,
+    refreshTokenKeys: [{ id: Number(id), root: Buffer.from(root ?? '', 'base64') }],
+    redis: redis === undefined ? null : { url: redis, prefix: 'ratchet:' },
+    userDirectory: Nobody,
+    controllers: false,
+  });
+  return { imports: [...common([...authEntities]), auth], open: Public() };
 }
 
 async function run(kind = process.argv[2]): Promise<void> {
-  const { imports, open } = kind === 'bare' ? { imports: [], open: () => undefined } : await host(kind === 'guarded');
+  const { imports, open } = kind === 'bare' ? { imports: [], open: () => undefined } : await host(kind);
 
   @Controller()
   class ItemController {

@@ -98,6 +98,6 @@ export const plainTypeOrm = (logFolder: string, databaseUrl: string) =>
 export const host = (
   logFolder: string,
   databaseUrl: string,
-  kind: 'bare' | 'host' | 'guarded',
+  kind: 'bare' | 'host' | 'documented' | 'guarded',
   env: Environment = {},
 ) => ownServer(logFolder, databaseUrl, 'host', { name: kind, args: [kind], ready: '/open', env });
