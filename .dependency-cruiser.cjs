@@ -26,27 +26,86 @@ const oneDoor = (module) =>
     { path: `^src/${module}/`, pathNot: `^src/${module}/index\\.ts$` },
   );
 
-/** A layer of auth that sees, within src, itself and the layers below it. */
+/** A layer of auth that sees, within src, itself, the layers below it, and what is below auth. */
 const layer = (name, ...below) =>
   rule(
     `auth-${name}-looks-down`,
     `${name} may import ${below.join(', ')}.`,
     { path: `^src/auth/${name}/` },
-    { path: '^src/', pathNot: inAuth(`${name}/`, ...below) },
+    { path: '^src/', pathNot: [...inAuth(`${name}/`, ...below), '^src/guard/', '^src/support/'] },
   );
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
   forbidden: [
-    layer('http', 'application/', 'domain/', 'ports/auth\\.options\\.ts$'),
-    layer('application', 'ports/', 'domain/'),
-    layer('infrastructure', 'ports/', 'domain/'),
-    layer('ports', 'domain/'),
+    rule(
+      'support-imports-nothing',
+      'Below everything, with no rules of its own.',
+      { path: '^src/support/' },
+      { pathNot: '^src/support/' },
+    ),
+    rule(
+      'guard-looks-down',
+      'The guard is below auth: it imports support and itself.',
+      { path: '^src/guard/' },
+      { path: '^src/', pathNot: ['^src/guard/', '^src/support/'] },
+    ),
+    rule(
+      'guard-knows-no-nest',
+      'Nest, and with it HTTP, stops at guard/nest.',
+      { path: '^src/guard/', pathNot: '^src/guard/nest/' },
+      { path: ['^src/guard/nest/', ...packages('@nestjs/.+'), ...http] },
+    ),
+    rule(
+      'two-doors-guard',
+      'From outside of auth, the guard is reached through its index.ts and the one of guard/nest.',
+      { pathNot: ['^src/guard/', '^src/auth/'] },
+      { path: '^src/guard/', pathNot: '^src/guard/(nest/)?index\\.ts$' },
+    ),
+    layer('http', 'application/', 'domain/', 'options/'),
+    layer('application', 'ports/', 'domain/', 'options/'),
+    layer('infrastructure', 'ports/', 'domain/', 'options/'),
+    layer('ports', 'domain/', 'options/'),
+    layer('options', 'domain/'),
     rule(
       'auth-domain-is-plain',
-      'The domain imports node:crypto and uuid, nothing else.',
+      'The domain imports what is below auth, node:crypto and uuid, nothing else.',
       { path: '^src/auth/domain/' },
-      { pathNot: [...inAuth('domain/'), '^(node:)?crypto$', ...packages('uuid')] },
+      { pathNot: [...inAuth('domain/'), '^src/(guard|support)/', '^(node:)?crypto$', ...packages('uuid')] },
+    ),
+    rule(
+      'auth-rooms-stand-alone',
+      'A room of application imports the shared files, sessions and versions, and no other room.',
+      { path: '^src/auth/application/([^/]+)/' },
+      {
+        path: '^src/auth/application/[^/]+/',
+        pathNot: ['^src/auth/application/$1/', '^src/auth/application/(sessions|versions)/'],
+      },
+    ),
+    rule(
+      'auth-shared-files-know-no-room',
+      'What the rooms of application share imports none of them.',
+      { path: '^src/auth/application/[^/]+\\.ts$' },
+      { path: '^src/auth/application/[^/]+/' },
+    ),
+    rule(
+      'auth-changes-are-recorded-in-one-place',
+      'A change and its records commit in RecordedChange: no other use case sees the unit of work.',
+      { path: '^src/auth/application/', pathNot: '^src/auth/application/recorded-change\\.ts$' },
+      { path: '^src/auth/ports/unit-of-work\\.ts$' },
+    ),
+    rule(
+      'auth-log-is-written-in-one-place',
+      'RecordedChange writes the event log, the history reads it, the clean-up drops what is old.',
+      {
+        path: '^src/auth/application/',
+        pathNot: inAuth(
+          'application/recorded-change\\.ts$',
+          'application/history/',
+          'application/sessions/clean-up-sessions\\.handler\\.ts$',
+        ),
+      },
+      { path: '^src/auth/ports/auth-event\\.log\\.ts$' },
     ),
     rule(
       'auth-typeorm-in-infrastructure',
@@ -57,20 +116,20 @@ module.exports = {
     rule(
       'auth-use-cases-know-no-http',
       'HTTP stops at auth/http.',
-      { path: inAuth('application/', 'ports/') },
-      { path: [...http, '^(node:)?https?$'] },
+      { path: inAuth('application/', 'ports/', 'options/', 'domain/') },
+      { path: [...http, '^(node:)?https?$', '^src/guard/nest/'] },
     ),
     rule(
       'auth-stands-alone',
-      'The library asks, the application decides: auth imports nothing of the application.',
+      'The library asks, the application decides: auth imports the guard and support, and nothing of the application.',
       { path: '^src/auth/' },
-      { path: '^src/', pathNot: '^src/auth/' },
+      { path: '^src/', pathNot: ['^src/auth/', '^src/guard/', '^src/support/'] },
     ),
     rule(
-      'users-know-auth-only',
-      'Users stand for a host: they know the door of auth and nothing else of the application.',
+      'users-know-the-door-only',
+      'Users stand for a host: they know the door of the package and nothing else of the application.',
       { path: '^src/users/' },
-      { path: '^src/', pathNot: ['^src/users/', '^src/auth/index\\.ts$'] },
+      { path: '^src/', pathNot: ['^src/users/', '^src/index\\.ts$'] },
     ),
     ...['auth', 'users', 'audit', 'operations'].map(oneDoor),
     rule('no-cycles', 'Read downhill, never back.', {}, { circular: true }),

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { QueryRunner } from 'typeorm';
-import { LighterRotations1763942400000 } from '../src/auth/infrastructure/typeorm/migrations/1763942400000-lighter-rotations';
+import { LighterRotations1763942400000 } from '../src/auth/infrastructure/postgres/migrations/1763942400000-lighter-rotations';
 import type { Section } from './report';
 import { inRounds, type Setting } from './setting';
 import { medianOf, ratio, round, type Sample, throughput, whole } from './support/figures';

@@ -5,12 +5,12 @@
 
 const AUTH = 'src/auth';
 const DECISION = `${AUTH}/domain/refresh-decision.ts`;
-const VERSIONS = `${AUTH}/domain/versions.ts`;
+const VERSIONS = `src/guard/versions.ts`;
 const ENVELOPE = `${AUTH}/domain/refresh-token.ts`;
-const REFRESH = `${AUTH}/application/refresh-access-token.handler.ts`;
-const VIEW = `${AUTH}/application/revocation.view.ts`;
-const SESSIONS = `${AUTH}/infrastructure/typeorm/typeorm-session.repository.ts`;
-const STATEMENTS = `${AUTH}/infrastructure/typeorm/refresh-statements.ts`;
+const REFRESH = `${AUTH}/application/refresh/refresh-access-token.handler.ts`;
+const VIEW = `src/guard/revocation.view.ts`;
+const SESSIONS = `${AUTH}/infrastructure/postgres/typeorm-session.repository.ts`;
+const STATEMENTS = `${AUTH}/infrastructure/postgres/refresh-statements.ts`;
 const JWT = `${AUTH}/infrastructure/jwt/jwt-access-token.signer.ts`;
 
 /** One textual change; `find` occurs exactly once in `file`. */
@@ -40,7 +40,7 @@ export const plantedDefects = [
     name: 'PATCH re-opens a grace period',
     changes: [
       change(
-        `${AUTH}/infrastructure/typeorm/typeorm-security-policy.repository.ts`,
+        `${AUTH}/infrastructure/postgres/typeorm-security-policy.repository.ts`,
         '.set({ gracePeriodSeconds: seconds,',
         ".set({ gracePeriodSeconds: seconds, graceEndsAt: () => `now() + interval '${seconds} seconds'`,",
       ),
@@ -94,7 +94,7 @@ export const plantedDefects = [
     name: 'a login is stamped with floors that are read after its password',
     changes: [
       change(
-        `${AUTH}/application/log-in.handler.ts`,
+        `${AUTH}/application/sign-in/log-in.handler.ts`,
         'const failure = failureOf(account, matches);',
         'const failure = failureOf(account, matches); Object.assign(floors, (await this.policies.floorsOf(known?.id ?? NO_USER)).floors);',
       ),
@@ -106,7 +106,7 @@ export const plantedDefects = [
     name: 'an access token outlives the deadline of a drain',
     changes: [
       change(
-        `${AUTH}/application/token-pair.ts`,
+        `${AUTH}/application/token-pair.issuer.ts`,
         'graceLimit === null ? Infinity',
         'graceLimit !== undefined ? Infinity',
       ),
@@ -278,14 +278,9 @@ export const plantedDefects = [
     name: 'a revocation is undone by the refusal that reports it',
     changes: [
       change(
-        `${AUTH}/application/session-termination.ts`,
-        'return this.unitOfWork.run(async () => {',
-        'let told: readonly AuthEvent[] | null = null;\n    return this.unitOfWork.run(async () => {',
-      ),
-      change(
-        `${AUTH}/application/session-termination.ts`,
-        '      return events;\n    });',
-        "      told = events;\n      throw new Error('refused');\n    }).catch(() => told);",
+        `${AUTH}/application/sessions/session-termination.ts`,
+        'return { value: true, events: [...escalation, ...record] };\n    });',
+        'return { value: true, events: [...escalation, ...record], last: async () => true };\n    });',
       ),
     ],
     spec: 'test/http/reuse.spec.ts',
@@ -380,8 +375,8 @@ export const plantedDefects = [
     changes: [
       change(
         VIEW,
-        'if (this.policy === null || isNewer(policy, this.policy)) this.policy = policy;',
-        'this.policy ??= policy;',
+        'if (policy !== undefined && (this.policy === null || isNewer(policy, this.policy))) this.policy = policy;',
+        'if (policy !== undefined) this.policy ??= policy;',
       ),
     ],
     spec: 'test/propagation/revocation.view.spec.ts',
@@ -400,13 +395,13 @@ export const plantedDefects = [
   {
     name: 'the guard answers from a view that is out of date',
     changes: [
-      change(VIEW, 'this.stalenessSeconds > this.options.maxStalenessSeconds', 'this.stalenessSeconds > Infinity'),
+      change(VIEW, 'this.stalenessSeconds > this.limits.maxStalenessSeconds', 'this.stalenessSeconds > Infinity'),
     ],
     spec: 'test/propagation/revocation.view.spec.ts',
   },
   {
     name: 'the guard honours a revoked session',
-    changes: [change(`${AUTH}/application/access-token.authenticator.ts`, ' || this.view.isRevoked(claims.sid)', '')],
+    changes: [change(`src/guard/access-token.authenticator.ts`, ' || this.view.isRevoked(claims.sid)', '')],
     spec: 'test/http/administration.spec.ts',
     only: 'fastify with the end of one session',
   },
@@ -424,16 +419,15 @@ export const plantedDefects = [
     spec: 'test/infrastructure/jwt-access-token.signer.spec.ts',
   },
   {
-    name: 'a cache that fails is believed',
+    name: 'a view of any age is shown as the policy',
     changes: [
       change(
-        `${AUTH}/application/security-policy.provider.ts`,
-        '      return null;\n    }',
-        '      return this.newest as T | null;\n    }',
+        `${AUTH}/application/versions/get-security-policy.handler.ts`,
+        'this.view.stalenessSeconds < this.options.securityCacheTtlSeconds',
+        'true',
       ),
     ],
-    spec: 'test/redis/security-policy.provider.spec.ts',
-    only: 'when the cache fails',
+    spec: 'test/application/get-security-policy.spec.ts',
   },
   {
     name: 'whoever comes while Redis fails has no limit',
@@ -461,7 +455,7 @@ export const plantedDefects = [
     name: 'a deactivation raises no floor',
     changes: [
       change(
-        `${AUTH}/application/set-user-active.handler.ts`,
+        `${AUTH}/application/users/set-user-active.handler.ts`,
         "await this.revocation.revokeAll({ userId }, 'user_deactivated', attempt, by)",
         "{ record: [], n: await this.sessions.revokeAllOfUser(userId, 'user_deactivated') }",
       ),
@@ -473,17 +467,17 @@ export const plantedDefects = [
     name: 'a log-out ends one token, not the session',
     changes: [
       change(
-        `${AUTH}/application/log-out.handler.ts`,
+        `${AUTH}/application/sessions/log-out.handler.ts`,
         '() => this.logOut(sessionId, attempt),',
         "() => this.logOut(sessionId, attempt, 'refreshToken' in token ? this.keys.open(token.refreshToken)?.generation : undefined),",
       ),
       change(
-        `${AUTH}/application/log-out.handler.ts`,
+        `${AUTH}/application/sessions/log-out.handler.ts`,
         'logOut(sessionId: string, attempt: Attempt)',
         'logOut(sessionId: string, attempt: Attempt, generation?: number)',
       ),
       change(
-        `${AUTH}/application/log-out.handler.ts`,
+        `${AUTH}/application/sessions/log-out.handler.ts`,
         "const ended = await this.sessions.revoke(sessionId, 'user_logout');",
         "const ended = (generation ?? session?.generation) === session?.generation && (await this.sessions.revoke(sessionId, 'user_logout'));",
       ),
@@ -496,7 +490,7 @@ export const plantedDefects = [
     changes: [
       change(
         `${AUTH}/http/auth.controller.ts`,
-        'if (result.isErr()) throw this.problemOf(result.error);',
+        'if (!result.ok) throw this.problemOf(result.reason);',
         'if (result.isErr()) {\n      this.cookie.clear(request, response);\n      throw this.problemOf(result.error);\n    }',
       ),
     ],

@@ -171,6 +171,7 @@ export function loadConfig(env: Environment = processEnvironment(), dataFolder =
       corsOrigins,
       secureCookies: production || publicOrigin.startsWith('https:'),
       preparedStatements: read('DATABASE_PREPARED_STATEMENTS', flag, AUTH_DEFAULTS.preparedStatements),
+      watchRevocations: AUTH_DEFAULTS.watchRevocations,
       maxStalenessSeconds: span('REVOCATION_MAX_STALENESS', 'maxStalenessSeconds'),
       revocationNotify: read('REVOCATION_NOTIFY', oneOf('postgres', 'none'), AUTH_DEFAULTS.revocationNotify),
       listenUrl: read('DATABASE_LISTEN_URL', postgresUrl, null),

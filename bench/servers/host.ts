@@ -23,7 +23,7 @@ async function host(kind: string | undefined) {
   if (kind === 'documented') await Promise.all([import('class-validator'), import('@nestjs/swagger')]);
   if (kind !== 'guarded') return { imports: common([]), open: () => undefined };
 
-  const { authEntities, AuthModule, Public, UserDirectory } = await import('../../src/auth/index.js');
+  const { authEntities, AuthModule, Public, UserDirectory } = await import('../../src/index.js');
   class Nobody extends UserDirectory {
     findById = () => Promise.resolve(null);
     findByLogin = () => Promise.resolve(null);

@@ -1,18 +1,18 @@
 import { Injectable, type LoggerService } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { DataSource, Entity, JoinColumn, ManyToOne } from 'typeorm';
+import { classOf } from '../../src';
 import { schema } from '../../src/app.module';
-import { classOf } from '../../src/auth';
-import { AuthEventEntity } from '../../src/auth/infrastructure/typeorm/auth-event.entity';
-import { SecurityPolicyEntity } from '../../src/auth/infrastructure/typeorm/security-policy.entity';
-import { SessionEntity } from '../../src/auth/infrastructure/typeorm/session.entity';
-import { detailsOf } from '../../src/auth/infrastructure/typeorm/typeorm-auth-event.log';
-import { TypeOrmSecurityPolicyRepository } from '../../src/auth/infrastructure/typeorm/typeorm-security-policy.repository';
-import { TypeOrmSessionRepository } from '../../src/auth/infrastructure/typeorm/typeorm-session.repository';
-import { TypeOrmUnitOfWork } from '../../src/auth/infrastructure/typeorm/typeorm-unit-of-work';
-import { UserTokenVersionEntity } from '../../src/auth/infrastructure/typeorm/user-token-version.entity';
+import { AuthEventEntity } from '../../src/auth/infrastructure/postgres/auth-event.entity';
 import { PostgresRevocationFeed } from '../../src/auth/infrastructure/postgres/postgres-revocation.feed';
-import { AuthOptions } from '../../src/auth/ports/auth.options';
+import { SecurityPolicyEntity } from '../../src/auth/infrastructure/postgres/security-policy.entity';
+import { SessionEntity } from '../../src/auth/infrastructure/postgres/session.entity';
+import { detailsOf } from '../../src/auth/infrastructure/postgres/typeorm-auth-event.log';
+import { TypeOrmSecurityPolicyRepository } from '../../src/auth/infrastructure/postgres/typeorm-security-policy.repository';
+import { TypeOrmSessionRepository } from '../../src/auth/infrastructure/postgres/typeorm-session.repository';
+import { TypeOrmUnitOfWork } from '../../src/auth/infrastructure/postgres/typeorm-unit-of-work';
+import { UserTokenVersionEntity } from '../../src/auth/infrastructure/postgres/user-token-version.entity';
+import { AuthOptions } from '../../src/auth/options/auth.options';
 import {
   type LiveToken,
   type NextToken,

@@ -1,5 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import type { RecordedEvent } from '../auth';
+import type { RecordedEvent } from '../index';
 
 export const OUTCOMES = ['attempted', 'succeeded', 'failed'] as const satisfies RecordedEvent['outcome'][];
 

@@ -9,7 +9,7 @@ import {
   NoStore,
   Roles,
   uuidPipe,
-} from '../auth';
+} from '../index';
 import { AuditEventPageDto } from './audit-event.dto';
 import { cursorOf, positionOf } from './cursor';
 import { FindAuditEventsDto, SessionHistoryDto } from './find-audit-events.dto';

@@ -9,7 +9,7 @@ import {
   classOf,
   type AuthEvent,
   type AuthEventClass,
-} from '../auth';
+} from '../index';
 
 const ALERTS = [RefreshTokenReuseDetected, TokenForgerySuspected];
 

@@ -1,4 +1,4 @@
-import type { EventPosition } from '../auth';
+import type { EventPosition } from '../index';
 
 const POSITION = /^(\d{1,13})\.([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})$/;
 

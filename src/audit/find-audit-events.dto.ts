@@ -1,7 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { Transform, Type } from 'class-transformer';
 import { IsIn, IsInt, isISO8601, IsOptional, IsUUID, Max, Min, ValidateBy } from 'class-validator';
-import { AUTH_EVENTS } from '../auth';
+import { AUTH_EVENTS } from '../index';
 import { OUTCOMES } from './audit-event.dto';
 import { positionOf } from './cursor';
 

@@ -1,19 +1,96 @@
+/* For hosts: the module, its options, the use cases, the events. */
 export { AuthModule, type AuthModuleAsyncOptions, type AuthModuleOptions } from './auth.module';
-export { authEntities, authMigrations } from './infrastructure/typeorm/schema';
-export { RedisConnection } from './infrastructure/redis/redis-connection';
-export { TypeOrmUnitOfWork } from './infrastructure/typeorm/typeorm-unit-of-work';
-export { AuthOptions, type AccessTokenKey, type Limit } from './ports/auth.options';
+export { authEntities, authMigrations } from './infrastructure/postgres/schema';
+export { AuthOptions, type AccessTokenKey, type Limit, type LimitName } from './options/auth.options';
+export { AUTH_DEFAULTS, type GivenAuthOptions, InvalidAuthOptions } from './options/complete-options';
+export { Overloaded } from '../support/overloaded';
+export { Throttled } from '../support/throttled';
+export { type Actor } from './application/actor';
+export { type TokenPair } from './application/token-pair.issuer';
+export { FindAuthEventsQuery, type AuthEventPage } from './application/history/find-auth-events.query';
+export { GetSessionHistoryQuery } from './application/history/get-session-history.query';
+export { RefreshAccessTokenCommand } from './application/refresh/refresh-access-token.command';
+export { ValidateRefreshTokenQuery, type ValidRefreshToken } from './application/refresh/validate-refresh-token.query';
+export { CleanUpSessionsCommand, type CleanUp } from './application/sessions/clean-up-sessions.command';
+export { ListSessionsQuery, type ListedSession } from './application/sessions/list-sessions.query';
+export { LogOutCommand, type LogOutToken } from './application/sessions/log-out.command';
+export { LogOutEverywhereCommand } from './application/sessions/log-out-everywhere.command';
+export { RevokeOtherSessionsCommand } from './application/sessions/revoke-other-sessions.command';
+export { RevokeSessionCommand } from './application/sessions/revoke-session.command';
+export { RevokeUserSessionsCommand } from './application/sessions/revoke-user-sessions.command';
 export {
-  AUTH_DEFAULTS,
-  AUTH_RANGES,
-  completeOptions,
-  type GivenAuthOptions,
-  InvalidAuthOptions,
-  isOrigin,
-  KEY_RULES,
-  LONGEST_TIMER_SECONDS,
-} from './ports/complete-options';
-export { AccessTokenSigner, type AccessTokenClaims } from './ports/access-token.signer';
+  type ChangedPassword,
+  ChangePasswordCommand,
+  type PasswordChangeRefusal,
+} from './application/sign-in/change-password.command';
+export { LogInCommand } from './application/sign-in/log-in.command';
+export { SetUserActiveCommand, type UserChangeRefusal } from './application/users/set-user-active.command';
+export { SetUserRolesCommand } from './application/users/set-user-roles.command';
+export { GetSecurityPolicyQuery } from './application/versions/get-security-policy.query';
+export {
+  type GlobalRotationPreview,
+  PreviewGlobalRotationQuery,
+} from './application/versions/preview-global-rotation.query';
+export { RecoverAfterRestoreCommand, type Recovery } from './application/versions/recover-after-restore.command';
+export {
+  type GlobalRotation,
+  TriggerGlobalTokenRotationCommand,
+} from './application/versions/trigger-global-token-rotation.command';
+export {
+  TriggerUserTokenRotationCommand,
+  type UserRotation,
+} from './application/versions/trigger-user-token-rotation.command';
+export { UpdateGracePeriodCommand } from './application/versions/update-grace-period.command';
+export { loginSpelling } from './domain/login';
+export { passwordProblem } from './domain/password-rules';
+export { type RefreshRefusal, REVOCATION_REASONS, type RefusalReason, type RevocationReason } from './domain/refusals';
+export { ok, refusal, type Result } from './domain/result';
+export { type Client, type Delivery, type NewSession, type Session } from './domain/session';
+export {
+  AllSessionsRevoked,
+  AUTH_EVENTS,
+  type AuthEvent,
+  type AuthEventClass,
+  AuthTokenRefreshAttempted,
+  AuthTokenRefreshFailed,
+  AuthTokenRefreshSucceeded,
+  classOf,
+  type EventContext,
+  type EventOutcome,
+  GlobalRotationAttempted,
+  GlobalRotationFailed,
+  GlobalRotationSucceeded,
+  LoginAttempted,
+  LoginFailed,
+  LoginSucceeded,
+  LogoutAttempted,
+  LogoutFailed,
+  LogoutSucceeded,
+  PasswordChangeAttempted,
+  PasswordChangeFailed,
+  PasswordChangeSucceeded,
+  RefreshTokenReuseDetected,
+  RefusalsAggregated,
+  SecurityPolicyChanged,
+  SessionCreated,
+  SessionEvicted,
+  SessionRevoked,
+  TokenForgerySuspected,
+  TokenRejectedDueToRotation,
+  UserDeactivated,
+  UserReactivated,
+  UserRegistered,
+  UserRolesChanged,
+  UserRotationAttempted,
+  UserRotationFailed,
+  UserRotationSucceeded,
+} from './domain/events';
+export { AccessTokenStrategy } from './http/access-token.strategy';
+export { actorOf, clientOf } from './http/kit/client-of';
+export { NoStore } from './http/kit/no-store';
+
+/* For those who implement a port, or use one. */
+export { AccessTokenSigner } from './ports/access-token.signer';
 export {
   AuthEventLog,
   type EventFilter,
@@ -24,8 +101,8 @@ export {
 export { AuthEvents } from './ports/auth-events';
 export { AuthMetrics } from './ports/auth-metrics';
 export { Clock } from './ports/clock';
-export { Overloaded } from './domain/overloaded';
 export { PasswordHasher } from './ports/password-hasher';
+export { RateLimits } from './ports/rate-limits';
 export { type GlobalRaise, SecurityPolicyRepository } from './ports/security-policy.repository';
 export {
   type LiveToken,
@@ -38,110 +115,22 @@ export {
 } from './ports/session.repository';
 export { UnitOfWork } from './ports/unit-of-work';
 export {
-  UserDirectory,
   type DirectoryChange,
   type DirectoryUser,
+  UserDirectory,
   type UserTable,
   type UserWithPassword,
 } from './ports/user-directory';
-export {
-  RevocationFeed,
-  type Revocation,
-  type RevocationReading,
-  type RevocationWatcher,
-} from './ports/revocation.feed';
-export { SecurityPolicyCache } from './ports/security-policy.cache';
-export { type Actor } from './application/actor';
-export {
-  type ChangedPassword,
-  ChangePasswordCommand,
-  type PasswordChangeRefusal,
-} from './application/change-password.command';
-export { GetSecurityPolicyQuery } from './application/get-security-policy.query';
-export { LogOutEverywhereCommand } from './application/log-out-everywhere.command';
-export { RecoverAfterRestoreCommand, type Recovery } from './application/recover-after-restore.command';
-export { RevocationView } from './application/revocation.view';
-export { CleanUpSessionsCommand, type CleanUp } from './application/clean-up-sessions.command';
-export { GetSessionHistoryQuery } from './application/get-session-history.query';
-export { ListSessionsQuery, type ListedSession } from './application/list-sessions.query';
-export { type GlobalRotationPreview, PreviewGlobalRotationQuery } from './application/preview-global-rotation.query';
-export { RevokeAnySessionCommand } from './application/revoke-any-session.command';
-export { RevokeOtherSessionsCommand } from './application/revoke-other-sessions.command';
-export { RevokeSessionCommand } from './application/revoke-session.command';
-export { RateLimits, type LimitName } from './ports/rate-limits';
-export { Throttled } from './domain/throttled';
-export { RevokeUserSessionsCommand } from './application/revoke-user-sessions.command';
-export { SetUserActiveCommand, type UserChangeRefusal } from './application/set-user-active.command';
-export { SetUserRolesCommand } from './application/set-user-roles.command';
-export {
-  type GlobalRotation,
-  TriggerGlobalTokenRotationCommand,
-} from './application/trigger-global-token-rotation.command';
-export { TriggerUserTokenRotationCommand, type UserRotation } from './application/trigger-user-token-rotation.command';
-export { UpdateGracePeriodCommand } from './application/update-grace-period.command';
-export { MAX_GRACE_SECONDS, ROTATION_MODES, type RotationMode } from './domain/versions';
-export { AccessTokenAuthenticator } from './application/access-token.authenticator';
+
+/* For Ratchet's own application. */
 export { Attempt } from './application/attempt';
-export { FindAuthEventsQuery, type AuthEventPage } from './application/find-auth-events.query';
-export { LogInCommand } from './application/log-in.command';
-export { LogOutCommand, type LogOutToken } from './application/log-out.command';
-export { type Principal } from './application/principal';
-export { RefreshAccessTokenCommand } from './application/refresh-access-token.command';
-export { type TokenPair } from './application/token-pair';
-export { ValidateRefreshTokenQuery, type ValidRefreshToken } from './application/validate-refresh-token.query';
-export { loginSpelling } from './domain/login';
-export { passwordProblem } from './domain/password-rules';
-export { type RefreshRefusal, REVOCATION_REASONS, type RefusalReason, type RevocationReason } from './domain/refusals';
-export { type Client, type Delivery, type NewSession, type Session } from './domain/session';
-export { type Floors, type SecurityPolicy, stampsOf } from './domain/versions';
-export {
-  AllSessionsRevoked,
-  AUTH_EVENTS,
-  type AuthEvent,
-  type AuthEventClass,
-  AuthTokenRefreshAttempted,
-  AuthTokenRefreshFailed,
-  AuthTokenRefreshSucceeded,
-  classOf,
-  type EventContext,
-  type EventOutcome,
-  LoginAttempted,
-  LoginFailed,
-  LoginSucceeded,
-  LogoutAttempted,
-  LogoutFailed,
-  LogoutSucceeded,
-  RefreshTokenReuseDetected,
-  RefusalsAggregated,
-  SessionCreated,
-  SessionEvicted,
-  SessionRevoked,
-  TokenForgerySuspected,
-  TokenRejectedDueToRotation,
-  PasswordChangeAttempted,
-  PasswordChangeSucceeded,
-  PasswordChangeFailed,
-  UserDeactivated,
-  UserReactivated,
-  UserRolesChanged,
-  GlobalRotationAttempted,
-  GlobalRotationSucceeded,
-  GlobalRotationFailed,
-  UserRotationAttempted,
-  UserRotationSucceeded,
-  UserRotationFailed,
-  SecurityPolicyChanged,
-  UserRegistered,
-} from './domain/events';
-export { AccessTokenGuard } from './http/access-token.guard';
-export { AccessTokenStrategy } from './http/access-token.strategy';
-export { ApiProblems } from './http/api-problems';
-export { CurrentPrincipal, NoStore, Public, Roles } from './http/decorators';
-export { actorOf, bearerOf, clientOf, type HttpRequest } from './http/http-request';
-export { configureHttp, fastifyOptions, type HttpOptions } from './http/http-server';
-export { ProblemDetails } from './http/problem-details.dto';
-export { ProblemDetailsFilter } from './http/problem-details.filter';
-export { invalidRequest, ProblemException, type FieldError, type Problem } from './http/problem.exception';
+export { RecordedChange } from './application/recorded-change';
+export { ApiProblems } from './http/kit/api-problems';
+export { configureHttp, fastifyOptions, type HttpOptions } from './http/kit/http-server';
+export { ProblemDetails } from './http/kit/problem-details.dto';
+export { openApiDocument, setupSwagger } from './http/kit/swagger';
+export { IfPresent, IsPlainText, uuidPipe, validationPipe } from './http/kit/validation.pipe';
 export { RotateUserDto } from './http/security-policy.dto';
-export { openApiDocument, setupSwagger } from './http/swagger';
-export { IfPresent, IsPlainText, uuidPipe, validationPipe } from './http/validation.pipe';
+export { RedisConnection } from './infrastructure/redis/redis-connection';
+export { TypeOrmUnitOfWork } from './infrastructure/postgres/typeorm-unit-of-work';
+export { AUTH_RANGES, completeOptions, isOrigin, KEY_RULES, LONGEST_TIMER_SECONDS } from './options/complete-options';

@@ -6,10 +6,10 @@ import { NestFactory } from '@nestjs/core';
 import type { Command } from 'commander';
 import { DataSource, MigrationExecutor } from 'typeorm';
 import { AppModule, schema } from '../app.module';
-import { Overloaded, RevocationView } from '../auth';
 import { type Config, loadConfig } from '../config';
 import { dataSourceOptions } from '../database/data-source';
 import { EMBEDDED_DATA, startEmbeddedPostgres } from '../database/embedded-postgres';
+import { Overloaded } from '../index';
 import { createLogger, NestLogger } from '../logging';
 import { EXIT, Failure, messageOf } from './failure';
 
@@ -61,8 +61,6 @@ export class Shell {
         abortOnError: false,
       });
       try {
-        // Nobody is guarded here: no need to listen, nor to read the revocations once a second.
-        await app.get(RevocationView).onApplicationShutdown();
         return await this.unlessInterrupted(() => work(app));
       } catch (error) {
         if (error instanceof Failure) throw error;
@@ -102,11 +100,11 @@ export class Shell {
   }
 }
 
-/** No clean-up, no metrics server, no accounts, no Redis (it limits requests, and there are none), and nobody else's migrations. */
+/** No clean-up, no guard, no metrics server, no accounts, no Redis (it limits requests, and there are none), and nobody else's migrations. */
 const ofOneCommand = (config: Config): Config => ({
   ...config,
   database: { ...config.database, migrateOnStart: false },
-  auth: { ...config.auth, cleanUpIntervalSeconds: 0, redis: null },
+  auth: { ...config.auth, cleanUpIntervalSeconds: 0, redis: null, watchRevocations: false },
   users: { ...config.users, bootstrapAdmin: null, demoAccounts: false },
   metricsPort: null,
 });

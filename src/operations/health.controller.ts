@@ -18,7 +18,7 @@ import {
   HealthIndicatorService,
 } from '@nestjs/terminus';
 import { DataSource, MigrationExecutor } from 'typeorm';
-import { Public, RedisConnection, RevocationView } from '../auth';
+import { Public, RedisConnection, RevocationView } from '../index';
 
 const PATIENCE_MS = 1000;
 /** Whoever asks for readiness often waits a second only, and must not give up for want of Redis. */

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { AuthMetrics } from '../auth';
+import { AuthMetrics } from '../index';
 
 /** What auth counts, for Prometheus. Labels have a handful of values each: never an id, an address or an e-mail. */
 @Injectable()

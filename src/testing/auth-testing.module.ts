@@ -12,7 +12,7 @@ import {
   SessionRepository,
   UnitOfWork,
   UserDirectory,
-} from '../auth';
+} from '../index';
 import { InMemoryAuthEventLog } from './in-memory-auth-event.log';
 import { InMemoryRevocationFeed } from './in-memory-revocation.feed';
 import { InMemorySecurityPolicyRepository } from './in-memory-security-policy.repository';

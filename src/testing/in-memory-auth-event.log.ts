@@ -6,7 +6,7 @@ import {
   type EventOrder,
   type EventPosition,
   type RecordedEvent,
-} from '../auth';
+} from '../index';
 import type { InMemoryStore } from './in-memory-store';
 
 export class InMemoryAuthEventLog extends AuthEventLog {

@@ -4,7 +4,7 @@ import {
   type RevocationReading,
   type RevocationWatcher,
   type SecurityPolicy,
-} from '../auth';
+} from '../index';
 import type { InMemoryStore } from './in-memory-store';
 
 /** The announcements of everyone who shares the store. */

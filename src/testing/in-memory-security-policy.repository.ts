@@ -1,4 +1,4 @@
-import { type Floors, type GlobalRaise, type SecurityPolicy, SecurityPolicyRepository } from '../auth';
+import { type Floors, type GlobalRaise, type SecurityPolicy, SecurityPolicyRepository } from '../index';
 import type { InMemoryRevocationFeed } from './in-memory-revocation.feed';
 import type { InMemoryStore } from './in-memory-store';
 

@@ -10,7 +10,7 @@ import {
   type Session,
   SessionRepository,
   type SomeSessions,
-} from '../auth';
+} from '../index';
 import type { InMemoryAuthEventLog } from './in-memory-auth-event.log';
 import type { InMemoryRevocationFeed } from './in-memory-revocation.feed';
 import type { InMemorySecurityPolicyRepository } from './in-memory-security-policy.repository';

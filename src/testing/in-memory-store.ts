@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Logger } from '@nestjs/common';
-import type { RecordedEvent, Revocation, SecurityPolicy, Session, UserWithPassword } from '../auth';
+import type { RecordedEvent, Revocation, SecurityPolicy, Session, UserWithPassword } from '../index';
 import { MovableClock } from './movable-clock';
 
 interface Unit {

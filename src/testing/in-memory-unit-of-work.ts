@@ -1,4 +1,4 @@
-import { UnitOfWork } from '../auth';
+import { UnitOfWork } from '../index';
 import type { InMemoryStore } from './in-memory-store';
 
 /** One unit of work at a time, so none ever meets a serialization failure. */

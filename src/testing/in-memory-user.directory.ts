@@ -1,4 +1,4 @@
-import { type DirectoryChange, type DirectoryUser, UserDirectory, type UserWithPassword } from '../auth';
+import { type DirectoryChange, type DirectoryUser, UserDirectory, type UserWithPassword } from '../index';
 import type { InMemoryStore } from './in-memory-store';
 
 /** Users by the e-mail that they sign in with, spelled in any way. */

@@ -1,4 +1,4 @@
-import { Clock } from '../auth';
+import { Clock } from '../index';
 
 /** A clock that stands until it is moved; with the in-memory ports it is the database's clock, too. */
 export class MovableClock extends Clock {

@@ -8,7 +8,7 @@ import {
   SecurityPolicyRepository,
   stampsOf,
   UserDirectory,
-} from '../auth';
+} from '../index';
 import { InMemoryUserDirectory } from './in-memory-user.directory';
 import { MovableClock } from './movable-clock';
 

@@ -2,15 +2,14 @@ import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import {
   Attempt,
-  AuthEventLog,
-  AuthEvents,
   type Client,
   Clock,
   PasswordHasher,
   RateLimits,
+  RecordedChange,
   TypeOrmUnitOfWork,
   UserRegistered,
-} from '../auth';
+} from '../index';
 import { UserEntity } from './user.entity';
 
 /** An account to be: the e-mail normalised, the password in the open. */
@@ -28,8 +27,7 @@ export class AccountOpening {
     private readonly unitOfWork: TypeOrmUnitOfWork,
     private readonly limits: RateLimits,
     private readonly hasher: PasswordHasher,
-    private readonly log: AuthEventLog,
-    private readonly events: AuthEvents,
+    private readonly changes: RecordedChange,
     private readonly clock: Clock,
   ) {}
 
@@ -43,8 +41,7 @@ export class AccountOpening {
     if (attempt.network !== null) await this.limits.take('registerPerIp', attempt.network);
     const passwordHash = await this.hasher.hash(password);
     const id = uuidv7();
-    const record = [new UserRegistered(attempt.ending({ userId: id }), roles)];
-    const user = await this.unitOfWork.run(async () => {
+    return this.changes.commit<UserEntity | null>(async () => {
       const inserted = await this.unitOfWork.manager
         .createQueryBuilder()
         .insert()
@@ -54,11 +51,9 @@ export class AccountOpening {
         .orIgnore()
         .returning('*')
         .execute();
-      if ((inserted.raw as unknown[]).length === 0) return null;
-      await this.log.append(record);
-      return inserted.generatedMaps[0] as UserEntity;
+      if ((inserted.raw as unknown[]).length === 0) return { value: null, events: [] };
+      const events = [new UserRegistered(attempt.ending({ userId: id }), roles)];
+      return { value: inserted.generatedMaps[0] as UserEntity, events };
     });
-    if (user !== null) this.events.dispatch(record);
-    return user;
   }
 }

@@ -1,6 +1,5 @@
 import { Command } from '@nestjs/cqrs';
-import type { Result } from 'neverthrow';
-import type { Client } from '../auth';
+import type { Client, Result } from '../index';
 
 export interface RegisteredUser {
   readonly id: string;

@@ -1,6 +1,5 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { err, ok, type Result } from 'neverthrow';
-import { passwordProblem } from '../auth';
+import { ok, passwordProblem, refusal, type Result } from '../index';
 import { AccountOpening } from './account-opening';
 import { normaliseEmail } from './email';
 import { type RegisteredUser, type RegistrationRefusal, RegisterUserCommand } from './register-user.command';
@@ -11,14 +10,14 @@ export class RegisterUserHandler implements ICommandHandler<RegisterUserCommand>
 
   async execute(command: RegisterUserCommand): Promise<Result<RegisteredUser, RegistrationRefusal>> {
     const email = normaliseEmail(command.email);
-    if (email === null) return err({ kind: 'invalid', path: 'email', message: 'email must be an e-mail address' });
+    if (email === null) return refusal({ kind: 'invalid', path: 'email', message: 'email must be an e-mail address' });
     const problem = passwordProblem(command.password);
-    if (problem !== null) return err({ kind: 'invalid', path: 'password', message: `password ${problem}` });
+    if (problem !== null) return refusal({ kind: 'invalid', path: 'password', message: `password ${problem}` });
 
     const displayName = command.displayName?.trim() || null;
     const account = { email, password: command.password, displayName, roles: ['user'] };
     const user = await this.opening.open(account, command.client);
-    if (user === null) return err({ kind: 'email_taken' });
+    if (user === null) return refusal({ kind: 'email_taken' });
     return ok({ id: user.id, email: user.email, roles: user.roles, createdAt: user.createdAt });
   }
 }

@@ -7,7 +7,7 @@ import {
   UserDirectory,
   type UserTable,
   type UserWithPassword,
-} from '../auth';
+} from '../index';
 import { normaliseEmail } from './email';
 import { UserEntity } from './user.entity';
 

@@ -1,5 +1,5 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
-import { TypeOrmUnitOfWork } from '../auth';
+import { TypeOrmUnitOfWork } from '../index';
 import { AccountOpening } from './account-opening';
 import { normaliseEmail } from './email';
 import { UserEntity } from './user.entity';

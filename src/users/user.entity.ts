@@ -1,5 +1,5 @@
 import { Column, Entity, PrimaryColumn, Unique } from 'typeorm';
-import type { UserWithPassword } from '../auth';
+import type { UserWithPassword } from '../index';
 
 @Entity({ name: 'users' })
 @Unique('users_email_key', ['email'])

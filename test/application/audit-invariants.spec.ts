@@ -14,7 +14,7 @@ import {
   SecurityPolicyRepository,
   SessionRepository,
   UnitOfWork,
-} from '../../src/auth';
+} from '../../src';
 import { intercept } from '../http/support/intercept';
 import { type Chain, forge, newRetryKey, openChain, rowOf, TRUSTING, userFloorOf } from '../http/support/sessions';
 import { type Answer, startTestApplication, type Json, type TestApplication } from '../support/app/test-application';

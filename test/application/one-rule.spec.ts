@@ -1,17 +1,16 @@
 import { randomBytes } from 'node:crypto';
+import { Logger } from '@nestjs/common';
 import fc from 'fast-check';
 import { v7 as uuidv7 } from 'uuid';
-import { AccessTokenAuthenticator } from '../../src/auth/application/access-token.authenticator';
-import { RefreshJudge } from '../../src/auth/application/refresh-judge';
-import { RevocationView } from '../../src/auth/application/revocation.view';
-import { SecurityPolicyProvider } from '../../src/auth/application/security-policy.provider';
-import { TokenPairIssuer } from '../../src/auth/application/token-pair';
+import type { AuthOptions } from '../../src';
+import { RefreshJudge } from '../../src/auth/application/refresh/refresh-judge';
+import { TokenPairIssuer } from '../../src/auth/application/token-pair.issuer';
 import { digestOf, RefreshTokenKeyRing } from '../../src/auth/domain/refresh-token';
-import { ROTATION_MODES } from '../../src/auth/domain/versions';
-import { InProcessSecurityPolicyCache } from '../../src/auth/infrastructure/defaults/in-process-security-policy.cache';
 import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
 import { JwtAccessTokenSigner } from '../../src/auth/infrastructure/jwt/jwt-access-token.signer';
-import type { AuthOptions } from '../../src/auth';
+import { AccessTokenAuthenticator } from '../../src/guard/access-token.authenticator';
+import { RevocationView } from '../../src/guard/revocation.view';
+import { ROTATION_MODES } from '../../src/guard/versions';
 import {
   InMemoryAuthEventLog,
   InMemoryRevocationFeed,
@@ -66,10 +65,9 @@ it('a refresh and the guard judge the same session alike, whatever its stamps, t
   const users = new InMemoryUserDirectory(store);
   const judge = new RefreshJudge(keys, sessions, users, options);
   const pairs = new TokenPairIssuer(signer, keys, options);
-  const provider = new SecurityPolicyProvider(policies, new InProcessSecurityPolicyCache(options), new NoMetrics());
-  const view = new RevocationView(feed, provider, options, new NoMetrics());
-  const authenticator = new AccessTokenAuthenticator(signer, view, users, options);
-  await view.onApplicationBootstrap();
+  const view = new RevocationView(feed, options, new Logger(), new NoMetrics());
+  const authenticator = new AccessTokenAuthenticator(signer, view, options.accessTokenTtlSeconds);
+  await view.start();
 
   let [yes, no] = [0, 0];
   let past = 0; // a view never goes back, so each case has versions of its own
@@ -112,6 +110,6 @@ it('a refresh and the guard judge the same session alike, whatever its stamps, t
     }),
     { numRuns: 1000 },
   );
-  await view.onApplicationShutdown();
+  await view.stop();
   expect(Math.min(yes, no)).toBeGreaterThan(100);
 });

@@ -15,8 +15,9 @@ import {
   SetUserRolesCommand,
   UserDirectory,
   type UserWithPassword,
-} from '../../src/auth';
+} from '../../src';
 import { AuthTestingModule } from '../../src/testing';
+import { granted } from '../support/result';
 
 /** The host's one user, in a store that knows nothing of auth's transactions: what is written there stays. */
 class UsersElsewhere extends UserDirectory {
@@ -70,13 +71,13 @@ describe('A user who is kept outside of the transaction', () => {
       user: { id: userId, email: 'ann@example.com', roles: ['user', 'auditor'], isActive: true, passwordHash },
       refusal: null,
     });
-    session = (await app.get(CommandBus).execute(new LogInCommand('ann@example.com', PASSWORD)))._unsafeUnwrap();
+    session = granted(await app.get(CommandBus).execute(new LogInCommand('ann@example.com', PASSWORD)));
   });
   afterEach(() => app.close());
 
   const floor = async () => (await app.get(SecurityPolicyRepository).floorsOf(userId)).floors.userMinTokenVersion;
   const refreshes = async () =>
-    (await app.get(CommandBus).execute(new RefreshAccessTokenCommand(session.refreshToken))).isOk();
+    (await app.get(CommandBus).execute(new RefreshAccessTokenCommand(session.refreshToken))).ok;
   const recorded = () => app.get(AuthEventLog).find({ userId }, 50);
 
   const changes = [
@@ -99,7 +100,7 @@ describe('A user who is kept outside of the transaction', () => {
     const before = (await recorded()).map(({ id }) => id);
     users.refusal = 'last_admin';
     const answer: unknown = await app.get(CommandBus).execute<object>(command());
-    expect(answer).toMatchObject({ error: expect.anything() });
+    expect(answer).toMatchObject({ ok: false });
     const added = (await recorded()).filter(({ id, outcome }) => !before.includes(id) && outcome === 'succeeded');
     expect([added, await floor(), await refreshes()]).toEqual([[], 1, true]);
   });

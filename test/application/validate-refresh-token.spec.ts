@@ -1,8 +1,9 @@
 import { QueryBus } from '@nestjs/cqrs';
-import { ValidateRefreshTokenQuery } from '../../src/auth';
+import { ValidateRefreshTokenQuery } from '../../src';
 import { REFUSALS } from '../http/support/refusals';
 import { newRetryKey, openChain, present, rowOf, TRUSTING } from '../http/support/sessions';
 import { startTestApplication, type TestApplication } from '../support/app/test-application';
+import { granted, refusedFor } from '../support/result';
 
 let app: TestApplication;
 beforeAll(async () => {
@@ -30,7 +31,7 @@ async function validate(refreshToken: string, retryKey?: string) {
 describe('Asked whether a refresh token is valid, auth changes nothing and answers', () => {
   it.each(REFUSALS)('$reason for $name, as the refresh after it', async ({ arrange, reason }) => {
     const token = await arrange(app, await openChain(app, 2));
-    expect((await validate(token))._unsafeUnwrapErr()).toEqual({ kind: 'refused', reason });
+    expect(refusedFor(await validate(token))).toEqual({ kind: 'refused', reason });
     expect((await present(app, token)).answer).toMatchObject({ status: 401, body: { code: reason } });
   });
 
@@ -39,8 +40,8 @@ describe('Asked whether a refresh token is valid, auth changes nothing and answe
     const { sessionId, account, tokens, current } = await openChain(app, 1, { retryKey });
     const { expires_at: expiresAt } = await rowOf(app, sessionId);
     const valid = { userId: account.id, sessionId, generation: 1, expiresAt };
-    expect((await validate(current))._unsafeUnwrap()).toEqual(valid);
-    expect((await validate(tokens[0], retryKey))._unsafeUnwrap()).toEqual(valid);
+    expect(granted(await validate(current))).toEqual(valid);
+    expect(granted(await validate(tokens[0], retryKey))).toEqual(valid);
     expect(await app.refresh(tokens[0], retryKey)).toMatchObject({ status: 200, body: { refreshToken: current } });
     expect(await app.refresh(current, newRetryKey())).toMatchObject({ status: 200, body: { generation: 2 } });
   });
@@ -48,18 +49,18 @@ describe('Asked whether a refresh token is valid, auth changes nothing and answe
   it('that a replay has to wait, without the key and beyond the cap', async () => {
     const keyed = await openChain(app, 1, { retryKey: newRetryKey() });
     const wait = { kind: 'wait', retryAfterSeconds: 1 };
-    expect((await validate(keyed.tokens[0]))._unsafeUnwrapErr()).toEqual({ ...wait, reason: 'replay_refused' });
+    expect(refusedFor(await validate(keyed.tokens[0]))).toEqual({ ...wait, reason: 'replay_refused' });
 
     const keyless = await openChain(app, 1);
-    for (let time = 0; time < 3; time++) expect((await validate(keyless.tokens[0])).isOk()).toBe(true);
+    for (let time = 0; time < 3; time++) expect((await validate(keyless.tokens[0])).ok).toBe(true);
     expect(await app.refresh(keyless.tokens[0])).toMatchObject({ status: 200 });
-    expect((await validate(keyless.tokens[0]))._unsafeUnwrapErr()).toEqual({ ...wait, reason: 'too_many_replays' });
+    expect(refusedFor(await validate(keyless.tokens[0]))).toEqual({ ...wait, reason: 'too_many_replays' });
   });
 
   it('that a token of the body is none from a cookie', async () => {
     const { current } = await openChain(app);
     const query = new ValidateRefreshTokenQuery(current, undefined, 'cookie');
-    expect((await app.app.get(QueryBus).execute(query))._unsafeUnwrapErr()).toEqual({
+    expect(refusedFor(await app.app.get(QueryBus).execute(query))).toEqual({
       kind: 'refused',
       reason: 'token_invalid',
     });

@@ -1,5 +1,5 @@
+import { validationPipe } from '../../src';
 import { FindAuditEventsDto } from '../../src/audit/find-audit-events.dto';
-import { validationPipe } from '../../src/auth';
 
 const ID = '01980000-0000-7000-8000-00000000abcd';
 

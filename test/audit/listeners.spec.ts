@@ -1,13 +1,13 @@
 import { EventEmitter2 } from '@nestjs/event-emitter';
 import { Registry } from 'prom-client';
-import { AuditListeners } from '../../src/audit/audit.listeners';
 import {
   AUTH_EVENTS,
   AuthTokenRefreshFailed,
   RefreshTokenReuseDetected,
   TokenForgerySuspected,
   type EventContext,
-} from '../../src/auth';
+} from '../../src';
+import { AuditListeners } from '../../src/audit/audit.listeners';
 import { createLogger } from '../../src/logging';
 
 const context: EventContext = {

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CommandBus } from '@nestjs/cqrs';
 import { v7 as uuidv7 } from 'uuid';
-import { TriggerUserTokenRotationCommand } from '../../src/auth';
+import { TriggerUserTokenRotationCommand } from '../../src';
 import { ADMIN, startTestApplication, type Json, type TestApplication } from '../support/app/test-application';
 import { freshDatabase, testDatabase, type TestDatabase } from '../support/database/test-database';
 import { type Env, expectFailure, finished, ratchet, SECRETS, settings, start } from './ratchet';

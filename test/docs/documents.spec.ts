@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { AUTH_EVENTS } from '../../src/auth';
+import { AUTH_EVENTS } from '../../src';
 import { ADMIN, type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
 import { until } from '../support/until';
 import { complaintsOf } from './compile';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Attempt } from '../../src/auth/application/attempt';
-import { recordOfDenial, recordOfFault, recordOfGrant } from '../../src/auth/application/refresh-record';
+import { recordOfDenial, recordOfFault, recordOfGrant } from '../../src/auth/application/refresh/refresh-record';
 import {
   AllSessionsRevoked,
   AUTH_EVENTS,

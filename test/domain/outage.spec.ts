@@ -1,4 +1,4 @@
-import { Outage } from '../../src/auth/domain/outage';
+import { Outage } from '../../src/support/outage';
 
 describe('An outage', () => {
   const MINUTE = 60_000;

@@ -8,7 +8,7 @@ import {
   type RefreshUser,
   type ReplayRules,
 } from '../../src/auth/domain/refresh-decision';
-import type { Floors } from '../../src/auth/domain/versions';
+import type { Floors } from '../../src/guard/versions';
 
 const NOW = new Date('2025-11-20T12:00:00.000Z');
 const ago = (seconds: number) => new Date(NOW.getTime() - seconds * 1000);

@@ -8,7 +8,7 @@ import {
   stampsAfterRotation,
   stampsOf,
   type VersionStamps,
-} from '../../src/auth/domain/versions';
+} from '../../src/guard/versions';
 
 const NOW = new Date('2025-11-20T12:00:00.000Z');
 const GRACE = {

@@ -13,7 +13,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import { PasswordHasher } from '../../src/auth';
+import { PasswordHasher } from '../../src';
 import { AuthTestingModule, InMemoryUserDirectory, issueTestToken } from '../../src/testing';
 import { ask as askAt } from './support/host';
 

@@ -18,7 +18,7 @@ import {
   TypeOrmUnitOfWork,
   UserDirectory,
   type UserWithPassword,
-} from '../../src/auth';
+} from '../../src';
 import { dataSourceOptions } from '../../src/database/data-source';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
 
@@ -132,7 +132,7 @@ describe("auth in a host's module", () => {
     const seen: string[] = [];
     app.get(CommandBus, { strict: false }).subscribe(({ constructor }) => seen.push(constructor.name));
     const result = await app.get(CommandBus, { strict: false }).execute(new LogInCommand('a', 'b', {}, 'body'));
-    expect(result.isErr()).toBe(true);
+    expect(result.ok).toBe(false);
     expect(seen).toEqual(['LogInCommand']);
     await app.close();
   });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Test } from '@nestjs/testing';
-import { AuthModule, completeOptions, type GivenAuthOptions, InvalidAuthOptions } from '../../src/auth';
+import { AuthModule, completeOptions, type GivenAuthOptions, InvalidAuthOptions } from '../../src';
 import { AuthTestingModule } from '../../src/testing';
 
 const NEEDED: GivenAuthOptions = {

@@ -10,7 +10,7 @@ import {
   SessionRepository,
   UserDirectory,
   type UserWithPassword,
-} from '../../src/auth';
+} from '../../src';
 import {
   AuthTestingModule,
   InMemoryAuthEventLog,

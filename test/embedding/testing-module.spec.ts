@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Controller, Get, type INestApplication } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { Test } from '@nestjs/testing';
 import {
@@ -11,8 +12,7 @@ import {
   Roles,
   RevokeUserSessionsCommand,
   SessionRepository,
-} from '../../src/auth';
-import { CommandBus } from '@nestjs/cqrs';
+} from '../../src';
 import {
   advanceClock,
   AuthTestingModule,

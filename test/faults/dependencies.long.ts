@@ -3,7 +3,6 @@ import { type AddressInfo, createServer, type NetConnectOpts } from 'node:net';
 import { Client as DatabaseClient, type Pool } from 'pg';
 import { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
-import { InProcessSecurityPolicyCache } from '../../src/auth/infrastructure/defaults/in-process-security-policy.cache';
 import { RedisConnection } from '../../src/auth/infrastructure/redis/redis-connection';
 import { asAdmin, moveDeadline, policyOf, rotateAll, statusOfMe } from '../http/support/administration';
 import { newRetryKey, openChain, rowOf } from '../http/support/sessions';
@@ -14,7 +13,6 @@ import { until } from '../support/until';
 import { expectNothingWrong, inspect, inspectConnections, tally } from './oracles';
 
 const ROUNDS = 5;
-const KEY = 'ratchet:security:global_version';
 
 /** A busy machine is no fault. */
 const PATIENT = { AUDIT_DEADLINE: '60s' };
@@ -61,11 +59,8 @@ async function expectRightDecisions(app: TestApplication, what: string): Promise
   }
 }
 
-/** What is shown is what the database says; nobody's memory answers but the cache's. */
+/** What is shown is what the database says. */
 async function expectRightPolicy(app: TestApplication, what: string): Promise<void> {
-  const local = app.app.get(InProcessSecurityPolicyCache, { strict: false });
-  const kept = await local.get();
-  if (kept !== null) await local.drop(kept);
   const { status, body } = await asAdmin(app, 'GET', '/admin/security');
   check(status === 200 && body.globalMinTokenVersion === (await policyOf(app)).global_min_token_version, what);
 }
@@ -91,8 +86,6 @@ describeWithRedis('With a Redis that', () => {
   });
   afterEach(() => proxy.restore(home));
 
-  const entry = (version: number, changed: number): string =>
-    JSON.stringify({ schema: 1, version, changed, mode: 'migrate', graceEndsAt: null, gracePeriodSeconds: 300 });
   /** Speaks no Redis. */
   const startBabble = async () => {
     const babble = createServer((socket) => socket.on('error', () => undefined).write('HTTP/1.1 200 OK\r\n\r\n\0\xff'));
@@ -108,9 +101,6 @@ describeWithRedis('With a Redis that', () => {
     ['is slow', () => (proxy.delayMs = 300)],
     ['talks nonsense', async () => proxy.restore(await startBabble())],
     ['was flushed', () => redis.flushAll()],
-    ['holds an older version', () => redis.set(KEY, entry(1, 0))],
-    ['holds a version that never was', () => redis.set(KEY, entry(1_000_000, 8e15))],
-    ['holds no version but a text', () => redis.set(KEY, '{"schema":')],
   ])('%s, no decision is wrong', async (what, happens) => {
     // What the fault before this one has ended is there again, or nobody would meet this one.
     const { client: connection } = app.app.get(RedisConnection, { strict: false });

@@ -6,7 +6,7 @@ import {
   RevokeUserSessionsCommand,
   type RevocationReason,
   SessionRepository,
-} from '../../src/auth';
+} from '../../src';
 import { ADAPTERS } from '../support/adapters';
 import {
   ADMIN,

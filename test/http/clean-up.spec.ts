@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { CommandBus } from '@nestjs/cqrs';
-import { type CleanUp, CleanUpSessionsCommand, SessionRepository } from '../../src/auth';
+import { type CleanUp, CleanUpSessionsCommand, SessionRepository } from '../../src';
 import { type Answer, type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
 import { freshDatabase, testDatabase, type TestDatabase } from '../support/database/test-database';
 import { until } from '../support/until';

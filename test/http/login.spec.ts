@@ -1,5 +1,5 @@
 import { hash } from 'bcrypt';
-import { PasswordHasher } from '../../src/auth';
+import { PasswordHasher } from '../../src';
 import { ADAPTERS } from '../support/adapters';
 import { startTestApplication, type TestApplication } from '../support/app/test-application';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';

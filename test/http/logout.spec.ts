@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { AccessTokenSigner } from '../../src/auth';
+import { AccessTokenSigner } from '../../src';
 import { ADAPTERS } from '../support/adapters';
 import { startTestApplication, type Json, type TestApplication } from '../support/app/test-application';
 import { age, forge, openChain, rowOf, sealElsewhere, TRUSTING, userFloorOf } from './support/sessions';

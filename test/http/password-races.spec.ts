@@ -1,5 +1,5 @@
 import { hash } from 'bcrypt';
-import { PasswordHasher } from '../../src/auth';
+import { PasswordHasher } from '../../src';
 import { BcryptPasswordHasher } from '../../src/auth/infrastructure/bcrypt/bcrypt-password-hasher';
 import { type Answer, type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
 import { gate } from '../support/gate';

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { SessionRepository } from '../../src/auth';
+import { SessionRepository } from '../../src';
 import { startTestApplication, type Answer, type TestApplication } from '../support/app/test-application';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
 import { gate } from '../support/gate';

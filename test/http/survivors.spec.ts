@@ -1,5 +1,5 @@
 import { CommandBus } from '@nestjs/cqrs';
-import { CleanUpSessionsCommand } from '../../src/auth';
+import { CleanUpSessionsCommand } from '../../src';
 import { type Answer, type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
 import { asAdmin, changePassword, statusOfMe } from './support/administration';

@@ -1,6 +1,7 @@
 import { decodeJwt } from 'jose';
-import { SessionRepository } from '../../src/auth';
+import { SessionRepository } from '../../src';
 import { startTestApplication, type Answer, type Json, type TestApplication } from '../support/app/test-application';
+import { gate } from '../support/gate';
 import {
   asAdmin,
   changePassword,
@@ -11,7 +12,6 @@ import {
   rotateUser,
   statusOfMe,
 } from './support/administration';
-import { gate } from '../support/gate';
 import { intercept } from './support/intercept';
 import { expectTrail, openChain, present, rowOf, TRUSTING, userFloorOf } from './support/sessions';
 

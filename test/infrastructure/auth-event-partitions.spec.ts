@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { AuthEventPartitions } from '../../src/auth/infrastructure/typeorm/auth-event-partitions';
+import { AuthEventPartitions } from '../../src/auth/infrastructure/postgres/auth-event-partitions';
 import { onPostgres } from '../ports/adapters';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
 

@@ -1,7 +1,7 @@
 import bcrypt from 'bcrypt';
+import { AuthOptions, Overloaded } from '../../src';
 import { BcryptPasswordHasher, decoyHash } from '../../src/auth/infrastructure/bcrypt/bcrypt-password-hasher';
 import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
-import { AuthOptions, Overloaded } from '../../src/auth';
 
 class RecordedDepths extends NoMetrics {
   readonly depths: number[] = [];

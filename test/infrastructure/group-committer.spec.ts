@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import fc from 'fast-check';
-import { Attempt, type AuthEvent, LogoutAttempted, LogoutFailed, Overloaded } from '../../src/auth';
+import { Attempt, type AuthEvent, LogoutAttempted, LogoutFailed, Overloaded } from '../../src';
 import { GroupCommitter } from '../../src/auth/infrastructure/events/group-committer';
 import { gate } from '../support/gate';
 

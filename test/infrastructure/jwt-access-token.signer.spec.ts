@@ -2,7 +2,7 @@ import { createHmac, createPublicKey, generateKeyPairSync, sign as signWith } fr
 import fc from 'fast-check';
 import { decodeProtectedHeader, exportJWK, jwtVerify, SignJWT } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
-import type { AccessTokenClaims, AuthOptions } from '../../src/auth';
+import type { AccessTokenClaims, AuthOptions } from '../../src';
 import { RefreshTokenKeyRing } from '../../src/auth/domain/refresh-token';
 import { JwtAccessTokenSigner } from '../../src/auth/infrastructure/jwt/jwt-access-token.signer';
 

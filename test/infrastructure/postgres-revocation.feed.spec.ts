@@ -4,7 +4,7 @@ import { Logger } from '@nestjs/common';
 import { Pool } from 'pg';
 import type { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import type { AuthOptions, RevocationWatcher } from '../../src/auth';
+import type { AuthOptions, RevocationWatcher } from '../../src';
 import { PostgresRevocationFeed } from '../../src/auth/infrastructure/postgres/postgres-revocation.feed';
 import { newSession, onPostgres } from '../ports/adapters';
 import { statementSizes } from '../support/database/statement-sizes';

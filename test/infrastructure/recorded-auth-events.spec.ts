@@ -13,7 +13,7 @@ import {
   RefusalsAggregated,
   type UnitOfWork,
   UserRegistered,
-} from '../../src/auth';
+} from '../../src';
 import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
 import { RecordedAuthEvents } from '../../src/auth/infrastructure/events/recorded-auth-events';
 import { InMemoryAuthEventLog, InMemoryStore, InMemoryUnitOfWork, MovableClock } from '../../src/testing';

@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
 import type { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
-import type { Session, SessionRepository } from '../../src/auth';
+import type { Session, SessionRepository } from '../../src';
 import { REVOCATION_REASONS } from '../../src/auth/domain/refusals';
 import { newSession, nextToken, onPostgres, refreshRecord } from '../ports/adapters';
 import { statementSizes } from '../support/database/statement-sizes';

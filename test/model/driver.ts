@@ -1,4 +1,4 @@
-import type { RotationMode } from '../../src/auth';
+import type { RotationMode } from '../../src';
 
 /** What a login, a refresh and a password change give. */
 export interface Pair {

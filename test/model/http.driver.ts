@@ -1,5 +1,5 @@
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import { CleanUpSessionsCommand, ValidateRefreshTokenQuery } from '../../src/auth';
+import { CleanUpSessionsCommand, ValidateRefreshTokenQuery } from '../../src';
 import { guardHasLooked, policyOf, rotateAll, rotateUser, statusOfMe } from '../http/support/administration';
 import { age } from '../http/support/sessions';
 import type { Answer, TestApplication } from '../support/app/test-application';
@@ -38,10 +38,7 @@ export function httpDriver(app: TestApplication): Driver {
     },
     validate: async (token) => {
       const answer = await app.app.get(QueryBus).execute(new ValidateRefreshTokenQuery(token));
-      return answer.match<number | string>(
-        ({ generation }) => generation,
-        ({ reason }) => reason,
-      );
+      return answer.ok ? answer.value.generation : answer.reason.reason;
     },
     admits: async (accessToken) => (await statusOfMe(app, accessToken)) === 200,
     logOut: async (refreshToken) => {

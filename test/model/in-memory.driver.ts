@@ -1,43 +1,37 @@
 import { randomBytes } from 'node:crypto';
+import { Logger } from '@nestjs/common';
 import { EventEmitter2 } from '@nestjs/event-emitter';
-import {
-  type AuthOptions,
-  CleanUpSessionsCommand,
-  LogInCommand,
-  PasswordHasher,
-  type RotationMode,
-} from '../../src/auth';
-import { AccessTokenAuthenticator } from '../../src/auth/application/access-token.authenticator';
-import { ChangePasswordCommand } from '../../src/auth/application/change-password.command';
-import { ChangePasswordHandler } from '../../src/auth/application/change-password.handler';
-import { CleanUpSessionsHandler } from '../../src/auth/application/clean-up-sessions.handler';
-import { LogInHandler } from '../../src/auth/application/log-in.handler';
-import { LogOutEverywhereCommand } from '../../src/auth/application/log-out-everywhere.command';
-import { LogOutEverywhereHandler } from '../../src/auth/application/log-out-everywhere.handler';
-import { LogOutCommand } from '../../src/auth/application/log-out.command';
-import { LogOutHandler } from '../../src/auth/application/log-out.handler';
-import { RefreshAccessTokenCommand } from '../../src/auth/application/refresh-access-token.command';
-import { RefreshAccessTokenHandler } from '../../src/auth/application/refresh-access-token.handler';
-import { RefreshJudge } from '../../src/auth/application/refresh-judge';
-import { RefreshLimits } from '../../src/auth/application/refresh-limits';
-import { RevocationView } from '../../src/auth/application/revocation.view';
-import { SecurityPolicyProvider } from '../../src/auth/application/security-policy.provider';
-import { SessionOpening } from '../../src/auth/application/session-opening';
-import { SessionTermination } from '../../src/auth/application/session-termination';
-import { TokenPairIssuer } from '../../src/auth/application/token-pair';
-import { TriggerGlobalTokenRotationCommand } from '../../src/auth/application/trigger-global-token-rotation.command';
-import { TriggerGlobalTokenRotationHandler } from '../../src/auth/application/trigger-global-token-rotation.handler';
-import { TriggerUserTokenRotationCommand } from '../../src/auth/application/trigger-user-token-rotation.command';
-import { TriggerUserTokenRotationHandler } from '../../src/auth/application/trigger-user-token-rotation.handler';
-import { UserRevocation } from '../../src/auth/application/user-revocation';
-import { ValidateRefreshTokenHandler } from '../../src/auth/application/validate-refresh-token.handler';
-import { ValidateRefreshTokenQuery } from '../../src/auth/application/validate-refresh-token.query';
+import { type AuthOptions, CleanUpSessionsCommand, LogInCommand, PasswordHasher, type RotationMode } from '../../src';
+import { RecordedChange } from '../../src/auth/application/recorded-change';
+import { RefreshAccessTokenCommand } from '../../src/auth/application/refresh/refresh-access-token.command';
+import { RefreshAccessTokenHandler } from '../../src/auth/application/refresh/refresh-access-token.handler';
+import { RefreshJudge } from '../../src/auth/application/refresh/refresh-judge';
+import { RefreshLimits } from '../../src/auth/application/refresh/refresh-limits';
+import { ValidateRefreshTokenHandler } from '../../src/auth/application/refresh/validate-refresh-token.handler';
+import { ValidateRefreshTokenQuery } from '../../src/auth/application/refresh/validate-refresh-token.query';
+import { CleanUpSessionsHandler } from '../../src/auth/application/sessions/clean-up-sessions.handler';
+import { LogOutEverywhereHandler } from '../../src/auth/application/sessions/end-user-sessions.handlers';
+import { LogOutEverywhereCommand } from '../../src/auth/application/sessions/log-out-everywhere.command';
+import { LogOutCommand } from '../../src/auth/application/sessions/log-out.command';
+import { LogOutHandler } from '../../src/auth/application/sessions/log-out.handler';
+import { SessionTermination } from '../../src/auth/application/sessions/session-termination';
+import { UserRevocation } from '../../src/auth/application/sessions/user-revocation';
+import { ChangePasswordCommand } from '../../src/auth/application/sign-in/change-password.command';
+import { ChangePasswordHandler } from '../../src/auth/application/sign-in/change-password.handler';
+import { LogInHandler } from '../../src/auth/application/sign-in/log-in.handler';
+import { OpenSession } from '../../src/auth/application/sign-in/open-session';
+import { TokenPairIssuer } from '../../src/auth/application/token-pair.issuer';
+import { TriggerGlobalTokenRotationCommand } from '../../src/auth/application/versions/trigger-global-token-rotation.command';
+import { TriggerGlobalTokenRotationHandler } from '../../src/auth/application/versions/trigger-global-token-rotation.handler';
+import { TriggerUserTokenRotationCommand } from '../../src/auth/application/versions/trigger-user-token-rotation.command';
+import { TriggerUserTokenRotationHandler } from '../../src/auth/application/versions/trigger-user-token-rotation.handler';
 import { RefreshTokenKeyRing } from '../../src/auth/domain/refresh-token';
-import { InProcessSecurityPolicyCache } from '../../src/auth/infrastructure/defaults/in-process-security-policy.cache';
 import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
 import { RecordedAuthEvents } from '../../src/auth/infrastructure/events/recorded-auth-events';
 import { JwtAccessTokenSigner } from '../../src/auth/infrastructure/jwt/jwt-access-token.signer';
 import { FlexibleRateLimits } from '../../src/auth/infrastructure/limits/flexible-rate-limits';
+import { AccessTokenAuthenticator } from '../../src/guard/access-token.authenticator';
+import { RevocationView } from '../../src/guard/revocation.view';
 import {
   InMemoryAuthEventLog,
   InMemoryRevocationFeed,
@@ -48,6 +42,7 @@ import {
   InMemoryUserDirectory,
 } from '../../src/testing';
 import { newUser } from '../ports/adapters';
+import { granted } from '../support/result';
 import { type Driver, LIMITS, type Refreshed } from './driver';
 import { PASSWORD } from './model';
 
@@ -107,7 +102,7 @@ const currentView = {
   floorsOf: (userId: string) => view.floorsOf(userId),
   isRevoked: (sessionId: string) => view.isRevoked(sessionId),
 } as RevocationView;
-const authenticator = new AccessTokenAuthenticator(signer, currentView, users, options);
+const authenticator = new AccessTokenAuthenticator(signer, currentView, options.accessTokenTtlSeconds);
 
 /** The application's own use cases over the in-memory ports, without a framework, a network or a database. */
 export async function inMemoryDriver(): Promise<Driver> {
@@ -123,8 +118,9 @@ export async function inMemoryDriver(): Promise<Driver> {
   const events = new RecordedAuthEvents(log, new EventEmitter2(), metrics, clock, unitOfWork, options);
   const pairs = new TokenPairIssuer(signer, keys, options);
   const revocation = new UserRevocation(sessions, policies);
-  const termination = new SessionTermination(unitOfWork, sessions, revocation, log, options);
-  const opening = new SessionOpening(unitOfWork, sessions, log, events, keys, pairs, options);
+  const changes = new RecordedChange(unitOfWork, log, events);
+  const termination = new SessionTermination(changes, sessions, revocation, options);
+  const openSession = new OpenSession(sessions, keys, pairs, options);
   const judge = new RefreshJudge(keys, sessions, users, options);
 
   const refresh = new RefreshAccessTokenHandler(
@@ -140,9 +136,9 @@ export async function inMemoryDriver(): Promise<Driver> {
     metrics,
   );
   const validate = new ValidateRefreshTokenHandler(judge);
-  const logIn = new LogInHandler(users, policies, hasher, limits, opening, events, clock, metrics);
-  const logOut = new LogOutHandler(keys, signer, unitOfWork, sessions, log, events, clock);
-  const logOutEverywhere = new LogOutEverywhereHandler(revocation, unitOfWork, log, events, clock);
+  const logIn = new LogInHandler(users, policies, hasher, limits, openSession, changes, events, clock, metrics);
+  const logOut = new LogOutHandler(keys, signer, changes, sessions, events, clock);
+  const logOutEverywhere = new LogOutEverywhereHandler(revocation, changes, events, clock);
   const changePassword = new ChangePasswordHandler(
     users,
     sessions,
@@ -150,20 +146,19 @@ export async function inMemoryDriver(): Promise<Driver> {
     limits,
     policies,
     revocation,
-    opening,
-    unitOfWork,
+    openSession,
+    changes,
     events,
     clock,
   );
-  const rotateUser = new TriggerUserTokenRotationHandler(users, policies, unitOfWork, log, events, clock);
-  const rotateAll = new TriggerGlobalTokenRotationHandler(policies, sessions, unitOfWork, log, events, clock);
+  const rotateUser = new TriggerUserTokenRotationHandler(users, policies, changes, events, clock);
+  const rotateAll = new TriggerGlobalTokenRotationHandler(policies, sessions, changes, events, clock);
   const cleanUp = new CleanUpSessionsHandler(sessions, feed, log, options, metrics);
 
   /** A guard that has just started: it has read everything, and the clock. */
   const startGuard = async (): Promise<void> => {
-    const provider = new SecurityPolicyProvider(policies, new InProcessSecurityPolicyCache(options), metrics);
-    view = new RevocationView(feed, provider, options, metrics);
-    await view.onApplicationBootstrap();
+    view = new RevocationView(feed, options, new Logger(), metrics);
+    await view.start();
   };
   await startGuard();
 
@@ -175,33 +170,31 @@ export async function inMemoryDriver(): Promise<Driver> {
       await users.add(user);
       return { id: user.id, login: user.email };
     },
-    logIn: async ({ login }, password) => (await logIn.execute(new LogInCommand(login, password)))._unsafeUnwrap(),
-    refresh: async (token, key) =>
-      (await refresh.execute(new RefreshAccessTokenCommand(token, {}, key))).match<Refreshed>(
-        (pair) => pair,
-        ({ reason }) => reason,
-      ),
-    validate: async (token) =>
-      (await validate.execute(new ValidateRefreshTokenQuery(token))).match<number | string>(
-        ({ generation }) => generation,
-        ({ reason }) => reason,
-      ),
+    logIn: async ({ login }, password) => granted(await logIn.execute(new LogInCommand(login, password))),
+    refresh: async (token, key): Promise<Refreshed> => {
+      const answer = await refresh.execute(new RefreshAccessTokenCommand(token, {}, key));
+      return answer.ok ? answer.value : answer.reason.reason;
+    },
+    validate: async (token) => {
+      const answer = await validate.execute(new ValidateRefreshTokenQuery(token));
+      return answer.ok ? answer.value.generation : answer.reason.reason;
+    },
     admits: async (accessToken) => authenticator.authenticate(accessToken) !== null,
     logOut: async (refreshToken) => {
       await logOut.execute(new LogOutCommand({ refreshToken }));
     },
     logOutEverywhere: ({ id }) => logOutEverywhere.execute(new LogOutEverywhereCommand(id)),
     changePassword: async ({ id }, { sessionId }, from, to) =>
-      (await changePassword.execute(new ChangePasswordCommand(id, sessionId, from, to)))._unsafeUnwrap().pair,
+      granted(await changePassword.execute(new ChangePasswordCommand(id, sessionId, from, to))).pair,
     raiseUserFloor: async ({ id }) => {
-      (await rotateUser.execute(new TriggerUserTokenRotationCommand(id, 'a test')))._unsafeUnwrap();
+      granted(await rotateUser.execute(new TriggerUserTokenRotationCommand(id, 'a test')));
     },
     raiseGlobalFloor: async (mode: RotationMode, graceSeconds) => {
-      (await rotateAll.execute(new TriggerGlobalTokenRotationCommand('a test', mode, graceSeconds)))._unsafeUnwrap();
+      granted(await rotateAll.execute(new TriggerGlobalTokenRotationCommand('a test', mode, graceSeconds)));
     },
     pass: async (seconds) => {
       clock.advance(seconds);
-      await view.onApplicationShutdown();
+      await view.stop();
       await startGuard();
     },
     cleanUp: async () => {
@@ -221,7 +214,7 @@ export async function inMemoryDriver(): Promise<Driver> {
       return [...attempts].map(([attemptId, counts]) => ({ attemptId, ...counts }));
     },
     close: async () => {
-      await view.onApplicationShutdown();
+      await view.stop();
       await events.onApplicationShutdown();
     },
   };

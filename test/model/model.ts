@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
-import type { RotationMode } from '../../src/auth';
+import type { RotationMode } from '../../src';
 import { type Driver, LIMITS, type Pair, type Refreshed, type User } from './driver';
 
 /*

@@ -1,4 +1,4 @@
-import { AuthOptions } from '../../src/auth';
+import { AuthOptions } from '../../src';
 import { runMigrations } from '../../src/database/migrate';
 import { HealthController } from '../../src/operations/health.controller';
 import { ADAPTERS } from '../support/adapters';

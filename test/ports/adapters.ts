@@ -20,13 +20,13 @@ import {
   type UnitOfWork,
   type UserDirectory,
   type UserWithPassword,
-} from '../../src/auth';
+} from '../../src';
 import { PostgresRevocationFeed } from '../../src/auth/infrastructure/postgres/postgres-revocation.feed';
-import { SecurityPolicyEntity } from '../../src/auth/infrastructure/typeorm/security-policy.entity';
-import { SessionEntity } from '../../src/auth/infrastructure/typeorm/session.entity';
-import { TypeOrmAuthEventLog } from '../../src/auth/infrastructure/typeorm/typeorm-auth-event.log';
-import { TypeOrmSecurityPolicyRepository } from '../../src/auth/infrastructure/typeorm/typeorm-security-policy.repository';
-import { TypeOrmSessionRepository } from '../../src/auth/infrastructure/typeorm/typeorm-session.repository';
+import { SecurityPolicyEntity } from '../../src/auth/infrastructure/postgres/security-policy.entity';
+import { SessionEntity } from '../../src/auth/infrastructure/postgres/session.entity';
+import { TypeOrmAuthEventLog } from '../../src/auth/infrastructure/postgres/typeorm-auth-event.log';
+import { TypeOrmSecurityPolicyRepository } from '../../src/auth/infrastructure/postgres/typeorm-security-policy.repository';
+import { TypeOrmSessionRepository } from '../../src/auth/infrastructure/postgres/typeorm-session.repository';
 import {
   InMemoryAuthEventLog,
   InMemoryRevocationFeed,

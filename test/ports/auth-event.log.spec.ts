@@ -11,7 +11,7 @@ import {
   RefreshTokenReuseDetected,
   RefusalsAggregated,
   SessionRevoked,
-} from '../../src/auth';
+} from '../../src';
 import { adapters, newSession, type Ports } from './adapters';
 
 const START = new Date('2025-11-20T12:00:00.000Z').getTime();

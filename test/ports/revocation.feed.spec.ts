@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import type { Revocation, RevocationWatcher, SecurityPolicy } from '../../src/auth';
+import type { Revocation, RevocationWatcher, SecurityPolicy } from '../../src';
 import { gate } from '../support/gate';
 import { adapters, newSession, type Ports } from './adapters';
 

@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import type { GlobalRaise } from '../../src/auth';
+import type { GlobalRaise } from '../../src';
 import { adapters, type Ports } from './adapters';
 
 const DEFAULTS = { globalMinTokenVersion: 1, mode: 'immediate', graceEndsAt: null };

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
-import type { LiveToken, NewSession, Replay, RevocationReason, Session } from '../../src/auth';
+import type { LiveToken, NewSession, Replay, RevocationReason, Session } from '../../src';
 import { gate } from '../support/gate';
 import { adapters, newSession, newUser, nextToken, type Ports, refreshRecord } from './adapters';
 

@@ -1,4 +1,4 @@
-import { SecurityPolicyRepository, SessionRepository, TypeOrmUnitOfWork } from '../../src/auth';
+import { SecurityPolicyRepository, SessionRepository, TypeOrmUnitOfWork } from '../../src';
 import { startTestApplication, type TestApplication } from '../support/app/test-application';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
 import { until } from '../support/until';

@@ -1,4 +1,4 @@
-import { RevocationView } from '../../src/auth';
+import { RevocationView } from '../../src';
 import { ADMIN, startTestApplication, type TestApplication } from '../support/app/test-application';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
 import { until } from '../support/until';

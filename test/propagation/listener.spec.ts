@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import type { AuthOptions, RevocationWatcher } from '../../src/auth';
+import type { AuthOptions, RevocationWatcher } from '../../src';
 import { PostgresRevocationFeed } from '../../src/auth/infrastructure/postgres/postgres-revocation.feed';
-import { TypeOrmUnitOfWork } from '../../src/auth/infrastructure/typeorm/typeorm-unit-of-work';
+import { TypeOrmUnitOfWork } from '../../src/auth/infrastructure/postgres/typeorm-unit-of-work';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
 import { proxyOf } from '../support/network/database-proxy';
 import type { TcpProxy } from '../support/network/tcp-proxy';

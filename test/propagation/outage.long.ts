@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { RevocationView } from '../../src/auth';
+import { RevocationView } from '../../src';
 import { startTestApplication, type TestApplication } from '../support/app/test-application';
 import { proxyOf, serverOf } from '../support/network/database-proxy';
 import type { TcpProxy } from '../support/network/tcp-proxy';

@@ -1,19 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
-import { type AuthOptions, Overloaded, type RevocationReading, RevocationView } from '../../src/auth';
-import { SecurityPolicyProvider } from '../../src/auth/application/security-policy.provider';
-import { InProcessSecurityPolicyCache } from '../../src/auth/infrastructure/defaults/in-process-security-policy.cache';
+import { Overloaded, type RevocationReading, RevocationView } from '../../src';
 import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
 import { InMemoryRevocationFeed, InMemorySecurityPolicyRepository, InMemoryStore } from '../../src/testing';
 import { gate } from '../support/gate';
 
 const TTL_SECONDS = 900;
 const MARGIN_SECONDS = 120;
-const options = {
-  accessTokenTtlSeconds: TTL_SECONDS,
-  maxStalenessSeconds: 60,
-  securityCacheTtlSeconds: 60,
-} as AuthOptions;
+const limits = { accessTokenTtlSeconds: TTL_SECONDS, maxStalenessSeconds: 60 };
 
 /** The in-memory feed, of which readings can be held back, spoilt and counted. */
 class ObservedFeed extends InMemoryRevocationFeed {
@@ -52,8 +46,7 @@ describe('the view of revocations', () => {
     const feed = new ObservedFeed(store);
     const { metrics, sizes, seen } = recordingMetrics();
     const own = new InMemorySecurityPolicyRepository(store, feed);
-    const provider = new SecurityPolicyProvider(own, new InProcessSecurityPolicyCache(options), metrics);
-    const view = new RevocationView(feed, provider, options, metrics);
+    const view = new RevocationView(feed, limits, new Logger(), metrics);
     // What another instance announces reaches this one by its readings alone.
     const elsewhere = new InMemoryRevocationFeed(store);
     const others = new InMemorySecurityPolicyRepository(store, elsewhere);
@@ -75,7 +68,7 @@ describe('the view of revocations', () => {
   const pass = (ms: number) => jest.advanceTimersByTimeAsync(ms);
   /** Shuts down, giving time to what waits for a timer. */
   const end = async (view: RevocationView): Promise<void> => {
-    const ended = view.onApplicationShutdown();
+    const ended = view.stop();
     await pass(5000);
     await ended;
   };
@@ -84,7 +77,7 @@ describe('the view of revocations', () => {
     const { feed, view, own, rotate } = setup();
     const { opened, open } = gate();
     feed.spoil = async (reading) => (await opened, reading);
-    const started = view.onApplicationBootstrap();
+    const started = view.start();
     await pass(10);
     expect(view.stalenessSeconds).toBe(Infinity);
     expect(() => view.floorsOf(user)).toThrow(Overloaded);
@@ -109,7 +102,7 @@ describe('the view of revocations', () => {
       by: 1,
     });
     store.revocations = [];
-    await view.onApplicationBootstrap();
+    await view.start();
     expect(view.floorsOf(user).floors).toMatchObject({
       globalMinTokenVersion: 2,
       mode: 'drain',
@@ -120,7 +113,7 @@ describe('the view of revocations', () => {
 
   it('looks once a second, each time from where the last reading ended', async () => {
     const { feed, view, others, logOut } = setup();
-    await view.onApplicationBootstrap();
+    await view.start();
     await others.raiseUserFloor(user);
     logOut(session);
     expect(view.isRevoked(session)).toBe(false);
@@ -136,14 +129,14 @@ describe('the view of revocations', () => {
   it('counts time by the clock of the database', async () => {
     const { store, view } = setup();
     store.clock.advance(3600);
-    await view.onApplicationBootstrap();
+    await view.start();
     expect(view.floorsOf(user).now).toEqual(store.clock.now());
     await end(view);
   });
 
   it('refuses at once what this instance has revoked itself', async () => {
     const { feed, view, own, rotate, logOut } = setup();
-    await view.onApplicationBootstrap();
+    await view.start();
     logOut(session, feed);
     await own.raiseUserFloor(user);
     await rotate(own);
@@ -159,7 +152,7 @@ describe('the view of revocations', () => {
     await own.raiseUserFloor(user);
     const { opened, open } = gate();
     const early = store.revocations;
-    await view.onApplicationBootstrap();
+    await view.start();
     feed.spoil = async (reading) => (await opened, { ...reading, revocations: early, horizon: 1n });
     await pass(1000); // the reading is on its way, with the floors 1 and 2
     await rotate(own);
@@ -172,7 +165,7 @@ describe('the view of revocations', () => {
 
   it('answers hints early, and a flood of them with one reading in 50 ms', async () => {
     const { feed, view, logOut } = setup();
-    await view.onApplicationBootstrap();
+    await view.start();
     await pass(500);
     logOut(session);
     view.hint();
@@ -190,7 +183,7 @@ describe('the view of revocations', () => {
 
   it('looks again for a hint that came while it was reading', async () => {
     const { feed, view, logOut } = setup();
-    await view.onApplicationBootstrap();
+    await view.start();
     const { opened, open } = gate();
     feed.spoil = async (reading) => (await opened, reading);
     view.hint();
@@ -208,7 +201,7 @@ describe('the view of revocations', () => {
   it('keeps what it knows when a reading fails, and takes up where the last good one ended', async () => {
     const { feed, view, logOut } = setup();
     logOut(session);
-    await view.onApplicationBootstrap();
+    await view.start();
     const good = feed.spoil;
     feed.spoil = () => Promise.reject(new Error('the database is away'));
     const later = randomUUID();
@@ -228,7 +221,7 @@ describe('the view of revocations', () => {
     const { feed, view } = setup();
     const good = feed.spoil;
     feed.spoil = () => Promise.reject(new Error('the database is away'));
-    await view.onApplicationBootstrap();
+    await view.start();
     await pass(1000);
     expect(() => view.floorsOf(user)).toThrow(Overloaded);
     feed.spoil = good;
@@ -240,7 +233,7 @@ describe('the view of revocations', () => {
 
   it('does not wait for ever for a reading', async () => {
     const { feed, view, logOut } = setup();
-    await view.onApplicationBootstrap();
+    await view.start();
     const good = feed.spoil;
     feed.spoil = () => new Promise<never>(() => undefined);
     await pass(1000);
@@ -256,7 +249,7 @@ describe('the view of revocations', () => {
     ['when hints may have been lost while it was failing', (view: RevocationView) => view.reset(), true],
   ])('reads everything again %s', async (_, lose, failing = false) => {
     const { feed, view } = setup();
-    await view.onApplicationBootstrap();
+    await view.start();
     const good = feed.spoil;
     lose(view);
     if (failing) feed.spoil = () => Promise.reject(new Error('the database is away'));
@@ -271,7 +264,7 @@ describe('the view of revocations', () => {
     const { store, feed, view, logOut, rotate } = setup();
     await rotate();
     logOut(session);
-    await view.onApplicationBootstrap();
+    await view.start();
     const restored = randomUUID();
     store.revocations = []; // a backup of an hour ago …
     store.policy = { ...store.policy!, globalMinTokenVersion: 1 };
@@ -287,7 +280,7 @@ describe('the view of revocations', () => {
 
   it('does not answer from a view that has grown too old, and answers again after the next reading', async () => {
     const { feed, view } = setup();
-    await view.onApplicationBootstrap();
+    await view.start();
     const good = feed.spoil;
     feed.spoil = () => Promise.reject(new Error('the database is away'));
     await pass(60_000);
@@ -306,7 +299,7 @@ describe('the view of revocations', () => {
     const { feed, view } = setup();
     const { opened, open } = gate();
     feed.spoil = async (reading) => (await opened, reading);
-    const started = view.onApplicationBootstrap();
+    const started = view.start();
     await pass(4000);
     open();
     await started;
@@ -316,7 +309,7 @@ describe('the view of revocations', () => {
 
   it('forgets a revocation when no token can meet it any more, and not before', async () => {
     const { store, feed, sizes, view, others, logOut } = setup();
-    await view.onApplicationBootstrap();
+    await view.start();
     for (let i = 0; i < 1000; i++) logOut(randomUUID());
     logOut(session);
     await others.raiseUserFloor(user);
@@ -340,7 +333,7 @@ describe('the view of revocations', () => {
   it("counts how long other instances' revocations took, once each, and not its own", async () => {
     const { store, feed, seen, view, logOut } = setup();
     logOut(randomUUID()); // before the start: nobody waited for it
-    await view.onApplicationBootstrap();
+    await view.start();
     logOut(randomUUID(), feed);
     logOut(session);
     store.clock.advance(0.25);
@@ -353,12 +346,12 @@ describe('the view of revocations', () => {
 
   it('ends with the application: it waits for the reading that is under way, and no hint starts another', async () => {
     const { store, feed, view, logOut } = setup();
-    await view.onApplicationBootstrap();
+    await view.start();
     const { opened, open } = gate();
     feed.spoil = async (reading) => (await opened, reading);
     await pass(1000);
     let ended = false;
-    const ending = view.onApplicationShutdown().then(() => (ended = true));
+    const ending = view.stop().then(() => (ended = true));
     await pass(100);
     expect(ended).toBe(false);
     open();
@@ -375,6 +368,6 @@ describe('the view of revocations', () => {
 
   it('ends before it has begun', async () => {
     const { view } = setup();
-    await expect(view.onApplicationShutdown()).resolves.toBeUndefined();
+    await expect(view.stop()).resolves.toBeUndefined();
   });
 });

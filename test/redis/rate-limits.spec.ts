@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
-import { type AuthOptions, type LimitName, type RateLimits, Throttled } from '../../src/auth';
+import { type AuthOptions, type LimitName, type RateLimits, Throttled } from '../../src';
 import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
 import { FlexibleRateLimits } from '../../src/auth/infrastructure/limits/flexible-rate-limits';
 import { RedisConnection } from '../../src/auth/infrastructure/redis/redis-connection';
-import { LIMIT_NAMES } from '../../src/auth/ports/rate-limits';
+import { LIMIT_NAMES } from '../../src/auth/options/auth.options';
 import { startTestApplication } from '../support/app/test-application';
 import { describeWithRedis, type ProxiedRedis, startProxiedRedis } from '../support/redis/redis-server';
 import { until } from '../support/until';

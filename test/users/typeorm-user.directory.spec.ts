@@ -1,6 +1,6 @@
 import type { INestApplication } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { UnitOfWork, UserDirectory, type UserWithPassword } from '../../src/auth';
+import { UnitOfWork, UserDirectory, type UserWithPassword } from '../../src';
 import { UserEntity } from '../../src/users/user.entity';
 import { testDatabase } from '../support/database/test-database';
 import { userDirectoryContract } from './user-directory.contract';

@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import type { UserDirectory, UserWithPassword } from '../../src/auth';
+import type { UserDirectory, UserWithPassword } from '../../src';
 
 /** What any directory needs for the suite: a way to put a user into it, and one for its unit of work. */
 export interface DirectoryUnderTest {

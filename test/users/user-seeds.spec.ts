@@ -1,11 +1,11 @@
 import { type INestApplication, Logger } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
-import { LogInCommand, TypeOrmUnitOfWork, UserDirectory, UserRegistered } from '../../src/auth';
+import { LogInCommand, TypeOrmUnitOfWork, UserDirectory, UserRegistered } from '../../src';
 import { DEMO_ACCOUNTS, RegisterUserCommand } from '../../src/users';
 import { AccountOpening } from '../../src/users/account-opening';
-import { UserEntity } from '../../src/users/user.entity';
 import { UserSeeds } from '../../src/users/user-seeds';
+import { UserEntity } from '../../src/users/user.entity';
 import type { UsersOptions } from '../../src/users/users.options';
 import { testDatabase } from '../support/database/test-database';
 import { usersApp } from './users-app';
@@ -34,7 +34,7 @@ async function start(users: Partial<UsersOptions> = {}) {
     users: () => dataSource.getRepository(UserEntity).find({ order: { email: 'ASC' } }),
     register: (email: string, password: string) => commands.execute(new RegisterUserCommand(email, password)),
     canLogIn: async ({ email, password }: { email: string; password: string }) =>
-      (await commands.execute(new LogInCommand(email, password))).isOk(),
+      (await commands.execute(new LogInCommand(email, password))).ok,
   };
 }
 
@@ -149,7 +149,7 @@ describe('the demo accounts', () => {
 
   it('have addresses and passwords that anyone may register', async () => {
     const { register } = await start();
-    for (const { email, password } of DEMO_ACCOUNTS) expect((await register(email, password)).isOk()).toBe(true);
+    for (const { email, password } of DEMO_ACCOUNTS) expect((await register(email, password)).ok).toBe(true);
   });
 });
 

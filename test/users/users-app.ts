@@ -3,7 +3,7 @@ import { CqrsModule } from '@nestjs/cqrs';
 import { EventEmitterModule } from '@nestjs/event-emitter';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import { AuthModule, configureHttp } from '../../src/auth';
+import { AuthModule, configureHttp } from '../../src';
 import { loadConfig } from '../../src/config';
 import { databaseModule } from '../../src/database/database.module';
 import { TypeOrmUserDirectory, UsersModule } from '../../src/users';

@@ -1,7 +1,7 @@
+import { NotRecorded, Overloaded } from '../../support/overloaded';
+import { Throttled } from '../../support/throttled';
 import type { AuthEvent, FaultReason } from '../domain/events';
 import type { AuthEvents } from '../ports/auth-events';
-import { NotRecorded, Overloaded } from '../domain/overloaded';
-import { Throttled } from '../domain/throttled';
 
 /** Lost every race that it ran; the client's token is as good as before. */
 export class TooContended extends Overloaded {

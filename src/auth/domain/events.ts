@@ -1,7 +1,7 @@
+import type { RotationMode, VersionRejection } from '../../guard/versions';
 import type { ForgeryEvidence } from './refresh-decision';
 import type { RefusalReason, RevocationReason, WaitReason } from './refusals';
 import type { Delivery } from './session';
-import type { RotationMode, VersionRejection } from './versions';
 
 /*
  * What happened, as published API: ids and primitives only, never an entity, a request, a token or a digest.

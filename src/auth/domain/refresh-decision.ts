@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
+import { rejectionOf, type Floors, type VersionRejection } from '../../guard/versions';
 import type { RefusalReason, RevocationReason, WaitReason } from './refusals';
 import type { Delivery, Session } from './session';
-import { rejectionOf, type Floors, type VersionRejection } from './versions';
 
 /** What the client presented: the opened token's place in the chain and its digest. */
 export interface Presentation {

@@ -1,9 +1,9 @@
-/** Why a refresh was refused. From outside they all look alike (HTTP 401, one body); the audit trail always has the reason. */
+/** Why a refresh was refused. From outside they all look alike; the audit trail always has the reason. */
 export type RefusalReason =
   'token_invalid' | 'token_expired' | 'token_revoked' | 'token_version_rejected' | 'user_not_found' | 'user_inactive';
 
 /**
- * Why a refresh was put off (HTTP 429): the session is untouched and the client may ask again.
+ * Why a refresh was put off: the session is untouched and the client may ask again.
  * `replay_refused`: a keyed session, and the predecessor came without the rotation's retry key.
  * `too_many_replays`: the window's cap is used up.
  */
@@ -26,9 +26,6 @@ export type RevocationReason = (typeof REVOCATION_REASONS)[number];
 
 export const isRevocationReason = (value: unknown): value is RevocationReason =>
   REVOCATION_REASONS.includes(value as RevocationReason);
-
-/** What the client should do next: sign in again (401), send the same request again (503, 429), or slow down (429). */
-export type Recovery = 'reauthenticate' | 'retry' | 'wait';
 
 /** An expected "no" of the refresh, the failed half of the handler's `Result`. */
 export type RefreshRefusal =

@@ -1,5 +1,5 @@
+import type { VersionStamps } from '../../guard/versions';
 import type { RevocationReason } from './refusals';
-import type { VersionStamps } from './versions';
 
 /** How the client holds its refresh token; fixed at login for the session's whole life. */
 export const DELIVERIES = ['body', 'cookie'] as const;

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import { Strategy } from 'passport-custom';
-import { AccessTokenAuthenticator } from '../application/access-token.authenticator';
-import type { Principal } from '../application/principal';
-import { bearerOf, type HttpRequest } from './http-request';
+import { AccessTokenAuthenticator } from '../../guard/access-token.authenticator';
+import { bearerOf, type HttpRequest } from '../../guard/nest/http-request';
+import type { Principal } from '../../guard/principal';
 
 /** The passport strategy `ratchet`, for hosts that compose guards: `AuthGuard(['ratchet', 'api-key'])`. */
 @Injectable()

@@ -1,17 +1,19 @@
 import { Get, Param, Patch, Post, Req } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { ApiBearerAuth, ApiBody, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { GetSecurityPolicyQuery } from '../application/get-security-policy.query';
-import type { Principal } from '../application/principal';
-import { TriggerGlobalTokenRotationCommand } from '../application/trigger-global-token-rotation.command';
-import { TriggerUserTokenRotationCommand } from '../application/trigger-user-token-rotation.command';
-import { UpdateGracePeriodCommand } from '../application/update-grace-period.command';
-import type { SecurityPolicy } from '../domain/versions';
-import { ApiProblems } from './api-problems';
-import { AuthRoutes, JsonBody } from './auth-routes';
-import { CurrentPrincipal, Roles } from './decorators';
-import { actorOf, type HttpRequest } from './http-request';
-import { invalidRequest, ProblemException } from './problem.exception';
+import { CurrentPrincipal, Roles } from '../../guard/nest/decorators';
+import type { HttpRequest } from '../../guard/nest/http-request';
+import { invalidRequest, ProblemException } from '../../guard/nest/problem.exception';
+import type { Principal } from '../../guard/principal';
+import type { SecurityPolicy } from '../../guard/versions';
+import { GetSecurityPolicyQuery } from '../application/versions/get-security-policy.query';
+import { TriggerGlobalTokenRotationCommand } from '../application/versions/trigger-global-token-rotation.command';
+import { TriggerUserTokenRotationCommand } from '../application/versions/trigger-user-token-rotation.command';
+import { UpdateGracePeriodCommand } from '../application/versions/update-grace-period.command';
+import { ApiProblems } from './kit/api-problems';
+import { AuthRoutes, JsonBody } from './kit/auth-routes';
+import { actorOf } from './kit/client-of';
+import { uuidPipe } from './kit/validation.pipe';
 import {
   GlobalRotationDto,
   RotateAllDto,
@@ -20,7 +22,6 @@ import {
   UpdateSecurityPolicyDto,
   UserRotationDto,
 } from './security-policy.dto';
-import { uuidPipe } from './validation.pipe';
 
 @ApiTags('security')
 @ApiBearerAuth()
@@ -103,7 +104,7 @@ export class AdminSecurityController {
       });
     }
     const result = await this.commands.execute(command);
-    if (result.isErr()) throw new ProblemException(409, { code: result.error });
+    if (!result.ok) throw new ProblemException(409, { code: result.reason });
     return result.value;
   }
 
@@ -121,7 +122,7 @@ export class AdminSecurityController {
     const result = await this.commands.execute(
       new TriggerUserTokenRotationCommand(id, reason, actorOf(principal, request)),
     );
-    if (result.isErr()) throw new ProblemException(404, { code: result.error });
+    if (!result.ok) throw new ProblemException(404, { code: result.reason });
     return result.value;
   }
 }

@@ -1,15 +1,17 @@
 import { Delete, Get, Param, Req } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ListSessionsQuery } from '../application/list-sessions.query';
-import type { Principal } from '../application/principal';
-import { RevokeUserSessionsCommand } from '../application/revoke-user-sessions.command';
-import { ApiProblems } from './api-problems';
-import { AuthRoutes } from './auth-routes';
-import { CurrentPrincipal, NoStore, Roles } from './decorators';
-import { actorOf, type HttpRequest } from './http-request';
+import { CurrentPrincipal, Roles } from '../../guard/nest/decorators';
+import type { HttpRequest } from '../../guard/nest/http-request';
+import type { Principal } from '../../guard/principal';
+import { ListSessionsQuery } from '../application/sessions/list-sessions.query';
+import { RevokeUserSessionsCommand } from '../application/sessions/revoke-user-sessions.command';
+import { ApiProblems } from './kit/api-problems';
+import { AuthRoutes } from './kit/auth-routes';
+import { actorOf } from './kit/client-of';
+import { NoStore } from './kit/no-store';
+import { uuidPipe } from './kit/validation.pipe';
 import { RevokedSessionsDto, SessionDto } from './session.dto';
-import { uuidPipe } from './validation.pipe';
 
 @ApiTags('security')
 @ApiBearerAuth()

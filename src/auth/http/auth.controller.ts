@@ -1,5 +1,5 @@
 import { Get, HttpCode, Post, Req, Res, UnauthorizedException } from '@nestjs/common';
-import { CommandBus } from '@nestjs/cqrs';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import {
   ApiBearerAuth,
   ApiBody,
@@ -9,27 +9,29 @@ import {
   ApiOperation,
   ApiTags,
 } from '@nestjs/swagger';
-import { AccessTokenAuthenticator } from '../application/access-token.authenticator';
-import { ChangePasswordCommand } from '../application/change-password.command';
-import { LogInCommand } from '../application/log-in.command';
-import { LogOutCommand } from '../application/log-out.command';
-import { LogOutEverywhereCommand } from '../application/log-out-everywhere.command';
-import type { Principal } from '../application/principal';
-import { RefreshAccessTokenCommand } from '../application/refresh-access-token.command';
-import type { TokenPair } from '../application/token-pair';
+import { CurrentPrincipal, Public } from '../../guard/nest/decorators';
+import { bearerOf, type HttpRequest } from '../../guard/nest/http-request';
+import { invalidRequest, ProblemException, refused } from '../../guard/nest/problem.exception';
+import type { Principal } from '../../guard/principal';
+import { RefreshAccessTokenCommand } from '../application/refresh/refresh-access-token.command';
+import { LogOutEverywhereCommand } from '../application/sessions/log-out-everywhere.command';
+import { LogOutCommand } from '../application/sessions/log-out.command';
+import { ChangePasswordCommand } from '../application/sign-in/change-password.command';
+import { LogInCommand } from '../application/sign-in/log-in.command';
+import type { TokenPair } from '../application/token-pair.issuer';
+import { FindActiveUserQuery } from '../application/users/find-active-user.query';
 import { RETRY_KEY_PATTERN } from '../domain/refresh-token';
 import type { RefreshRefusal } from '../domain/refusals';
 import type { Delivery } from '../domain/session';
-import { AuthOptions } from '../ports/auth.options';
-import { ApiProblems } from './api-problems';
-import { AuthRoutes, JsonBody } from './auth-routes';
-import { CurrentPrincipal, NoStore, Public } from './decorators';
-import { bearerOf, clientOf, type HttpRequest } from './http-request';
+import { AuthOptions } from '../options/auth.options';
+import { ApiProblems } from './kit/api-problems';
+import { AuthRoutes, JsonBody } from './kit/auth-routes';
+import { clientOf } from './kit/client-of';
+import { NoStore } from './kit/no-store';
 import { LoginDto } from './login.dto';
 import { LogoutDto } from './logout.dto';
 import { MeDto } from './me.dto';
 import { ChangePasswordDto } from './password.dto';
-import { invalidRequest, ProblemException, refused } from './problem.exception';
 import { RefreshCookie } from './refresh-cookie';
 import { RefreshDto } from './refresh.dto';
 import { RevokedSessionsDto } from './session.dto';
@@ -48,7 +50,7 @@ const ORIGIN_REFUSED = {
 export class AuthController {
   constructor(
     private readonly commands: CommandBus,
-    private readonly authenticator: AccessTokenAuthenticator,
+    private readonly queries: QueryBus,
     private readonly cookie: RefreshCookie,
     private readonly options: AuthOptions,
   ) {}
@@ -75,7 +77,7 @@ export class AuthController {
     const { email, password, delivery = 'body' } = body;
     if (delivery === 'cookie') this.cookie.demandOrigin(request);
     const result = await this.commands.execute(new LogInCommand(email, password, clientOf(request, body), delivery));
-    if (result.isErr()) throw new ProblemException(401, { code: result.error });
+    if (!result.ok) throw new ProblemException(401, { code: result.reason });
     return this.answer(result.value, delivery, response);
   }
 
@@ -124,7 +126,7 @@ export class AuthController {
     const result = await this.commands.execute(
       new RefreshAccessTokenCommand(token, clientOf(request, body), retryKeyOf(request), delivery),
     );
-    if (result.isErr()) throw this.problemOf(result.error);
+    if (!result.ok) throw this.problemOf(result.reason);
     return this.answer(result.value, delivery, response);
   }
 
@@ -220,8 +222,8 @@ export class AuthController {
     const result = await this.commands.execute(
       new ChangePasswordCommand(userId, sessionId, currentPassword, newPassword, clientOf(request)),
     );
-    if (result.isOk()) return this.answer(result.value.pair, result.value.delivery, response);
-    const refusal = result.error;
+    if (result.ok) return this.answer(result.value.pair, result.value.delivery, response);
+    const refusal = result.reason;
     if (refusal.kind === 'invalid') throw invalidRequest({ path: refusal.path, message: refusal.message });
     // The bearer token is in order: to call it invalid would make a client refresh, and send the password again.
     throw new ProblemException(401, { code: refusal.kind, challenge: 'Bearer' });
@@ -234,7 +236,7 @@ export class AuthController {
   @NoStore()
   @Get('me')
   async me(@CurrentPrincipal() principal: Principal): Promise<MeDto> {
-    const user = await this.authenticator.activeUserOf(principal);
+    const user = await this.queries.execute(new FindActiveUserQuery(principal.userId));
     if (user === null) throw new UnauthorizedException();
     return { id: user.id, email: user.email, roles: user.roles, sessionId: principal.sessionId };
   }
@@ -259,7 +261,7 @@ export class AuthController {
 
   private problemOf(refusal: RefreshRefusal): ProblemException {
     if (refusal.kind === 'refused')
-      return refused(this.options.exposeRefusalReason ? refusal.reason : 'refresh_refused');
+      return refused({ code: this.options.exposeRefusalReason ? refusal.reason : 'refresh_refused' });
     const { reason, retryAfterSeconds } = refusal;
     return new ProblemException(429, {
       code: reason,

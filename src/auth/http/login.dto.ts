@@ -1,7 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsIn, MaxLength, MinLength } from 'class-validator';
 import { DELIVERIES, type Delivery } from '../domain/session';
-import { IfPresent, IsPlainText } from './validation.pipe';
+import { IfPresent, IsPlainText } from './kit/validation.pipe';
 
 /** What a client may tell about the device it runs on. */
 export class DeviceDto {

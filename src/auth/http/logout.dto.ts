@@ -1,5 +1,5 @@
 import { IsString } from 'class-validator';
-import { IfPresent } from './validation.pipe';
+import { IfPresent } from './kit/validation.pipe';
 
 export class LogoutDto {
   /** Any genuine refresh token of the session, also a superseded or expired one. */

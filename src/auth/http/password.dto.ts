@@ -1,5 +1,5 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsPlainText } from './validation.pipe';
+import { IsPlainText } from './kit/validation.pipe';
 
 export class ChangePasswordDto {
   @ApiProperty({ example: 'correct horse battery staple' })

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import type { TokenPair } from '../application/token-pair';
-import { AuthOptions } from '../ports/auth.options';
-import type { HttpRequest } from './http-request';
-import { ProblemException } from './problem.exception';
+import type { HttpRequest } from '../../guard/nest/http-request';
+import { ProblemException } from '../../guard/nest/problem.exception';
+import type { TokenPair } from '../application/token-pair.issuer';
+import { AuthOptions } from '../options/auth.options';
 
 /** The name that browsers keep to one host and to https (RFC 6265bis section 4.1.3.2); the other is for plain http on localhost. */
 const SECURE_NAME = '__Host-refresh';

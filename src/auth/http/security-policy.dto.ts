@@ -1,7 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsIn, IsInt, Matches, Max, MaxLength, Min } from 'class-validator';
-import { MAX_GRACE_SECONDS, ROTATION_MODES, type RotationMode, type SecurityPolicy } from '../domain/versions';
-import { IfPresent, IsPlainText } from './validation.pipe';
+import { MAX_GRACE_SECONDS, ROTATION_MODES, type RotationMode, type SecurityPolicy } from '../../guard/versions';
+import { IfPresent, IsPlainText } from './kit/validation.pipe';
 
 const MAX_INTEGER = 2 ** 31 - 1;
 

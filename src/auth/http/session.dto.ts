@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { Equals } from 'class-validator';
-import type { ListedSession } from '../application/list-sessions.query';
+import type { ListedSession } from '../application/sessions/list-sessions.query';
 
 export class SessionDto implements ListedSession {
   @ApiProperty({ format: 'uuid' })

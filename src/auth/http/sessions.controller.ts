@@ -1,18 +1,20 @@
 import { Delete, Get, HttpCode, Param, Req, Res } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
-import { ListSessionsQuery } from '../application/list-sessions.query';
-import type { Principal } from '../application/principal';
-import { RevokeOtherSessionsCommand } from '../application/revoke-other-sessions.command';
-import { RevokeSessionCommand } from '../application/revoke-session.command';
-import { ApiProblems } from './api-problems';
-import { AuthRoutes, ValidQuery } from './auth-routes';
-import { CurrentPrincipal, NoStore } from './decorators';
-import { clientOf, type HttpRequest } from './http-request';
-import { ProblemException } from './problem.exception';
+import { CurrentPrincipal } from '../../guard/nest/decorators';
+import type { HttpRequest } from '../../guard/nest/http-request';
+import { ProblemException } from '../../guard/nest/problem.exception';
+import type { Principal } from '../../guard/principal';
+import { ListSessionsQuery } from '../application/sessions/list-sessions.query';
+import { RevokeOtherSessionsCommand } from '../application/sessions/revoke-other-sessions.command';
+import { RevokeSessionCommand } from '../application/sessions/revoke-session.command';
+import { ApiProblems } from './kit/api-problems';
+import { AuthRoutes, ValidQuery } from './kit/auth-routes';
+import { clientOf } from './kit/client-of';
+import { NoStore } from './kit/no-store';
+import { uuidPipe } from './kit/validation.pipe';
 import { RefreshCookie } from './refresh-cookie';
 import { RevokedSessionsDto, RevokeOthersQueryDto, SessionDto } from './session.dto';
-import { uuidPipe } from './validation.pipe';
 
 @ApiTags('sessions')
 @ApiBearerAuth()
@@ -45,7 +47,9 @@ export class SessionsController {
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
   ): Promise<void> {
-    const found = await this.commands.execute(new RevokeSessionCommand(userId, id, clientOf(request)));
+    const found = await this.commands.execute(
+      new RevokeSessionCommand(id, { of: userId, actor: { client: clientOf(request) } }),
+    );
     if (!found) throw new ProblemException(404);
     if (id === sessionId) this.cookie.clear(request, response);
   }

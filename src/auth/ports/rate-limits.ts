@@ -1,12 +1,4 @@
-/** What can be limited: sign-ins per account and ip, and per ip; refreshes per session; junk tokens and registrations per ip. */
-export const LIMIT_NAMES = [
-  'loginPerAccount',
-  'loginPerIp',
-  'refreshPerSession',
-  'invalidPerIp',
-  'registerPerIp',
-] as const;
-export type LimitName = (typeof LIMIT_NAMES)[number];
+import type { LimitName } from '../options/auth.options';
 
 /** Counts against the configured limits. */
 export abstract class RateLimits {

@@ -1,4 +1,4 @@
-import type { Floors, RotationMode, SecurityPolicy } from '../domain/versions';
+import type { Floors, RotationMode, SecurityPolicy } from '../../guard/versions';
 
 /** A rise of the global floor. */
 export interface GlobalRaise {

@@ -1,8 +1,8 @@
+import type { VersionStamps } from '../../guard/versions';
 import type { AuthTokenRefreshAttempted, AuthTokenRefreshSucceeded } from '../domain/events';
 import type { RefreshFacts, RefreshSession, RefreshUser } from '../domain/refresh-decision';
 import type { RevocationReason } from '../domain/refusals';
 import type { NewSession, Session } from '../domain/session';
-import type { VersionStamps } from '../domain/versions';
 
 /** What the refresh reads. `user` is undefined where the users are not in auth's database. */
 export interface RefreshReading extends Omit<RefreshFacts, 'user'> {

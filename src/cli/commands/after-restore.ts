@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { CommandBus } from '@nestjs/cqrs';
 import type { Command } from 'commander';
-import { RecoverAfterRestoreCommand } from '../../auth';
+import { RecoverAfterRestoreCommand } from '../../index';
 import { operator } from '../arguments';
 import { Failure } from '../failure';
 import type { Shell } from '../shell';

@@ -1,8 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { QueryBus } from '@nestjs/cqrs';
 import { type Command, Option } from 'commander';
-import { AUTH_EVENTS, type EventFilter, type EventPosition, FindAuthEventsQuery, type RecordedEvent } from '../../auth';
 import { whole } from '../../config';
+import {
+  AUTH_EVENTS,
+  type EventFilter,
+  type EventPosition,
+  FindAuthEventsQuery,
+  type RecordedEvent,
+} from '../../index';
 import { by } from '../arguments';
 import type { Shell } from '../shell';
 import { printable } from '../text';

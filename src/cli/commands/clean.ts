@@ -1,6 +1,6 @@
 import { CommandBus } from '@nestjs/cqrs';
 import type { Command } from 'commander';
-import { CleanUpSessionsCommand } from '../../auth';
+import { CleanUpSessionsCommand } from '../../index';
 import type { Shell } from '../shell';
 import { numberText, table } from '../text';
 

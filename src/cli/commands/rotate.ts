@@ -1,13 +1,13 @@
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { type Command, Option } from 'commander';
+import { duration, whole } from '../../config';
 import {
   MAX_GRACE_SECONDS,
   PreviewGlobalRotationQuery,
   ROTATION_MODES,
   type RotationMode,
   TriggerGlobalTokenRotationCommand,
-} from '../../auth';
-import { duration, whole } from '../../config';
+} from '../../index';
 import { by, operator, reason } from '../arguments';
 import { Failure } from '../failure';
 import type { Shell } from '../shell';
@@ -76,7 +76,7 @@ async function trigger(shell: Shell, { mode, grace, reason: why, expectedVersion
     const result = await app
       .get(CommandBus)
       .execute(new TriggerGlobalTokenRotationCommand(why, mode, grace ?? null, expectedVersion ?? null, operator()));
-    if (result.isErr()) throw new Failure(MISMATCH);
+    if (!result.ok) throw new Failure(MISMATCH);
     const { previousVersion, newVersion, graceEndsAt, sessionsAffected } = result.value;
     shell.print(
       { dryRun: false, ...result.value },

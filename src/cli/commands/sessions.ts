@@ -1,6 +1,6 @@
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { Argument, type Command, Option } from 'commander';
-import { type ListedSession, ListSessionsQuery, RevokeAnySessionCommand, RevokeUserSessionsCommand } from '../../auth';
+import { type ListedSession, ListSessionsQuery, RevokeSessionCommand, RevokeUserSessionsCommand } from '../../index';
 import { operator, sessionId, user, userIdOf } from '../arguments';
 import { Failure } from '../failure';
 import type { Shell } from '../shell';
@@ -40,7 +40,7 @@ export function sessions(program: Command, shell: Shell): void {
             `${numberText(ended)} sessions of ${userId} have been ended.`,
           );
         } else if (id !== undefined) {
-          const known = await commands.execute(new RevokeAnySessionCommand(id, operator()));
+          const known = await commands.execute(new RevokeSessionCommand(id, { actor: operator() }));
           if (!known) throw new Failure(`There is no session ${id}`);
           shell.print({ sessionId: id, revoked: true }, `Session ${id} is over.`);
         }

@@ -1,6 +1,6 @@
 import { CommandBus } from '@nestjs/cqrs';
 import { Argument, type Command, Option } from 'commander';
-import { SetUserActiveCommand, TriggerUserTokenRotationCommand } from '../../auth';
+import { SetUserActiveCommand, TriggerUserTokenRotationCommand } from '../../index';
 import { operator, reason, user, userIdOf } from '../arguments';
 import { Failure } from '../failure';
 import type { Shell } from '../shell';
@@ -17,7 +17,7 @@ export function users(program: Command, shell: Shell): void {
       shell.withApplication(async (app) => {
         const command = new TriggerUserTokenRotationCommand(await userIdOf(app, of), options.reason, operator());
         const result = await app.get(CommandBus).execute(command);
-        if (result.isErr()) throw new Failure(REFUSALS[result.error]);
+        if (!result.ok) throw new Failure(REFUSALS[result.reason]);
         const { userId, previousVersion, newVersion } = result.value;
         shell.print(
           result.value,
@@ -34,7 +34,7 @@ export function users(program: Command, shell: Shell): void {
       shell.withApplication(async (app) => {
         const userId = await userIdOf(app, of);
         const result = await app.get(CommandBus).execute(new SetUserActiveCommand(userId, false, operator()));
-        if (result.isErr()) throw new Failure(REFUSALS[result.error]);
+        if (!result.ok) throw new Failure(REFUSALS[result.reason]);
         shell.print({ userId, isActive: false }, `User ${userId} is deactivated.`);
       }),
     );

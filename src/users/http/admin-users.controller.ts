@@ -1,7 +1,6 @@
 import { Body, Controller, Param, Patch, Req } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import type { Result } from 'neverthrow';
 import {
   actorOf,
   ApiProblems,
@@ -10,6 +9,7 @@ import {
   type HttpRequest,
   type Principal,
   ProblemException,
+  type Result,
   Roles,
   SetUserActiveCommand,
   SetUserRolesCommand,
@@ -17,7 +17,7 @@ import {
   type UserChangeRefusal,
   UserDirectory,
   uuidPipe,
-} from '../../auth';
+} from '../../index';
 import { UpdateUserDto, UserDto } from './admin-users.dto';
 
 @ApiTags('users')
@@ -61,5 +61,5 @@ export class AdminUsersController {
 
 /** Thrown inside the unit of work, so that of two changes both are made or neither. */
 function throwOn(result: Result<void, UserChangeRefusal>): void {
-  if (result.isErr()) throw new ProblemException(result.error === 'user_not_found' ? 404 : 409, { code: result.error });
+  if (!result.ok) throw new ProblemException(result.reason === 'user_not_found' ? 404 : 409, { code: result.reason });
 }

@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { ArrayMaxSize, ArrayUnique, IsArray, IsBoolean, Matches } from 'class-validator';
-import { type DirectoryUser, IfPresent } from '../../auth';
+import { type DirectoryUser, IfPresent } from '../../index';
 
 const ROLE = /^[a-z][a-z0-9_-]{0,63}$/;
 

@@ -1,7 +1,7 @@
 import { Body, Controller, Post, Req } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiCreatedResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, clientOf, type HttpRequest, invalidRequest, ProblemException, Public } from '../../auth';
+import { ApiProblems, clientOf, type HttpRequest, invalidRequest, ProblemException, Public } from '../../index';
 import { RegisterUserCommand } from '../register-user.command';
 import { RegisterDto } from './register.dto';
 import { RegisteredUserDto } from './registered-user.dto';
@@ -30,8 +30,8 @@ export class RegisterController {
     const result = await this.commands.execute(
       new RegisterUserCommand(email, password, displayName, clientOf(request)),
     );
-    if (result.isOk()) return result.value;
-    const refusal = result.error;
+    if (result.ok) return result.value;
+    const refusal = result.reason;
     if (refusal.kind === 'email_taken') throw new ProblemException(409, { code: refusal.kind });
     throw invalidRequest({ path: refusal.path, message: refusal.message });
   }

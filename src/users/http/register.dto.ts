@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { MaxLength } from 'class-validator';
-import { IfPresent, IsPlainText } from '../../auth';
+import { IfPresent, IsPlainText } from '../../index';
 
 export class RegisterDto {
   /** Compared without regard to case and spelling (NFKC). */

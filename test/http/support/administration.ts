@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { NIL } from 'uuid';
-import { RevocationView } from '../../../src/auth';
+import { RevocationView } from '../../../src';
 import { ADMIN, type Account, type Answer, type Json, type TestApplication } from '../../support/app/test-application';
 
 /** As the administrator, who signs in for it: a global rotation may have ended whatever there was before. */

@@ -1,6 +1,6 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { EventEmitter2 } from '@nestjs/event-emitter';
-import { type AuthEvent, AuthTokenRefreshFailed, AuthTokenRefreshSucceeded } from '../../../src/auth';
+import { type AuthEvent, AuthTokenRefreshFailed, AuthTokenRefreshSucceeded } from '../../../src';
 import { type RefreshToken, RefreshTokenKeyRing } from '../../../src/auth/domain/refresh-token';
 import type { Account, Answer, Json, TestApplication } from '../../support/app/test-application';
 

@@ -3,13 +3,13 @@ import { Controller, Get, Injectable, UseGuards, type ExecutionContext } from '@
 import { APP_GUARD } from '@nestjs/core';
 import { AuthGuard, PassportStrategy } from '@nestjs/passport';
 import { Strategy } from 'passport-custom';
-import type { Principal } from '../../../src/auth/application/principal';
-import { AccessTokenGuard } from '../../../src/auth/http/access-token.guard';
 import { AccessTokenStrategy } from '../../../src/auth/http/access-token.strategy';
-import { CurrentPrincipal, Public, Roles } from '../../../src/auth/http/decorators';
-import type { HttpRequest } from '../../../src/auth/http/http-request';
-import { authentication, FakeSigner, FakeUsers, NOW, SESSION_ID, USER_ID } from './fakes';
+import { AccessTokenGuard } from '../../../src/guard/nest/access-token.guard';
+import { CurrentPrincipal, Public, Roles } from '../../../src/guard/nest/decorators';
+import type { HttpRequest } from '../../../src/guard/nest/http-request';
+import type { Principal } from '../../../src/guard/principal';
 import { ADAPTERS } from '../../support/adapters';
+import { authentication, FakeSigner, FakeUsers, NOW, SESSION_ID, USER_ID } from './fakes';
 import { lasting, startStub, type Answer, type StubApp } from './stub-app';
 
 @Controller()

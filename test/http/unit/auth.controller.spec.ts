@@ -1,18 +1,19 @@
 import { APP_GUARD } from '@nestjs/core';
 import { CommandHandler, CqrsModule, type ICommandHandler } from '@nestjs/cqrs';
-import { err, ok, type Result } from 'neverthrow';
-import { LogInCommand } from '../../../src/auth/application/log-in.command';
-import { LogOutCommand } from '../../../src/auth/application/log-out.command';
-import { RefreshAccessTokenCommand } from '../../../src/auth/application/refresh-access-token.command';
-import type { TokenPair } from '../../../src/auth/application/token-pair';
+import { ok, refusal, type Result } from '../../../src';
+import { RefreshAccessTokenCommand } from '../../../src/auth/application/refresh/refresh-access-token.command';
+import { LogOutCommand } from '../../../src/auth/application/sessions/log-out.command';
+import { LogInCommand } from '../../../src/auth/application/sign-in/log-in.command';
+import type { TokenPair } from '../../../src/auth/application/token-pair.issuer';
+import { FindActiveUserHandler } from '../../../src/auth/application/users/find-active-user.handler';
 import type { RefreshRefusal } from '../../../src/auth/domain/refusals';
-import { AccessTokenGuard } from '../../../src/auth/http/access-token.guard';
 import { AuthController } from '../../../src/auth/http/auth.controller';
+import { BODY_LIMIT } from '../../../src/auth/http/kit/json-body';
 import { RefreshCookie } from '../../../src/auth/http/refresh-cookie';
-import { BODY_LIMIT } from '../../../src/auth/http/json-body';
-import { Overloaded } from '../../../src/auth/domain/overloaded';
-import { authentication, FakeSigner, FakeUsers, SESSION_ID, USER_ID } from './fakes';
+import { AccessTokenGuard } from '../../../src/guard/nest/access-token.guard';
+import { Overloaded } from '../../../src/support/overloaded';
 import { ADAPTERS } from '../../support/adapters';
+import { authentication, FakeSigner, FakeUsers, SESSION_ID, USER_ID } from './fakes';
 import { lasting, startStub, type Answer, type StubApp } from './stub-app';
 
 const PAIR: TokenPair = {
@@ -77,6 +78,7 @@ describe.each(ADAPTERS)('the auth routes on %s', (adapter) => {
         LogIn,
         Refresh,
         LogOut,
+        FindActiveUserHandler,
         RefreshCookie,
         ...providers,
         { provide: APP_GUARD, useClass: AccessTokenGuard },
@@ -115,7 +117,7 @@ describe.each(ADAPTERS)('the auth routes on %s', (adapter) => {
     });
 
     it('refuses with one body for every reason', async () => {
-      loginAnswer = err('invalid_credentials');
+      loginAnswer = refusal('invalid_credentials');
       options.exposeRefusalReason = true;
       const answer = await post('/auth/login', credentials);
       expect(answer.status).toBe(401);
@@ -169,7 +171,7 @@ describe.each(ADAPTERS)('the auth routes on %s', (adapter) => {
     it.each(['', ' ', 'junk', '\u0000', 'x'.repeat(BODY_LIMIT - '{"refreshToken":""}'.length), 'eyJ.an.access-token'])(
       'every string goes to the use case (%#)',
       async (refreshToken) => {
-        refreshAnswer = err({ kind: 'refused', reason: 'token_invalid' });
+        refreshAnswer = refusal({ kind: 'refused', reason: 'token_invalid' });
         const answer = await post('/auth/refresh', { refreshToken });
         expect(answer.status).toBe(401);
         expect(asked).toEqual([new RefreshAccessTokenCommand(refreshToken, CLIENT, undefined, 'body')]);
@@ -224,7 +226,7 @@ describe.each(ADAPTERS)('the auth routes on %s', (adapter) => {
     it('refusals of every reason are identical to the byte, headers included', async () => {
       const answers: Answer[] = [];
       for (const reason of REASONS) {
-        refreshAnswer = err({ kind: 'refused', reason });
+        refreshAnswer = refusal({ kind: 'refused', reason });
         answers.push(await post('/auth/refresh', { refreshToken: 'rt1_' }));
       }
       for (const answer of answers) {
@@ -240,7 +242,7 @@ describe.each(ADAPTERS)('the auth routes on %s', (adapter) => {
 
     it.each(REASONS)('the code is %s where reasons are exposed', async (reason) => {
       options.exposeRefusalReason = true;
-      refreshAnswer = err({ kind: 'refused', reason });
+      refreshAnswer = refusal({ kind: 'refused', reason });
       const answer = await post('/auth/refresh', { refreshToken: 'rt1_' });
       expect(answer.body).toMatchObject({ status: 401, code: reason, recovery: 'reauthenticate' });
     });
@@ -249,7 +251,7 @@ describe.each(ADAPTERS)('the auth routes on %s', (adapter) => {
       ['replay_refused', 'retry'],
       ['too_many_replays', 'wait'],
     ] as const)('%s is 429 with Retry-After and recovery %s', async (reason, recovery) => {
-      refreshAnswer = err({ kind: 'wait', reason, retryAfterSeconds: 3 });
+      refreshAnswer = refusal({ kind: 'wait', reason, retryAfterSeconds: 3 });
       const answer = await post('/auth/refresh', { refreshToken: 'rt1_' });
       expect(answer.body).toEqual({
         type: 'about:blank',

@@ -1,8 +1,8 @@
 import { Body, Controller, Get, HttpCode, Post } from '@nestjs/common';
 import { Type } from 'class-transformer';
 import { MaxLength, ValidateNested } from 'class-validator';
-import { BODY_LIMIT } from '../../../src/auth/http/json-body';
-import { IfPresent, IsPlainText } from '../../../src/auth/http/validation.pipe';
+import { BODY_LIMIT } from '../../../src/auth/http/kit/json-body';
+import { IfPresent, IsPlainText } from '../../../src/auth/http/kit/validation.pipe';
 import { ADAPTERS } from '../../support/adapters';
 import { startStub, type StubApp } from './stub-app';
 

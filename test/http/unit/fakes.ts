@@ -1,22 +1,19 @@
-import type { Provider } from '@nestjs/common';
-import { AccessTokenAuthenticator } from '../../../src/auth/application/access-token.authenticator';
-import { RevocationView } from '../../../src/auth/application/revocation.view';
-import { SecurityPolicyProvider } from '../../../src/auth/application/security-policy.provider';
-import { InProcessSecurityPolicyCache } from '../../../src/auth/infrastructure/defaults/in-process-security-policy.cache';
-import { NoMetrics } from '../../../src/auth/infrastructure/defaults/no-metrics';
-import { type AccessTokenClaims, AccessTokenSigner } from '../../../src/auth/ports/access-token.signer';
-import { AuthMetrics } from '../../../src/auth/ports/auth-metrics';
-import { AuthOptions } from '../../../src/auth/ports/auth.options';
-import { RevocationFeed } from '../../../src/auth/ports/revocation.feed';
-import { SecurityPolicyCache } from '../../../src/auth/ports/security-policy.cache';
-import { SecurityPolicyRepository } from '../../../src/auth/ports/security-policy.repository';
-import { type DirectoryUser, UserDirectory } from '../../../src/auth/ports/user-directory';
 import {
-  InMemoryRevocationFeed,
-  InMemorySecurityPolicyRepository,
-  InMemoryStore,
-  MovableClock,
-} from '../../../src/testing';
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type Provider,
+} from '@nestjs/common';
+import { DirectoryRoles } from '../../../src/auth/infrastructure/defaults/directory-roles';
+import { NoMetrics } from '../../../src/auth/infrastructure/defaults/no-metrics';
+import { AuthOptions } from '../../../src/auth/options/auth.options';
+import { type DirectoryUser, UserDirectory } from '../../../src/auth/ports/user-directory';
+import { AccessTokenAuthenticator } from '../../../src/guard/access-token.authenticator';
+import { type AccessTokenClaims, AccessTokenKeys } from '../../../src/guard/ports/access-token.keys';
+import { CurrentRoles } from '../../../src/guard/ports/current-roles';
+import { RevocationView } from '../../../src/guard/revocation.view';
+import { InMemoryRevocationFeed, InMemoryStore, MovableClock } from '../../../src/testing';
 
 export const NOW = new Date('2026-01-31T12:00:00Z');
 export const USER_ID = '0199aaaa-0000-7000-8000-000000000001';
@@ -26,7 +23,7 @@ export const SESSION_ID = '0199aaaa-0000-7000-8000-000000000002';
 const seconds = (date: Date) => date.getTime() / 1000;
 
 /** Tokens by name. A name that is not there was never signed. */
-export class FakeSigner extends AccessTokenSigner {
+export class FakeSigner extends AccessTokenKeys {
   readonly tokens = new Map<string, AccessTokenClaims>();
 
   issue(token: string, claims: Partial<AccessTokenClaims> = {}): void {
@@ -34,10 +31,6 @@ export class FakeSigner extends AccessTokenSigner {
     const stamps = { tokenVersion: 1, globalVersionAtIssuance: 1 };
     const usual = { sub: USER_ID, sid: SESSION_ID, jti: 'j', iat, exp: iat + 900, roles: ['user'], stamps };
     this.tokens.set(token, { ...usual, ...claims });
-  }
-
-  override sign(): string {
-    throw new Error('nothing is signed here');
   }
 
   override verify(token: string): AccessTokenClaims | null {
@@ -61,6 +54,14 @@ export class FakeUsers extends UserDirectory {
   }
 }
 
+@Injectable()
+class RunningView implements OnApplicationBootstrap, OnApplicationShutdown {
+  constructor(private readonly view: RevocationView) {}
+
+  onApplicationBootstrap = () => this.view.start();
+  onApplicationShutdown = () => this.view.stop();
+}
+
 /** The authenticator and what it decides by, at {@link NOW}. A negative `maxStalenessSeconds` makes the view out of date. */
 export function authentication(signer: FakeSigner, users: FakeUsers) {
   const store = new InMemoryStore(new MovableClock(NOW));
@@ -73,17 +74,14 @@ export function authentication(signer: FakeSigner, users: FakeUsers) {
     corsOrigins: [],
     secureCookies: true,
   };
+  const view = new RevocationView(feed, options, new Logger(), new NoMetrics());
   const providers: Provider[] = [
-    AccessTokenAuthenticator,
-    RevocationView,
-    SecurityPolicyProvider,
-    { provide: AccessTokenSigner, useValue: signer },
+    { provide: AccessTokenAuthenticator, useValue: new AccessTokenAuthenticator(signer, view, 900) },
+    { provide: RevocationView, useValue: view },
+    RunningView,
+    { provide: CurrentRoles, useClass: DirectoryRoles },
     { provide: UserDirectory, useValue: users },
     { provide: AuthOptions, useValue: options },
-    { provide: RevocationFeed, useValue: feed },
-    { provide: SecurityPolicyRepository, useValue: new InMemorySecurityPolicyRepository(store, feed) },
-    { provide: SecurityPolicyCache, useClass: InProcessSecurityPolicyCache },
-    { provide: AuthMetrics, useClass: NoMetrics },
   ];
-  return { providers, options, feed };
+  return { providers, options, feed, view };
 }

@@ -16,9 +16,10 @@ import {
 } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { QueryFailedError } from 'typeorm';
-import { clientOf, type HttpRequest } from '../../../src/auth/http/http-request';
-import { ProblemException } from '../../../src/auth/http/problem.exception';
-import { Overloaded } from '../../../src/auth/domain/overloaded';
+import { clientOf } from '../../../src/auth/http/kit/client-of';
+import type { HttpRequest } from '../../../src/guard/nest/http-request';
+import { ProblemException } from '../../../src/guard/nest/problem.exception';
+import { Overloaded } from '../../../src/support/overloaded';
 import { ADAPTERS } from '../../support/adapters';
 import { RecordingLogger, startStub, type StubApp } from './stub-app';
 

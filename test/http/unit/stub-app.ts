@@ -4,7 +4,7 @@ import { type INestApplication, Logger, type LoggerService, type ModuleMetadata 
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import { configureHttp, fastifyOptions, type HttpOptions } from '../../../src/auth/http/http-server';
+import { configureHttp, fastifyOptions, type HttpOptions } from '../../../src/auth/http/kit/http-server';
 import type { AdapterName } from '../../support/adapters';
 
 export interface Answer {

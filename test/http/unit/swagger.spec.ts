@@ -1,11 +1,11 @@
 import { Controller, Get } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
-import { AccessTokenAuthenticator } from '../../../src/auth/application/access-token.authenticator';
-import { ApiProblems } from '../../../src/auth/http/api-problems';
 import { AuthController } from '../../../src/auth/http/auth.controller';
+import { ApiProblems } from '../../../src/auth/http/kit/api-problems';
+import { setupSwagger } from '../../../src/auth/http/kit/swagger';
 import { RefreshCookie } from '../../../src/auth/http/refresh-cookie';
-import { setupSwagger } from '../../../src/auth/http/swagger';
-import { AuthOptions } from '../../../src/auth/ports/auth.options';
+import { AuthOptions } from '../../../src/auth/options/auth.options';
+import { AccessTokenAuthenticator } from '../../../src/guard/access-token.authenticator';
 import { ADAPTERS } from '../../support/adapters';
 import { startStub, type StubApp } from './stub-app';
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { DataSource } from 'typeorm';
 // Past the modules' doors: the set-up of every run needs the tables alone, and would load all of Nest behind them.
-import { authEntities, authMigrations } from '../../../src/auth/infrastructure/typeorm/schema';
+import { authEntities, authMigrations } from '../../../src/auth/infrastructure/postgres/schema';
 import { dataSourceOptions } from '../../../src/database/data-source';
 import { userEntities, userMigrations } from '../../../src/users/schema';
 

@@ -5,12 +5,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
-import type { InProcessSecurityPolicyCache } from '../../../src/auth/infrastructure/defaults/in-process-security-policy.cache';
-import { RedisConnection } from '../../../src/auth/infrastructure/redis/redis-connection';
-import { RedisSecurityPolicyCache } from '../../../src/auth/infrastructure/redis/redis-security-policy.cache';
 import { freePort } from '../free-port';
 import { TcpProxy } from '../network/tcp-proxy';
-import { until } from '../until';
 
 const REDIS = '/usr/bin/redis-server';
 const installed = existsSync(REDIS);
@@ -73,30 +69,3 @@ export async function startProxiedRedis() {
   };
   return { redis, proxy, url: server.url, proxiedUrl: `redis://127.0.0.1:${proxy.port}`, stop };
 }
-
-export type ConnectedCache = RedisSecurityPolicyCache & { close(): void };
-
-/** The adapter on a connection of its own, which is being opened: the application does not wait for that either. */
-export async function cacheOn(
-  firstLevel: InProcessSecurityPolicyCache,
-  url: string,
-  patienceMs?: number,
-): Promise<ConnectedCache> {
-  const connection = await RedisConnection.to(url, 'ratchet:');
-  connection.onModuleInit();
-  const close = () => connection.onApplicationShutdown();
-  return Object.assign(new RedisSecurityPolicyCache(firstLevel, connection, 60, patienceMs), { close });
-}
-
-/** The same once it works. With the application's patience of 50 ms a busy machine would fail specs of other things. */
-export async function connectedCache(firstLevel: InProcessSecurityPolicyCache, url: string): Promise<ConnectedCache> {
-  const cache = await cacheOn(firstLevel, url, 10_000);
-  await until(() => works(cache.get()));
-  return cache;
-}
-
-export const works = (command: Promise<unknown>): Promise<boolean> =>
-  command.then(
-    () => true,
-    () => false,
-  );

@@ -1,10 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { Injectable } from '@nestjs/common';
 import { compare, genSaltSync, getRounds, hash } from 'bcrypt';
+import { Overloaded } from '../../../support/overloaded';
 import { fitsHash, normalisePassword } from '../../domain/password-rules';
+import { AuthOptions } from '../../options/auth.options';
 import { AuthMetrics } from '../../ports/auth-metrics';
-import { AuthOptions } from '../../ports/auth.options';
-import { Overloaded } from '../../domain/overloaded';
 import { PasswordHasher } from '../../ports/password-hasher';
 
 /** bcrypt works in libuv's pool of four threads; one of them stays free for files and host names. */

@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
+import { inTime } from '../../../support/in-time';
+import { NotRecorded } from '../../../support/overloaded';
 import type { AuthEvent } from '../../domain/events';
-import { inTime } from '../../domain/in-time';
-import { NotRecorded } from '../../domain/overloaded';
 
 const MAX_WAITING = 10_000;
 const MAX_BATCH = 500;

@@ -2,8 +2,9 @@ import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import { validate as isUuid } from 'uuid';
-import { type AccessTokenClaims, AccessTokenSigner } from '../../ports/access-token.signer';
-import { AuthOptions } from '../../ports/auth.options';
+import type { AccessTokenClaims, AccessTokenKeys } from '../../../guard/ports/access-token.keys';
+import { AuthOptions } from '../../options/auth.options';
+import { AccessTokenSigner } from '../../ports/access-token.signer';
 
 const ALGORITHM = 'HS256';
 const TYP = 'at+jwt'; // RFC 9068 section 2.1
@@ -15,7 +16,7 @@ const HEADER = ['alg', 'kid', 'typ'];
  * (ADR 10). The keys are KeyObjects, made once: a string secret would be made into one at each call.
  */
 @Injectable()
-export class JwtAccessTokenSigner extends AccessTokenSigner {
+export class JwtAccessTokenSigner extends AccessTokenSigner implements AccessTokenKeys {
   private readonly jwt = new JwtService({});
   private readonly keys: ReadonlyMap<string, KeyObject>;
   private readonly newest: KeyObject;

@@ -1,11 +1,11 @@
 import { Logger } from '@nestjs/common';
 import { type RateLimiterAbstract, RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
-import { inTime } from '../../domain/in-time';
-import { Outage } from '../../domain/outage';
-import { Throttled } from '../../domain/throttled';
+import { inTime } from '../../../support/in-time';
+import { Outage } from '../../../support/outage';
+import { Throttled } from '../../../support/throttled';
+import { type AuthOptions, LIMIT_NAMES, type LimitName } from '../../options/auth.options';
 import type { AuthMetrics } from '../../ports/auth-metrics';
-import type { AuthOptions } from '../../ports/auth.options';
-import { LIMIT_NAMES, type LimitName, RateLimits } from '../../ports/rate-limits';
+import { RateLimits } from '../../ports/rate-limits';
 import { PATIENCE_MS, type RedisConnection } from '../redis/redis-connection';
 
 interface Limiter {

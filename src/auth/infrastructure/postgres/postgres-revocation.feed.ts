@@ -2,18 +2,18 @@ import { Injectable, Logger } from '@nestjs/common';
 import { Client, type ClientConfig, type Pool } from 'pg';
 import { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
-import { inTime } from '../../domain/in-time';
-import { Outage } from '../../domain/outage';
-import type { RotationMode, SecurityPolicy } from '../../domain/versions';
-import { AuthOptions } from '../../ports/auth.options';
 import {
   ISSUE_MARGIN_SECONDS,
   type Revocation,
   RevocationFeed,
   type RevocationReading,
   type RevocationWatcher,
-} from '../../ports/revocation.feed';
-import { TypeOrmUnitOfWork } from '../typeorm/typeorm-unit-of-work';
+} from '../../../guard/ports/revocation.feed';
+import type { RotationMode, SecurityPolicy } from '../../../guard/versions';
+import { inTime } from '../../../support/in-time';
+import { Outage } from '../../../support/outage';
+import { AuthOptions } from '../../options/auth.options';
+import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 
 const CHANNEL = 'ratchet_revocations';
 const RECONNECT_AFTER_MS = 1000;

@@ -1,5 +1,5 @@
 import { Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { Outage } from '../../domain/outage';
+import { Outage } from '../../../support/outage';
 
 const RECONNECT_MS = 1000;
 /** A server that neither answers nor breaks is given up; whoever waits for it has stopped long before. */

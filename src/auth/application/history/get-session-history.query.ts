@@ -1,0 +1,15 @@
+import { Query } from '@nestjs/cqrs';
+import type { EventPosition } from '../../ports/auth-event.log';
+import type { AuthEventPage } from './find-auth-events.query';
+
+/** A session's life from the event log, oldest first. */
+export class GetSessionHistoryQuery extends Query<AuthEventPage> {
+  constructor(
+    readonly sessionId: string,
+    /** 1 to 200. */
+    readonly limit: number,
+    readonly after?: EventPosition,
+  ) {
+    super();
+  }
+}

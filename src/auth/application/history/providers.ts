@@ -1,0 +1,4 @@
+import { FindAuthEventsHandler } from './find-auth-events.handler';
+import { GetSessionHistoryHandler } from './get-session-history.handler';
+
+export const historyProviders = [FindAuthEventsHandler, GetSessionHistoryHandler];

@@ -1,0 +1,54 @@
+import { Injectable } from '@nestjs/common';
+import { decideRefresh, type RefreshDenial, type RefreshFacts, type RefreshGrant } from '../../domain/refresh-decision';
+import { digestOf, type RefreshToken, RefreshTokenKeyRing, retryKeyHashOf } from '../../domain/refresh-token';
+import type { Delivery } from '../../domain/session';
+import { AuthOptions } from '../../options/auth.options';
+import { SessionRepository } from '../../ports/session.repository';
+import { UserDirectory } from '../../ports/user-directory';
+
+/** A decision with what it was made from: `facts` are null without such a session, `token` is null for junk. */
+export type RefreshJudgement = GrantedRefresh | DeniedRefresh;
+
+export interface GrantedRefresh {
+  readonly granted: true;
+  readonly decision: RefreshGrant;
+  readonly token: RefreshToken;
+  readonly facts: RefreshFacts;
+  readonly retryKeyHash: Buffer | null;
+}
+
+export interface DeniedRefresh {
+  readonly granted: false;
+  readonly decision: RefreshDenial;
+  readonly token: RefreshToken | null;
+  readonly facts: RefreshFacts | null;
+}
+
+const UNKNOWN: RefreshDenial = { outcome: 'refuse', reason: 'token_invalid' };
+
+/** Decides what a refresh is answered: one read, then pure rules. It has no effects. */
+@Injectable()
+export class RefreshJudge {
+  constructor(
+    private readonly keys: RefreshTokenKeyRing,
+    private readonly sessions: SessionRepository,
+    private readonly users: UserDirectory,
+    private readonly options: AuthOptions,
+  ) {}
+
+  async judge(refreshToken: string, retryKey: string | undefined, delivery: Delivery): Promise<RefreshJudgement> {
+    const token = this.keys.open(refreshToken);
+    if (token === null) return { granted: false, decision: UNKNOWN, token, facts: null };
+    const reading = await this.sessions.findForRefresh(token.sessionId);
+    if (reading === null) return { granted: false, decision: UNKNOWN, token, facts: null };
+
+    const user = reading.user === undefined ? await this.users.findById(reading.session.userId) : reading.user;
+    const facts = { ...reading, user };
+    const retryKeyHash = this.options.retryKeys ? retryKeyHashOf(retryKey) : null;
+    const presented = { generation: token.generation, digest: digestOf(token), retryKeyHash, delivery };
+    const decision = decideRefresh(presented, facts, this.options);
+    return decision.outcome === 'rotate' || decision.outcome === 'replay'
+      ? { granted: true, decision, token, facts, retryKeyHash }
+      : { granted: false, decision, token, facts };
+  }
+}

@@ -1,0 +1,29 @@
+import { Injectable } from '@nestjs/common';
+import type { RefreshDecision } from '../../domain/refresh-decision';
+import { RateLimits } from '../../ports/rate-limits';
+import type { Attempt } from '../attempt';
+import type { RefreshJudgement } from './refresh-judge';
+
+/** The limits of the refresh. They come after the judgement, so that no flood hides a reuse. */
+@Injectable()
+export class RefreshLimits {
+  constructor(private readonly limits: RateLimits) {}
+
+  /** @throws Throttled */
+  async take({ token, decision }: RefreshJudgement, attempt: Attempt): Promise<void> {
+    if (token === null) {
+      if (attempt.network !== null) await this.limits.take('invalidPerIp', attempt.network);
+    } else if (isLimited(decision)) {
+      await this.limits.take('refreshPerSession', token.sessionId);
+    }
+  }
+}
+
+/**
+ * Not what ends a session. Nor what the window answers a client without a key: it has a limit of its own, and whoever
+ * waited for this one would be back after the window, as a reuse.
+ */
+function isLimited(decision: RefreshDecision): boolean {
+  if (decision.outcome === 'refuse') return decision.revoke === undefined;
+  return decision.outcome === 'rotate' || (decision.outcome === 'replay' && decision.door === 'key');
+}

@@ -1,0 +1,129 @@
+import {
+  type AuthEvent,
+  AuthTokenRefreshAttempted,
+  AuthTokenRefreshFailed,
+  AuthTokenRefreshSucceeded,
+  type ChangedDevice,
+  type FaultReason,
+  RefreshTokenReuseDetected,
+  SessionRevoked,
+  TokenForgerySuspected,
+  TokenRejectedDueToRotation,
+} from '../../domain/events';
+import type {
+  RefreshDecision,
+  RefreshDenial,
+  RefreshFacts,
+  RefreshGrant,
+  RefreshSession,
+} from '../../domain/refresh-decision';
+import type { RefreshToken } from '../../domain/refresh-token';
+import type { RefreshRefusal } from '../../domain/refusals';
+import type { RefreshRecord } from '../../ports/session.repository';
+import type { Attempt } from '../attempt';
+
+/** The record of a refresh that is granted. `generation` is the successor's. */
+export function recordOfGrant(
+  attempt: Attempt,
+  presented: RefreshToken,
+  session: RefreshSession,
+  decision: RefreshGrant,
+): RefreshRecord {
+  const { userId, id: sessionId } = session;
+  const replayed = decision.outcome === 'replay';
+  return [
+    new AuthTokenRefreshAttempted(attempt.beginning({ userId, sessionId, generation: presented.generation })),
+    new AuthTokenRefreshSucceeded(
+      attempt.ending({ userId, sessionId, generation: presented.generation + 1 }),
+      replayed,
+      replayed ? decision.door : null,
+      changedDevice(attempt, session),
+    ),
+  ];
+}
+
+/** The record of a refresh that is refused or put off: what was found, what was revoked, and the one ending. */
+export function recordOfDenial(
+  attempt: Attempt,
+  presented: RefreshToken | null,
+  facts: RefreshFacts | null,
+  decision: RefreshDenial,
+): AuthEvent[] {
+  const session = facts?.session;
+  const subject = {
+    userId: session?.userId ?? null,
+    sessionId: presented?.sessionId ?? null,
+    generation: presented?.generation ?? null,
+  };
+  const events: AuthEvent[] = [new AuthTokenRefreshAttempted(attempt.beginning(subject))];
+
+  if (decision.outcome === 'refuse' && presented !== null && facts !== null) {
+    if (decision.forgery)
+      events.push(new TokenForgerySuspected(attempt.finding(subject), decision.forgery, facts.session.generation));
+    if (decision.rejection) events.push(new TokenRejectedDueToRotation(attempt.finding(subject), decision.rejection));
+    if (decision.revoke === 'reuse_detected') events.push(reuseDetected(attempt, presented, facts));
+    if (decision.revoke) events.push(new SessionRevoked(attempt.finding(subject), decision.revoke));
+  }
+  events.push(new AuthTokenRefreshFailed(attempt.ending(subject), decision.reason, session?.revokedReason ?? null));
+  return events;
+}
+
+/** The record of a refresh that met a fault, when its session had been read or before. */
+export const recordOfFault = (
+  attempt: Attempt,
+  presented: RefreshToken | null,
+  session: RefreshSession | null,
+  reason: FaultReason,
+): AuthEvent[] => {
+  const subject = {
+    userId: session?.userId ?? null,
+    sessionId: presented?.sessionId ?? null,
+    generation: presented?.generation ?? null,
+  };
+  return [
+    new AuthTokenRefreshAttempted(attempt.beginning(subject)),
+    new AuthTokenRefreshFailed(attempt.ending(subject), reason),
+  ];
+};
+
+/** What a refresh is counted as. */
+export function outcomeOf(decision: RefreshDecision): string {
+  if (decision.outcome === 'rotate') return 'rotated';
+  return decision.outcome === 'replay' ? `replayed_${decision.door}` : decision.reason;
+}
+
+/** What the caller is told of a denial. */
+export const refusalOf = (denial: RefreshDenial): RefreshRefusal =>
+  denial.outcome === 'wait'
+    ? { kind: 'wait', reason: denial.reason, retryAfterSeconds: denial.retryAfterSeconds }
+    : { kind: 'refused', reason: denial.reason };
+
+function reuseDetected(
+  attempt: Attempt,
+  presented: RefreshToken,
+  { session, now }: RefreshFacts,
+): RefreshTokenReuseDetected {
+  const { ipAddress, userAgent, deviceId } = attempt.client;
+  const behind = session.generation - presented.generation;
+  return new RefreshTokenReuseDetected(
+    attempt.finding({ userId: session.userId, sessionId: session.id, generation: presented.generation }),
+    behind,
+    Math.floor((now.getTime() - (session.rotatedAt ?? now).getTime()) / 1000),
+    behind === 1 ? 'concurrent_late' : 'stale',
+    {
+      ipAddress: session.lastIpAddress,
+      userAgent: session.lastUserAgent,
+      at: session.lastUsedAt.toISOString(),
+      deviceId: session.deviceId,
+    },
+    { ipAddress, userAgent, at: now.toISOString(), deviceId },
+  );
+}
+
+/** Device fields that the refresh gave and the login did not: worth a record, but the row keeps the login's. */
+function changedDevice({ client }: Attempt, session: RefreshSession): ChangedDevice | null {
+  const deviceId = client.deviceId === session.deviceId ? null : client.deviceId;
+  const deviceName = client.deviceName === session.deviceName ? null : client.deviceName;
+  if (deviceId === null && deviceName === null) return null;
+  return { ...(deviceId !== null && { deviceId }), ...(deviceName !== null && { deviceName }) };
+}

@@ -1,0 +1,22 @@
+import { type IQueryHandler, QueryHandler } from '@nestjs/cqrs';
+import type { RefreshRefusal } from '../../domain/refusals';
+import { ok, refusal, type Result } from '../../domain/result';
+import { RefreshJudge } from './refresh-judge';
+import { refusalOf } from './refresh-record';
+import { type ValidRefreshToken, ValidateRefreshTokenQuery } from './validate-refresh-token.query';
+
+@QueryHandler(ValidateRefreshTokenQuery)
+export class ValidateRefreshTokenHandler implements IQueryHandler<ValidateRefreshTokenQuery> {
+  constructor(private readonly judge: RefreshJudge) {}
+
+  async execute({
+    refreshToken,
+    retryKey,
+    delivery,
+  }: ValidateRefreshTokenQuery): Promise<Result<ValidRefreshToken, RefreshRefusal>> {
+    const judgement = await this.judge.judge(refreshToken, retryKey, delivery);
+    if (!judgement.granted) return refusal(refusalOf(judgement.decision));
+    const { userId, id: sessionId, generation, expiresAt } = judgement.facts.session;
+    return ok({ userId, sessionId, generation, expiresAt });
+  }
+}

@@ -1,0 +1,42 @@
+import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
+import { AuthOptions } from '../../options/auth.options';
+import { CleanUpSessionsCommand } from './clean-up-sessions.command';
+
+/** Cleans up from time to time. Every instance does; of those that meet, one works and the others leave. */
+@Injectable()
+export class CleanUpSchedule implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly logger = new Logger(CleanUpSchedule.name);
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<void> = Promise.resolve();
+  private readonly stop = new AbortController();
+
+  constructor(
+    private readonly commands: CommandBus,
+    private readonly options: AuthOptions,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    const { cleanUpIntervalSeconds } = this.options;
+    if (cleanUpIntervalSeconds === 0) return;
+    this.timer = setInterval(() => {
+      this.running = this.running.then(() => this.cleanUp());
+    }, cleanUpIntervalSeconds * 1000).unref();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    clearInterval(this.timer);
+    this.stop.abort();
+    await this.running;
+  }
+
+  private async cleanUp(): Promise<void> {
+    try {
+      const command = new CleanUpSessionsCommand(false, this.stop.signal);
+      const { sessions, revocations, auditMonths } = await this.commands.execute(command);
+      this.logger.log(`Cleaned up ${sessions} sessions, ${revocations} revocations, ${auditMonths} months of events`);
+    } catch (error) {
+      this.logger.warn(`The clean-up failed, the next one tries again: ${String(error)}`);
+    }
+  }
+}

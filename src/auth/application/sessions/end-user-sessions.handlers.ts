@@ -1,0 +1,56 @@
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { LogoutAttempted, LogoutFailed, LogoutSucceeded } from '../../domain/events';
+import { isRevocationReason } from '../../domain/refusals';
+import { AuthEvents } from '../../ports/auth-events';
+import { Clock } from '../../ports/clock';
+import { Attempt } from '../attempt';
+import { endingWithFaults } from '../faults';
+import { RecordedChange } from '../recorded-change';
+import { LogOutEverywhereCommand } from './log-out-everywhere.command';
+import { RevokeUserSessionsCommand } from './revoke-user-sessions.command';
+import { UserRevocation } from './user-revocation';
+
+@CommandHandler(LogOutEverywhereCommand)
+export class LogOutEverywhereHandler implements ICommandHandler<LogOutEverywhereCommand> {
+  constructor(
+    private readonly revocation: UserRevocation,
+    private readonly changes: RecordedChange,
+    private readonly events: AuthEvents,
+    private readonly clock: Clock,
+  ) {}
+
+  async execute({ userId, client }: LogOutEverywhereCommand): Promise<number> {
+    const attempt = new Attempt(client, this.clock.now());
+    const attempted = new LogoutAttempted(attempt.beginning({ userId }));
+    const work = () =>
+      this.changes.commit(async () => {
+        const { revokedSessions, events } = await this.revocation.revokeAll({ userId }, 'user_logout_all', attempt);
+        const succeeded = new LogoutSucceeded(attempt.ending({ userId }), revokedSessions);
+        return { value: revokedSessions, events: [attempted, ...events, succeeded] };
+      });
+    return endingWithFaults(this.events, work, (reason) => [
+      attempted,
+      new LogoutFailed(attempt.ending({ userId }), reason),
+    ]);
+  }
+}
+
+/** The same change for somebody else: it is nobody's log-out, and has the caller's reason. */
+@CommandHandler(RevokeUserSessionsCommand)
+export class RevokeUserSessionsHandler implements ICommandHandler<RevokeUserSessionsCommand> {
+  constructor(
+    private readonly revocation: UserRevocation,
+    private readonly changes: RecordedChange,
+    private readonly clock: Clock,
+  ) {}
+
+  /** @throws TypeError for a reason that is not in the list: a host's own string must not reach the audit trail */
+  async execute({ userId, reason, actor }: RevokeUserSessionsCommand): Promise<number> {
+    if (!isRevocationReason(reason)) throw new TypeError(`${String(reason)} is no reason for a revocation`);
+    const attempt = new Attempt(actor.client ?? {}, this.clock.now());
+    return this.changes.commit(async () => {
+      const revoked = await this.revocation.revokeAll({ userId }, reason, attempt, actor.userId);
+      return { value: revoked.revokedSessions, events: revoked.events };
+    });
+  }
+}

@@ -1,0 +1,22 @@
+import { CleanUpSessionsHandler } from './clean-up-sessions.handler';
+import { CleanUpSchedule } from './clean-up.schedule';
+import { LogOutEverywhereHandler, RevokeUserSessionsHandler } from './end-user-sessions.handlers';
+import { ListSessionsHandler } from './list-sessions.handler';
+import { LogOutHandler } from './log-out.handler';
+import { RevokeOtherSessionsHandler } from './revoke-other-sessions.handler';
+import { RevokeSessionHandler } from './revoke-session.handler';
+import { SessionTermination } from './session-termination';
+import { UserRevocation } from './user-revocation';
+
+export const sessionsProviders = [
+  CleanUpSchedule,
+  CleanUpSessionsHandler,
+  LogOutEverywhereHandler,
+  RevokeUserSessionsHandler,
+  ListSessionsHandler,
+  LogOutHandler,
+  RevokeOtherSessionsHandler,
+  RevokeSessionHandler,
+  SessionTermination,
+  UserRevocation,
+];

@@ -1,0 +1,27 @@
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { SessionRevoked } from '../../domain/events';
+import { Clock } from '../../ports/clock';
+import { SessionRepository } from '../../ports/session.repository';
+import { Attempt } from '../attempt';
+import { RevokeSessionCommand } from './revoke-session.command';
+import { SessionTermination } from './session-termination';
+
+@CommandHandler(RevokeSessionCommand)
+export class RevokeSessionHandler implements ICommandHandler<RevokeSessionCommand> {
+  constructor(
+    private readonly sessions: SessionRepository,
+    private readonly termination: SessionTermination,
+    private readonly clock: Clock,
+  ) {}
+
+  async execute({ sessionId, of, actor }: RevokeSessionCommand): Promise<boolean> {
+    const session = await this.sessions.findById(sessionId);
+    if (session === null || (of !== undefined && session.userId !== of)) return false;
+    const attempt = new Attempt(actor.client ?? {}, this.clock.now());
+    const reason = of === undefined ? 'admin_action' : 'session_revoked';
+    const subject = { userId: session.userId, sessionId };
+    const revoked = new SessionRevoked(attempt.ending(subject), reason, actor.userId ?? null);
+    await this.termination.end(session, reason, [revoked], attempt);
+    return true;
+  }
+}

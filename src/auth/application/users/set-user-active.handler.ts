@@ -1,0 +1,47 @@
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { type AuthEvent, UserDeactivated, UserReactivated } from '../../domain/events';
+import { ok, refusal, type Result } from '../../domain/result';
+import { Clock } from '../../ports/clock';
+import { SessionRepository } from '../../ports/session.repository';
+import { UserDirectory } from '../../ports/user-directory';
+import { Attempt } from '../attempt';
+import { RecordedChange } from '../recorded-change';
+import { UserRevocation } from '../sessions/user-revocation';
+import { SetUserActiveCommand, type UserChangeRefusal } from './set-user-active.command';
+
+type Answer = Result<void, UserChangeRefusal>;
+
+@CommandHandler(SetUserActiveCommand)
+export class SetUserActiveHandler implements ICommandHandler<SetUserActiveCommand> {
+  constructor(
+    private readonly users: UserDirectory,
+    private readonly sessions: SessionRepository,
+    private readonly revocation: UserRevocation,
+    private readonly changes: RecordedChange,
+    private readonly clock: Clock,
+  ) {}
+
+  async execute({ userId, isActive, actor }: SetUserActiveCommand): Promise<Answer> {
+    const setActive = this.users.setActive?.bind(this.users);
+    if (setActive === undefined) throw new Error('This UserDirectory has no setActive()');
+    const attempt = new Attempt(actor.client ?? {}, this.clock.now());
+    const by = actor.userId ?? null;
+
+    return this.changes.commit<Answer>(async () => {
+      await this.sessions.lockUser(userId);
+      const events: AuthEvent[] = [];
+      if (isActive) {
+        events.push(new UserReactivated(attempt.ending({ userId }), by));
+      } else {
+        // The floor rises too: a login that is under way has read the old one, and is dead on arrival.
+        const revoked = await this.revocation.revokeAll({ userId }, 'user_deactivated', attempt, by);
+        events.push(...revoked.events, new UserDeactivated(attempt.ending({ userId }), by));
+      }
+      const last = async () => {
+        const outcome = await setActive(userId, isActive);
+        return outcome === 'changed' ? null : refusal(outcome);
+      };
+      return { value: ok(), events, last };
+    });
+  }
+}

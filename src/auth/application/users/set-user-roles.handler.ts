@@ -1,0 +1,42 @@
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { UserRolesChanged } from '../../domain/events';
+import { ok, refusal, type Result } from '../../domain/result';
+import { Clock } from '../../ports/clock';
+import { SecurityPolicyRepository } from '../../ports/security-policy.repository';
+import { SessionRepository } from '../../ports/session.repository';
+import { UserDirectory } from '../../ports/user-directory';
+import { Attempt } from '../attempt';
+import { RecordedChange } from '../recorded-change';
+import type { UserChangeRefusal } from './set-user-active.command';
+import { SetUserRolesCommand } from './set-user-roles.command';
+
+type Answer = Result<void, UserChangeRefusal>;
+
+@CommandHandler(SetUserRolesCommand)
+export class SetUserRolesHandler implements ICommandHandler<SetUserRolesCommand> {
+  constructor(
+    private readonly users: UserDirectory,
+    private readonly sessions: SessionRepository,
+    private readonly policies: SecurityPolicyRepository,
+    private readonly changes: RecordedChange,
+    private readonly clock: Clock,
+  ) {}
+
+  async execute({ userId, roles, actor }: SetUserRolesCommand): Promise<Answer> {
+    const setRoles = this.users.setRoles?.bind(this.users);
+    if (setRoles === undefined) throw new Error('This UserDirectory has no setRoles()');
+    const attempt = new Attempt(actor.client ?? {}, this.clock.now());
+
+    return this.changes.commit<Answer>(async () => {
+      await this.sessions.lockUser(userId);
+      const before = (await this.users.findById(userId))?.roles ?? [];
+      if (before.some((role) => !roles.includes(role))) await this.policies.raiseUserFloor(userId, 'role_removed');
+      const events = [new UserRolesChanged(attempt.ending({ userId }), actor.userId ?? null, before, roles)];
+      const last = async () => {
+        const outcome = await setRoles(userId, roles);
+        return outcome === 'changed' ? null : refusal(outcome);
+      };
+      return { value: ok(), events, last };
+    });
+  }
+}

@@ -1,0 +1,18 @@
+import { Command } from '@nestjs/cqrs';
+import type { Actor } from '../actor';
+
+export interface Recovery {
+  readonly previousVersion: number;
+  readonly newVersion: number;
+  readonly revokedSessions: number;
+}
+
+/**
+ * For a database that has been restored, or has lost commits, before it serves again: superseded tokens are current in it
+ * and floors are lower than they were. The global version rises by 1,000, and all sessions end.
+ */
+export class RecoverAfterRestoreCommand extends Command<Recovery> {
+  constructor(readonly actor: Actor = {}) {
+    super();
+  }
+}

@@ -1,0 +1,20 @@
+import { Command } from '@nestjs/cqrs';
+import type { Result } from '../../domain/result';
+import type { Actor } from '../actor';
+
+export interface UserRotation {
+  readonly userId: string;
+  readonly previousVersion: number;
+  readonly newVersion: number;
+}
+
+/** Raises one user's floor: all of the user's tokens are refused at once, without any grace. */
+export class TriggerUserTokenRotationCommand extends Command<Result<UserRotation, 'user_not_found'>> {
+  constructor(
+    readonly userId: string,
+    readonly reason: string,
+    readonly actor: Actor = {},
+  ) {
+    super();
+  }
+}

@@ -1,0 +1,55 @@
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { type AuthEvent, UserRotationAttempted, UserRotationFailed, UserRotationSucceeded } from '../../domain/events';
+import { ok, refusal, type Result } from '../../domain/result';
+import { AuthEvents } from '../../ports/auth-events';
+import { Clock } from '../../ports/clock';
+import { SecurityPolicyRepository } from '../../ports/security-policy.repository';
+import { UserDirectory } from '../../ports/user-directory';
+import { Attempt } from '../attempt';
+import { endingWithFaults } from '../faults';
+import { RecordedChange } from '../recorded-change';
+import { TriggerUserTokenRotationCommand, type UserRotation } from './trigger-user-token-rotation.command';
+
+@CommandHandler(TriggerUserTokenRotationCommand)
+export class TriggerUserTokenRotationHandler implements ICommandHandler<TriggerUserTokenRotationCommand> {
+  constructor(
+    private readonly users: UserDirectory,
+    private readonly policies: SecurityPolicyRepository,
+    private readonly changes: RecordedChange,
+    private readonly events: AuthEvents,
+    private readonly clock: Clock,
+  ) {}
+
+  async execute({
+    userId,
+    reason,
+    actor,
+  }: TriggerUserTokenRotationCommand): Promise<Result<UserRotation, 'user_not_found'>> {
+    const attempt = new Attempt(actor.client ?? {}, this.clock.now());
+    const by = actor.userId ?? null;
+    const attempted = new UserRotationAttempted(attempt.beginning({ userId }), by, reason);
+    const failed = (why: UserRotationFailed['reason']): AuthEvent[] => [
+      attempted,
+      new UserRotationFailed(attempt.ending({ userId }), by, why),
+    ];
+
+    return endingWithFaults(
+      this.events,
+      async () => {
+        if ((await this.users.findById(userId)) === null) {
+          await this.events.record(failed('user_not_found'));
+          return refusal('user_not_found');
+        }
+        return this.changes.commit(async () => {
+          const newVersion = await this.policies.raiseUserFloor(userId, reason);
+          const previousVersion = newVersion - 1;
+          return {
+            value: ok({ userId, previousVersion, newVersion }),
+            events: [attempted, new UserRotationSucceeded(attempt.ending({ userId }), by, previousVersion, newVersion)],
+          };
+        });
+      },
+      failed,
+    );
+  }
+}

@@ -1,0 +1,10 @@
+/** What a use case answers: a value, or the reason of an expected refusal. Faults are thrown. */
+export type Result<T, R> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: R };
+
+export function ok(): Result<void, never>;
+export function ok<T>(value: T): Result<T, never>;
+export function ok(value?: unknown): Result<unknown, never> {
+  return { ok: true, value };
+}
+
+export const refusal = <R>(reason: R): Result<never, R> => ({ ok: false, reason });

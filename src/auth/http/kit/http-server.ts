@@ -1,0 +1,114 @@
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { INestApplication } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { HttpRequest } from '../../../guard/nest/http-request';
+import { ProblemDetailsFilter } from '../../../guard/nest/problem-details.filter';
+import { ProblemException } from '../../../guard/nest/problem.exception';
+import { BODY_LIMIT, parseJsonBody } from './json-body';
+import { validationPipe } from './validation.pipe';
+
+export interface HttpOptions {
+  /** Addresses or CIDR blocks of the proxies whose `X-Forwarded-For` is believed; never "all". */
+  readonly trustProxy: readonly string[];
+  /** Origins whose pages may read the answers; none: no CORS at all. */
+  readonly corsOrigins: readonly string[];
+}
+
+/** Milliseconds in which a request must have arrived completely. */
+const REQUEST_TIMEOUT_MS = 10_000;
+
+interface FastifyReply {
+  code(status: number): this;
+  headers(values: Record<string, string>): this;
+  send(body: never): unknown;
+}
+
+/** What Fastify must know when it is made: `new FastifyAdapter(fastifyOptions(options))`. Express needs nothing. */
+export const fastifyOptions = ({ trustProxy }: HttpOptions) => ({
+  trustProxy: trustProxy.length > 0 && [...trustProxy],
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  // A URL that the router cannot read never reaches Nest's filters.
+  frameworkErrors: ({ statusCode = 400 }: { statusCode?: number }, _request: unknown, reply: FastifyReply) => {
+    const problem = new ProblemException(statusCode);
+    reply
+      .code(statusCode)
+      .headers(problem.headers())
+      .send(problem.getResponse() as never);
+  },
+  clientErrorHandler: answerUnreadable,
+});
+
+/** By Node's codes; all others are 400. */
+const UNREADABLE: Readonly<Record<string, number>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+  HPE_HEADER_OVERFLOW: 431,
+};
+
+/** Answers what Node could not read as a request, so that no filter has seen it, and closes the connection. */
+function answerUnreadable({ code = '' }: NodeJS.ErrnoException, connection: Duplex): void {
+  if (code === 'ECONNRESET' || !connection.writable) {
+    connection.destroy();
+    return;
+  }
+  const problem = new ProblemException(UNREADABLE[code] ?? 400);
+  const body = JSON.stringify(problem.getResponse());
+  const headers = { ...problem.headers(), 'Content-Length': body.length, Connection: 'close' };
+  const head = [
+    `HTTP/1.1 ${problem.getStatus()} ${STATUS_CODES[problem.getStatus()]}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+  ];
+  connection.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => connection.destroy());
+}
+
+/**
+ * Makes an application answer as auth's routes promise, on Fastify and on Express: JSON bodies only, validated, at most
+ * 16 KiB; problem details for every error. For an application created with `bodyParser: false`, before `init()`.
+ */
+export function configureHttp(app: INestApplication, options: HttpOptions): void {
+  app.useGlobalPipes(validationPipe());
+  app.useGlobalFilters(new ProblemDetailsFilter(app.get(HttpAdapterHost)));
+  if (options.corsOrigins.length > 0) {
+    app.enableCors({
+      origin: [...options.corsOrigins],
+      credentials: true, // for the refresh cookie
+      methods: ['GET', 'POST', 'PATCH', 'DELETE'],
+      allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key'],
+      exposedHeaders: ['Retry-After', 'WWW-Authenticate'],
+      maxAge: 600,
+    });
+  }
+  if (app.getHttpAdapter().getType() === 'fastify') configureFastify(app as NestFastifyApplication);
+  else configureExpress(app as NestExpressApplication, options);
+}
+
+function configureFastify(app: NestFastifyApplication): void {
+  const fastify = app.getHttpAdapter().getInstance();
+  fastify.removeAllContentTypeParsers();
+  // One parser for every media type: which of them counts as JSON is decided in one place, not by Fastify's look-up.
+  fastify.addContentTypeParser(
+    '*',
+    { parseAs: 'buffer', bodyLimit: BODY_LIMIT },
+    async ({ headers }: HttpRequest, body: Buffer) => parseJsonBody(headers, body),
+  );
+}
+
+function configureExpress(app: NestExpressApplication, { trustProxy }: HttpOptions): void {
+  if (trustProxy.length > 0) app.set('trust proxy', trustProxy);
+  app.disable('x-powered-by');
+  app.disable('etag'); // nothing here is to be cached, and Fastify sends none
+  const server = app.getHttpServer();
+  server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.on('clientError', answerUnreadable);
+  // Fastify reads no body of these methods.
+  const type = ({ method }: IncomingMessage) => method !== 'GET' && method !== 'HEAD';
+  app.useBodyParser('raw', { type, limit: BODY_LIMIT, inflate: false });
+  app.use((request: HttpRequest & { body: unknown }, _response: unknown, next: () => void) => {
+    const { body } = request;
+    request.body = Buffer.isBuffer(body) ? parseJsonBody(request.headers, body) : undefined;
+    next();
+  });
+}

@@ -1,0 +1,9 @@
+import { Catch } from '@nestjs/common';
+import { ProblemDetailsFilter } from '../../../guard/nest/problem-details.filter';
+import { ProblemException } from '../../../guard/nest/problem.exception';
+import { Overloaded } from '../../../support/overloaded';
+import { Throttled } from '../../../support/throttled';
+
+/** Answers what auth itself refuses on a host's routes. Everything else there is the host's to answer. */
+@Catch(ProblemException, Throttled, Overloaded)
+export class RefusalFilter extends ProblemDetailsFilter {}

@@ -1,0 +1,69 @@
+import {
+  ParseUUIDPipe,
+  type PipeTransform,
+  type Type,
+  ValidationPipe,
+  type ValidationError,
+  type ValidationPipeOptions,
+} from '@nestjs/common';
+import { ValidateBy, ValidateIf, validateSync, type ValidatorOptions } from 'class-validator';
+import { type FieldError, invalidRequest, type ProblemException } from '../../../guard/nest/problem.exception';
+
+/** An answer names this many broken rules at most: a body of unknown fields must not come back larger than it went. */
+const MAX_ERRORS = 20;
+
+const RULES: ValidatorOptions = {
+  whitelist: true,
+  forbidNonWhitelisted: true,
+  forbidUnknownValues: true,
+  validationError: { target: false, value: false },
+};
+
+const brokenRules = (errors: readonly ValidationError[]): ProblemException =>
+  invalidRequest(...errors.flatMap((error) => fieldErrorsOf(error)).slice(0, MAX_ERRORS));
+
+/** Validates what is received by its DTO; unknown fields are refused, every broken rule is named (400). */
+export const validationPipe = (options: ValidationPipeOptions = {}): ValidationPipe =>
+  new ValidationPipe({ ...options, ...RULES, transform: true, exceptionFactory: brokenRules });
+
+/** The same for a parsed JSON body of plain fields. JSON has types of its own, so nothing is converted. */
+export const bodyPipe = (dto: Type<object>): PipeTransform => ({
+  transform: (body: object | undefined): object => {
+    const value = Object.assign(new dto(), body);
+    const errors = validateSync(value, RULES);
+    if (errors.length > 0) throw brokenRules(errors);
+    return value;
+  },
+});
+
+function fieldErrorsOf({ property, constraints = {}, children = [] }: ValidationError, parent = ''): FieldError[] {
+  const path = parent + property;
+  return [
+    ...Object.values(constraints).map((message) => ({ path, message })),
+    ...children.flatMap((child) => fieldErrorsOf(child, `${path}.`)),
+  ];
+}
+
+/**
+ * A string without control characters (U+0000 to U+001F, U+007F to U+009F) and lone surrogates: PostgreSQL refuses
+ * the first of them, and logs and terminals obey the others. For every string field of a DTO that is stored or shown.
+ */
+export const IsPlainText = (): PropertyDecorator =>
+  ValidateBy({
+    name: 'isPlainText',
+    validator: {
+      validate: (value) => typeof value === 'string' && value.isWellFormed() && !/\p{Cc}/u.test(value),
+      defaultMessage: (args) => `${args?.property ?? 'value'} must be a string without control characters`,
+    },
+  });
+
+/** Validated when it is there. Unlike `@IsOptional()`, null is not "absent". */
+export const IfPresent = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined);
+
+/** A UUID in the path, in the one spelling that locks and memory know it by; 400 with its name otherwise. */
+export const uuidPipe = (path: string): PipeTransform<string, Promise<string>> => {
+  const either = new ParseUUIDPipe({
+    exceptionFactory: () => invalidRequest({ path, message: `${path} must be a UUID` }),
+  });
+  return { transform: async (id, metadata) => (await either.transform(id, metadata), id.toLowerCase()) };
+};

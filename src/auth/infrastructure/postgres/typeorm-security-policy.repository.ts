@@ -1,0 +1,134 @@
+import { Injectable } from '@nestjs/common';
+import type { Floors, SecurityPolicy } from '../../../guard/versions';
+import { type GlobalRaise, SecurityPolicyRepository } from '../../ports/security-policy.repository';
+import { PostgresRevocationFeed } from './postgres-revocation.feed';
+import { SecurityPolicyEntity } from './security-policy.entity';
+import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
+import { UserTokenVersionEntity } from './user-token-version.entity';
+
+const POLICY_ID = 1;
+
+@Injectable()
+export class TypeOrmSecurityPolicyRepository extends SecurityPolicyRepository {
+  constructor(
+    private readonly unitOfWork: TypeOrmUnitOfWork,
+    private readonly feed: PostgresRevocationFeed,
+  ) {
+    super();
+  }
+
+  async floorsOf(userId: string): Promise<{ floors: Floors; now: Date }> {
+    const row = await this.unitOfWork.manager
+      .createQueryBuilder(SecurityPolicyEntity, 'policy')
+      .leftJoin(UserTokenVersionEntity, 'floor', 'floor.userId = :userId', { userId })
+      .select('policy.globalMinTokenVersion', 'globalMinTokenVersion')
+      .addSelect('policy.mode', 'mode')
+      .addSelect('policy.graceEndsAt', 'graceEndsAt')
+      .addSelect('COALESCE(floor.minTokenVersion, 1)', 'userMinTokenVersion')
+      .addSelect('now()', 'now')
+      .where('policy.id = :id', { id: POLICY_ID })
+      .getRawOne<Floors & { now: Date }>();
+    if (row === undefined) {
+      await this.create();
+      return this.floorsOf(userId);
+    }
+    const { now, ...floors } = row;
+    return { floors, now };
+  }
+
+  async read(): Promise<{ policy: SecurityPolicy; now: Date }> {
+    const { entities, raw } = await this.unitOfWork.manager
+      .createQueryBuilder(SecurityPolicyEntity, 'policy')
+      .addSelect('now()', 'now')
+      .where('policy.id = :id', { id: POLICY_ID })
+      .getRawAndEntities<{ now: Date }>();
+    const [policy] = entities;
+    const [row] = raw;
+    if (policy === undefined || row === undefined) {
+      await this.create();
+      return this.read();
+    }
+    const { id: _id, ...rest } = policy;
+    return { policy: rest, now: row.now };
+  }
+
+  async raiseUserFloor(userId: string, reason: string): Promise<number> {
+    return this.unitOfWork.run(async () => {
+      const [row] = await this.unitOfWork.manager.query<{ min_token_version: number }[]>(
+        `INSERT INTO user_token_versions AS floor (user_id, min_token_version, reason) VALUES ($1, 2, $2)
+         ON CONFLICT (user_id) DO UPDATE
+           SET min_token_version = floor.min_token_version + 1, raised_at = now(), reason = excluded.reason
+         RETURNING min_token_version`,
+        [userId, reason],
+      );
+      if (row === undefined) throw new Error('An upsert returned no row');
+      await this.feed.announce([{ kind: 'user', userId, minVersion: row.min_token_version }], reason);
+      return row.min_token_version;
+    });
+  }
+
+  async raiseGlobalFloor(raise: GlobalRaise): Promise<SecurityPolicy | null> {
+    const { mode, gracePeriodSeconds, reason, expectedVersion, by } = raise;
+    return this.unitOfWork.run(async () => {
+      await this.create();
+      const { affected } = await this.unitOfWork.manager
+        .createQueryBuilder()
+        .update(SecurityPolicyEntity)
+        .set({
+          globalMinTokenVersion: () => 'global_min_token_version + :by::integer',
+          mode,
+          graceEndsAt: () =>
+            `CASE WHEN :immediate THEN NULL ELSE now() + make_interval(secs => COALESCE(:grace::integer, grace_period_seconds)) END`,
+          lastRotationAt: () => 'clock_timestamp()',
+          lastRotationReason: reason,
+          updatedAt: () => 'clock_timestamp()',
+        })
+        .where('id = :id AND global_min_token_version = COALESCE(:expected::integer, global_min_token_version)')
+        .setParameters({
+          id: POLICY_ID,
+          expected: expectedVersion,
+          by,
+          immediate: mode === 'immediate',
+          grace: gracePeriodSeconds,
+        })
+        .execute();
+      if (affected !== 1) return null;
+      const { policy } = await this.read();
+      await this.feed.announce([], reason, policy);
+      return policy;
+    });
+  }
+
+  async setGracePeriod(seconds: number): Promise<{ previousSeconds: number; policy: SecurityPolicy }> {
+    return this.unitOfWork.run(async () => {
+      await this.create();
+      const { gracePeriodSeconds: previousSeconds } = await this.unitOfWork.manager.findOneOrFail(
+        SecurityPolicyEntity,
+        {
+          where: { id: POLICY_ID },
+          lock: { mode: 'pessimistic_write' },
+        },
+      );
+      await this.unitOfWork.manager
+        .createQueryBuilder()
+        .update(SecurityPolicyEntity)
+        .set({ gracePeriodSeconds: seconds, updatedAt: () => 'clock_timestamp()' })
+        .where('id = :id', { id: POLICY_ID })
+        .execute();
+      const { policy } = await this.read();
+      await this.feed.announce([], 'grace_period', policy);
+      return { previousSeconds, policy };
+    });
+  }
+
+  /** Makes the policy with its defaults where it is missing; leaves it as it is where it is not. */
+  async create(): Promise<void> {
+    await this.unitOfWork.manager
+      .createQueryBuilder()
+      .insert()
+      .into(SecurityPolicyEntity)
+      .values({ id: POLICY_ID })
+      .orIgnore()
+      .execute();
+  }
+}

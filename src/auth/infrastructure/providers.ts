@@ -1,0 +1,63 @@
+import { Logger, type Provider } from '@nestjs/common';
+import { AccessTokenAuthenticator } from '../../guard/access-token.authenticator';
+import { AccessTokenGuard } from '../../guard/nest/access-token.guard';
+import { AccessTokenKeys } from '../../guard/ports/access-token.keys';
+import { CurrentRoles } from '../../guard/ports/current-roles';
+import { RevocationFeed } from '../../guard/ports/revocation.feed';
+import { RevocationView } from '../../guard/revocation.view';
+import { RefreshTokenKeyRing } from '../domain/refresh-token';
+import { AuthOptions } from '../options/auth.options';
+import { AccessTokenSigner } from '../ports/access-token.signer';
+import { AuthEvents } from '../ports/auth-events';
+import { AuthMetrics } from '../ports/auth-metrics';
+import { PasswordHasher } from '../ports/password-hasher';
+import { RateLimits } from '../ports/rate-limits';
+import { BcryptPasswordHasher } from './bcrypt/bcrypt-password-hasher';
+import { DirectoryRoles } from './defaults/directory-roles';
+import { RecordedAuthEvents } from './events/recorded-auth-events';
+import { JwtAccessTokenSigner } from './jwt/jwt-access-token.signer';
+import { FlexibleRateLimits } from './limits/flexible-rate-limits';
+import { RedisConnection } from './redis/redis-connection';
+
+/** What the ports are by default, but for those that hold state. */
+export const adapters: readonly Provider[] = [
+  {
+    provide: RefreshTokenKeyRing,
+    inject: [AuthOptions],
+    useFactory: (options: AuthOptions) => new RefreshTokenKeyRing(options.refreshTokenKeys),
+  },
+  { provide: PasswordHasher, useClass: BcryptPasswordHasher },
+  JwtAccessTokenSigner,
+  { provide: AccessTokenSigner, useExisting: JwtAccessTokenSigner },
+  { provide: AccessTokenKeys, useExisting: JwtAccessTokenSigner },
+  { provide: AuthEvents, useClass: RecordedAuthEvents },
+  {
+    provide: RedisConnection,
+    inject: [AuthOptions],
+    useFactory: ({ redis }: AuthOptions) => (redis === null ? null : RedisConnection.to(redis.url, redis.prefix)),
+  },
+  {
+    provide: RateLimits,
+    inject: [AuthOptions, RedisConnection, AuthMetrics],
+    useFactory: ({ limits }: AuthOptions, redis: RedisConnection | null, metrics: AuthMetrics) =>
+      new FlexibleRateLimits(limits, redis, metrics),
+  },
+];
+
+/** The guard's classes, which know no framework, with auth's parts in their ports. */
+export const guard: readonly Provider[] = [
+  {
+    provide: RevocationView,
+    inject: [RevocationFeed, AuthOptions, AuthMetrics],
+    useFactory: (feed: RevocationFeed, options: AuthOptions, metrics: AuthMetrics) =>
+      new RevocationView(feed, options, new Logger(RevocationView.name), metrics),
+  },
+  {
+    provide: AccessTokenAuthenticator,
+    inject: [AccessTokenKeys, RevocationView, AuthOptions],
+    useFactory: (keys: AccessTokenKeys, view: RevocationView, { accessTokenTtlSeconds }: AuthOptions) =>
+      new AccessTokenAuthenticator(keys, view, accessTokenTtlSeconds),
+  },
+  { provide: CurrentRoles, useClass: DirectoryRoles },
+  AccessTokenGuard,
+];

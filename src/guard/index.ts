@@ -1,0 +1,20 @@
+export { AccessTokenAuthenticator } from './access-token.authenticator';
+export { AccessTokenKeys, type AccessTokenClaims } from './ports/access-token.keys';
+export { CurrentRoles } from './ports/current-roles';
+export {
+  RevocationFeed,
+  type Revocation,
+  type RevocationReading,
+  type RevocationWatcher,
+} from './ports/revocation.feed';
+export { type Principal } from './principal';
+export { RevocationView, type ViewLimits, type ViewMetrics } from './revocation.view';
+export {
+  type Floors,
+  MAX_GRACE_SECONDS,
+  ROTATION_MODES,
+  type RotationMode,
+  type SecurityPolicy,
+  stampsOf,
+  type VersionStamps,
+} from './versions';

@@ -1,0 +1,83 @@
+import { Injectable, Optional, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import { HttpAdapterHost, Reflector } from '@nestjs/core';
+import { AccessTokenAuthenticator } from '../access-token.authenticator';
+import { CurrentRoles } from '../ports/current-roles';
+import type { Principal } from '../principal';
+import { ACCESS, type Access } from './decorators';
+import { bearerOf, carrierOf, challengeFor, type HttpRequest } from './http-request';
+import { expectedProblem, ProblemException, refused } from './problem.exception';
+
+const WITHOUT_HEADERS: HttpRequest = { headers: {} };
+
+/**
+ * Lets a call pass that carries a valid access token (RFC 6750), and keeps its principal for `@CurrentPrincipal()`, over
+ * HTTP at `request.user`. Made for `APP_GUARD`: every route is closed unless it says `@Public()`.
+ *
+ * A refusal is a `ProblemException`: 401 and 403 with their challenge, 503 when this instance cannot tell. Its headers
+ * are on the response already, whichever filter answers.
+ */
+@Injectable()
+export class AccessTokenGuard implements CanActivate {
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly authenticator: AccessTokenAuthenticator,
+    private readonly adapterHost: HttpAdapterHost,
+    @Optional() private readonly current?: CurrentRoles,
+  ) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const access = this.reflector.getAllAndOverride<Access | undefined>(ACCESS, [
+      context.getHandler(),
+      context.getClass(),
+    ]);
+    if (access === 'public') return true;
+    try {
+      const request = this.requestOf(context);
+      const principal = this.principalOf(request);
+      if (access !== undefined) await this.demandRole(principal, access, request);
+      carrierOf(context).user = principal;
+      return true;
+    } catch (error) {
+      throw this.refusalOf(error, context);
+    }
+  }
+
+  /**
+   * Where the `Authorization` header is: the request, `context.req` of GraphQL, the handshake of Socket.IO. A host whose
+   * calls carry it elsewhere overrides this; nothing else of a request is looked at.
+   */
+  protected requestOf(context: ExecutionContext): HttpRequest {
+    const type = context.getType<string>();
+    if (type === 'graphql') return context.getArgByIndex<{ req?: HttpRequest }>(2).req ?? WITHOUT_HEADERS;
+    if (type === 'ws')
+      return context.switchToWs().getClient<{ handshake?: HttpRequest }>().handshake ?? WITHOUT_HEADERS;
+    return context.switchToHttp().getRequest();
+  }
+
+  private principalOf(request: HttpRequest): Principal {
+    const token = bearerOf(request);
+    const principal = token === undefined ? null : this.authenticator.authenticate(token);
+    if (principal === null) throw refused({ challenge: challengeFor(request) });
+    return principal;
+  }
+
+  /** The user is read again: what a token says of roles may be as old as the token, and these routes are not hot. */
+  private async demandRole(principal: Principal, roles: readonly string[], request: HttpRequest): Promise<void> {
+    const held = this.current === undefined ? principal.roles : await this.current.rolesOf(principal.userId);
+    if (held === null) throw refused({ challenge: challengeFor(request) });
+    if (!roles.some((role) => held.includes(role)))
+      throw new ProblemException(403, { code: 'insufficient_scope', challenge: 'Bearer error="insufficient_scope"' });
+  }
+
+  private refusalOf(error: unknown, context: ExecutionContext): unknown {
+    const problem = expectedProblem(error);
+    if (problem === null) return error;
+    if (context.getType() === 'http') {
+      const response: unknown = context.switchToHttp().getResponse();
+      const { 'Content-Type': _, ...headers } = problem.headers();
+      for (const [name, value] of Object.entries(headers))
+        this.adapterHost.httpAdapter.setHeader(response, name, value);
+    }
+    return problem;
+  }
+}

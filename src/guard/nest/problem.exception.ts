@@ -1,0 +1,90 @@
+import { STATUS_CODES } from 'node:http';
+import { HttpException } from '@nestjs/common';
+import { Overloaded } from '../../support/overloaded';
+import { Throttled } from '../../support/throttled';
+
+/** What the client should do next: sign in again (401), send the same request again (503, 429), or slow down (429). */
+export type Recovery = 'reauthenticate' | 'retry' | 'wait';
+
+/** One broken rule: the field (or header) it is about, and the rule in words. */
+export interface FieldError {
+  readonly path: string;
+  readonly message: string;
+}
+
+export interface Problem {
+  /** What a program branches on; by default the status in words, such as `not_found`. */
+  readonly code?: string;
+  /** By default what the status asks for: 401 `reauthenticate`, 429 `wait`, 503 `retry`; no other status has one. */
+  readonly recovery?: Recovery;
+  /** Whole seconds; by default 1 with 429 and 503. */
+  readonly retryAfterSeconds?: number;
+  readonly errors?: readonly FieldError[];
+  /** `WWW-Authenticate`; a 401 without one gets the bearer challenge that fits the request. */
+  readonly challenge?: string;
+}
+
+const RECOVERIES: Readonly<Record<number, Recovery>> = { 401: 'reauthenticate', 429: 'wait', 503: 'retry' };
+
+/** An error answer as `application/problem+json` (RFC 9457). The body names no request and no instance. */
+export class ProblemException extends HttpException {
+  private readonly problem: Problem;
+
+  constructor(status: number, problem: Problem = {}) {
+    const title = STATUS_CODES[status] ?? 'Error';
+    const { code = title.toLowerCase().replace(/[^a-z]+/g, '_'), recovery = RECOVERIES[status], errors } = problem;
+    super(
+      { type: 'about:blank', title, status, code, ...(recovery && { recovery }), ...(errors && { errors }) },
+      status,
+    );
+    this.problem = problem;
+  }
+
+  /** The headers that go with the body; a problem is never stored by a cache. */
+  headers(): Record<string, string> {
+    const { challenge, retryAfterSeconds = this.getStatus() === 429 || this.getStatus() === 503 ? 1 : undefined } =
+      this.problem;
+    return {
+      'Content-Type': 'application/problem+json',
+      'Cache-Control': 'no-store',
+      Pragma: 'no-cache',
+      ...(retryAfterSeconds !== undefined && { 'Retry-After': String(retryAfterSeconds) }),
+      ...(challenge !== undefined && { 'WWW-Authenticate': challenge }),
+    };
+  }
+}
+
+const refusals = new Map<string, ProblemException>();
+
+/**
+ * 401 with one of few codes and challenges, made once for each: a refusal says nothing of its request, and junk comes in
+ * floods, of which each would cost a stack trace that nobody reads.
+ */
+export function refused({ code, challenge }: Pick<Problem, 'code' | 'challenge'>): ProblemException {
+  const key = `${code} ${challenge}`;
+  const problem =
+    refusals.get(key) ?? new ProblemException(401, { ...(code && { code }), ...(challenge && { challenge }) });
+  refusals.set(key, problem);
+  return problem;
+}
+
+/** 400 with the rules that the request breaks. */
+export const invalidRequest = (...errors: readonly FieldError[]): ProblemException =>
+  new ProblemException(400, { code: 'invalid_request', errors });
+
+/** What auth and the framework refuse on purpose, as the answer that it deserves; null for whatever nobody expected. */
+export function expectedProblem(exception: unknown): ProblemException | null {
+  if (exception instanceof ProblemException) return exception;
+  if (exception instanceof Throttled) {
+    return new ProblemException(429, { code: 'throttled', retryAfterSeconds: exception.retryAfterSeconds });
+  }
+  if (exception instanceof Overloaded) return unavailable(exception.retryAfterSeconds);
+  const status = exception instanceof HttpException ? exception.getStatus() : 500;
+  if (status < 500) return new ProblemException(status);
+  // Nest's own 503 is meant, such as that of a health check.
+  return status === 503 ? unavailable(1) : null;
+}
+
+/** 503: the client did nothing wrong, and the same request may work later. */
+export const unavailable = (retryAfterSeconds: number): ProblemException =>
+  new ProblemException(503, { code: 'unavailable', retryAfterSeconds });

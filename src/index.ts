@@ -1,0 +1,4 @@
+/** The package's door: what a host imports from `nest-ratchet`. */
+export * from './auth';
+export * from './guard';
+export * from './guard/nest';

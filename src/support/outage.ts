@@ -1,0 +1,37 @@
+const LOG_AGAIN_MS = 60_000;
+
+/** Where messages for operators go; one of Nest's loggers will do. */
+export interface Log {
+  warn(message: string): void;
+  log(message: string): void;
+}
+
+/**
+ * Logs something that fails again and again: when it begins, once a minute while it lasts, and when it is over. What
+ * comes and goes within the minute is not logged a second time.
+ */
+export class Outage {
+  /** On the monotonic clock. */
+  private loggedAt = -Infinity;
+  private isOpen = false;
+
+  constructor(
+    private readonly logger: Log,
+    private readonly over: string,
+    private readonly monotonicMs: () => number = () => performance.now(),
+  ) {}
+
+  goesOn(problem: string): void {
+    const now = this.monotonicMs();
+    if (now - this.loggedAt < LOG_AGAIN_MS) return;
+    this.loggedAt = now;
+    this.isOpen = true;
+    this.logger.warn(problem);
+  }
+
+  ends(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.logger.log(this.over);
+  }
+}
