@@ -12,8 +12,8 @@ export { RevocationView, type ViewLimits, type ViewMetrics } from './revocation.
 export {
   type Floors,
   MAX_GRACE_SECONDS,
-  ROTATION_MODES,
-  type RotationMode,
+  CUT_OFF_MODES,
+  type CutOffMode,
   type SecurityPolicy,
   stampsOf,
   type VersionStamps,

@@ -1,6 +1,6 @@
 /**
  * The two version counters: a user's and the global one. They are never compared with each other: with one maximum,
- * a user who was raised once could outlive a global rotation, be locked out after it, or have a password change
+ * a user who was raised once could outlive a global cut-off, be locked out after it, or have a password change
  * forgiven by a global grace period.
  */
 export interface VersionStamps {
@@ -11,11 +11,11 @@ export interface VersionStamps {
 }
 
 /**
- * How a global rotation treats the tokens of the version just before it: `immediate` refuses them, `migrate` exchanges
+ * A cut-off is the rise of a version. How a global one treats the tokens of the version just before it: `immediate` refuses them, `migrate` exchanges
  * them for current ones until the deadline, `drain` lets them work until the deadline and not a second longer.
  */
-export const ROTATION_MODES = ['immediate', 'drain', 'migrate'] as const;
-export type RotationMode = (typeof ROTATION_MODES)[number];
+export const CUT_OFF_MODES = ['immediate', 'drain', 'migrate'] as const;
+export type CutOffMode = (typeof CUT_OFF_MODES)[number];
 
 /** The longest grace period: 30 days. */
 export const MAX_GRACE_SECONDS = 30 * 24 * 60 * 60;
@@ -23,14 +23,14 @@ export const MAX_GRACE_SECONDS = 30 * 24 * 60 * 60;
 /** The part of the policy that decides. One value: a version from one reading never meets a mode from another. */
 export interface GlobalFloor {
   readonly globalMinTokenVersion: number;
-  readonly mode: RotationMode;
-  /** Fixed by the rotation on the database's clock, never moved afterwards; null without a grace period. */
+  readonly mode: CutOffMode;
+  /** Fixed by the cut-off on the database's clock, never moved afterwards; null without a grace period. */
   readonly graceEndsAt: Date | null;
 }
 
 /** The singleton security policy. */
 export interface SecurityPolicy extends GlobalFloor {
-  /** The default grace period of later rotations, in seconds. */
+  /** The default grace period of later cut-offs, in seconds. */
   readonly gracePeriodSeconds: number;
   readonly lastRotationAt: Date | null;
   readonly lastRotationReason: string | null;

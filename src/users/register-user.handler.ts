@@ -1,12 +1,12 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { ok, passwordProblem, refusal, type Result } from '../index';
-import { AccountOpening } from './account-opening';
+import { OpenAccount } from './open-account';
 import { normaliseEmail } from './email';
 import { type RegisteredUser, type RegistrationRefusal, RegisterUserCommand } from './register-user.command';
 
 @CommandHandler(RegisterUserCommand)
 export class RegisterUserHandler implements ICommandHandler<RegisterUserCommand> {
-  constructor(private readonly opening: AccountOpening) {}
+  constructor(private readonly openAccount: OpenAccount) {}
 
   async execute(command: RegisterUserCommand): Promise<Result<RegisteredUser, RegistrationRefusal>> {
     const email = normaliseEmail(command.email);
@@ -16,7 +16,7 @@ export class RegisterUserHandler implements ICommandHandler<RegisterUserCommand>
 
     const displayName = command.displayName?.trim() || null;
     const account = { email, password: command.password, displayName, roles: ['user'] };
-    const user = await this.opening.open(account, command.client);
+    const user = await this.openAccount.open(account, command.client);
     if (user === null) return refusal({ kind: 'email_taken' });
     return ok({ id: user.id, email: user.email, roles: user.roles, createdAt: user.createdAt });
   }

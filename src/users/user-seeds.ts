@@ -1,6 +1,6 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { TypeOrmUnitOfWork } from '../index';
-import { AccountOpening } from './account-opening';
+import { OpenAccount } from './open-account';
 import { normaliseEmail } from './email';
 import { UserEntity } from './user.entity';
 import { UsersOptions } from './users.options';
@@ -23,7 +23,7 @@ export class UserSeeds implements OnApplicationBootstrap {
 
   constructor(
     private readonly options: UsersOptions,
-    private readonly opening: AccountOpening,
+    private readonly openAccount: OpenAccount,
     private readonly unitOfWork: TypeOrmUnitOfWork,
   ) {}
 
@@ -45,7 +45,7 @@ export class UserSeeds implements OnApplicationBootstrap {
     if (email === null) throw new Error('The e-mail of the bootstrap administrator is no e-mail address');
     const account = { email, password: bootstrapAdmin.password, displayName: null, roles: ['admin', 'user'] };
     // Asked again, since another instance that starts at the same time may have been first.
-    if ((await this.opening.open(account, {})) === null && !(await this.hasEverHadAdmin())) {
+    if ((await this.openAccount.open(account, {})) === null && !(await this.hasEverHadAdmin())) {
       this.logger.warn(
         'No administrator was created: an ordinary account has the e-mail of the bootstrap administrator',
       );
@@ -61,7 +61,7 @@ export class UserSeeds implements OnApplicationBootstrap {
   private async openDemo(account: (typeof DEMO_ACCOUNTS)[number]): Promise<void> {
     // Asked first, since a hash takes a while and every start but the first finds the account.
     const exists = await this.unitOfWork.manager.existsBy(UserEntity, { email: account.email });
-    if (!exists) await this.opening.open(account, {});
+    if (!exists) await this.openAccount.open(account, {});
   }
 }
 

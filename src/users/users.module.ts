@@ -1,5 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { AccountOpening } from './account-opening';
+import { OpenAccount } from './open-account';
 import { AdminUsersController } from './http/admin-users.controller';
 import { RegisterController } from './http/register.controller';
 import { RegisterUserHandler } from './register-user.handler';
@@ -13,7 +13,7 @@ export class UsersModule {
     return {
       module: UsersModule,
       controllers: [...(options.registrationEnabled ? [RegisterController] : []), AdminUsersController],
-      providers: [{ provide: UsersOptions, useValue: options }, AccountOpening, RegisterUserHandler, UserSeeds],
+      providers: [{ provide: UsersOptions, useValue: options }, OpenAccount, RegisterUserHandler, UserSeeds],
     };
   }
 }

@@ -10,7 +10,7 @@ import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
 import { JwtAccessTokenSigner } from '../../src/auth/infrastructure/jwt/jwt-access-token.signer';
 import { AccessTokenAuthenticator } from '../../src/guard/access-token.authenticator';
 import { RevocationView } from '../../src/guard/revocation.view';
-import { ROTATION_MODES } from '../../src/guard/versions';
+import { CUT_OFF_MODES } from '../../src/guard/versions';
 import {
   InMemoryAuthEventLog,
   InMemoryRevocationFeed,
@@ -45,7 +45,7 @@ const facts = fc.record({
   globalVersionAtIssuance: version,
   userMinTokenVersion: version,
   globalMinTokenVersion: version,
-  mode: fc.constantFrom(...ROTATION_MODES),
+  mode: fc.constantFrom(...CUT_OFF_MODES),
   graceEndsInMs: fc.constantFrom(null, -1000, -1, 0, 1, 1000),
 });
 

@@ -4,7 +4,7 @@ import {
   graceLimitOf,
   isHonoured,
   rejectionOf,
-  ROTATION_MODES,
+  CUT_OFF_MODES,
   stampsAfterRotation,
   stampsOf,
   type VersionStamps,
@@ -27,7 +27,7 @@ const FORGIVEN = {
 };
 
 const version = fc.integer({ min: 1, max: 2_000 });
-const mode = fc.constantFrom(...ROTATION_MODES);
+const mode = fc.constantFrom(...CUT_OFF_MODES);
 const allFloors: fc.Arbitrary<Floors> = fc.record({
   userMinTokenVersion: version,
   globalMinTokenVersion: version,
@@ -60,7 +60,7 @@ describe('whether a token is honoured', () => {
   it('is what the table says, for every combination of versions, modes and deadlines', () => {
     const versions = [1, 2, 3, 4];
     let combinations = 0;
-    for (const mode of ROTATION_MODES)
+    for (const mode of CUT_OFF_MODES)
       for (const grace of graces)
         for (const globalMinTokenVersion of versions)
           for (const userMinTokenVersion of versions)

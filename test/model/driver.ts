@@ -1,4 +1,4 @@
-import type { RotationMode } from '../../src';
+import type { CutOffMode } from '../../src';
 
 /** What a login, a refresh and a password change give. */
 export interface Pair {
@@ -39,7 +39,7 @@ export interface Driver {
   logOutEverywhere(user: User, by: Pair): Promise<number>;
   changePassword(user: User, by: Pair, from: string, to: string): Promise<Pair>;
   raiseUserFloor(user: User): Promise<void>;
-  raiseGlobalFloor(mode: RotationMode, graceSeconds: number | null): Promise<void>;
+  raiseGlobalFloor(mode: CutOffMode, graceSeconds: number | null): Promise<void>;
   pass(seconds: number, sessionIds: readonly string[]): Promise<void>;
   cleanUp(): Promise<void>;
   /** The attempts of these users. */

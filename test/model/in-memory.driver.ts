@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import { EventEmitter2 } from '@nestjs/event-emitter';
-import { type AuthOptions, CleanUpSessionsCommand, LogInCommand, PasswordHasher, type RotationMode } from '../../src';
+import { type AuthOptions, CleanUpSessionsCommand, LogInCommand, PasswordHasher, type CutOffMode } from '../../src';
 import { RecordedChange } from '../../src/auth/application/recorded-change';
 import { RefreshAccessTokenCommand } from '../../src/auth/application/refresh/refresh-access-token.command';
 import { RefreshAccessTokenHandler } from '../../src/auth/application/refresh/refresh-access-token.handler';
@@ -189,7 +189,7 @@ export async function inMemoryDriver(): Promise<Driver> {
     raiseUserFloor: async ({ id }) => {
       granted(await rotateUser.execute(new TriggerUserTokenRotationCommand(id, 'a test')));
     },
-    raiseGlobalFloor: async (mode: RotationMode, graceSeconds) => {
+    raiseGlobalFloor: async (mode: CutOffMode, graceSeconds) => {
       granted(await rotateAll.execute(new TriggerGlobalTokenRotationCommand('a test', mode, graceSeconds)));
     },
     pass: async (seconds) => {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
-import type { RotationMode } from '../../src';
+import type { CutOffMode } from '../../src';
 import { type Driver, LIMITS, type Pair, type Refreshed, type User } from './driver';
 
 /*
@@ -59,7 +59,7 @@ class Model {
   now = 0;
   readonly users: ModelUser[] = [];
   readonly sessions: ModelSession[] = [];
-  policy: { version: number; mode: RotationMode; graceEndsAt: number | null };
+  policy: { version: number; mode: CutOffMode; graceEndsAt: number | null };
 
   constructor(version: number) {
     this.policy = { version, mode: 'immediate', graceEndsAt: null };
@@ -436,7 +436,7 @@ const steps: readonly fc.Arbitrary<Step>[] = [
         },
       ),
   ),
-  fc.tuple(fc.constantFrom<RotationMode>('immediate', 'drain', 'migrate'), graces).map(
+  fc.tuple(fc.constantFrom<CutOffMode>('immediate', 'drain', 'migrate'), graces).map(
     ([mode, graceSeconds]) =>
       new Command(
         `raise the global floor (${mode}${mode === 'immediate' ? '' : `, ${graceSeconds} s`})`,

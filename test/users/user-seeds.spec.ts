@@ -3,7 +3,7 @@ import { CommandBus } from '@nestjs/cqrs';
 import { DataSource } from 'typeorm';
 import { LogInCommand, TypeOrmUnitOfWork, UserDirectory, UserRegistered } from '../../src';
 import { DEMO_ACCOUNTS, RegisterUserCommand } from '../../src/users';
-import { AccountOpening } from '../../src/users/account-opening';
+import { OpenAccount } from '../../src/users/open-account';
 import { UserSeeds } from '../../src/users/user-seeds';
 import { UserEntity } from '../../src/users/user.entity';
 import type { UsersOptions } from '../../src/users/users.options';
@@ -75,7 +75,7 @@ describe('the bootstrap administrator', () => {
   // Seen red: the instance that came second told that an ordinary account has the e-mail.
   it('is nothing to warn of when another instance has just created it', async () => {
     const { users } = await start();
-    const opening = app!.get(AccountOpening);
+    const opening = app!.get(OpenAccount);
     const open = opening.open.bind(opening);
     jest.spyOn(opening, 'open').mockImplementationOnce(async (...account) => {
       await open(...account);

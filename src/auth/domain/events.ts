@@ -1,4 +1,4 @@
-import type { RotationMode, VersionRejection } from '../../guard/versions';
+import type { CutOffMode, VersionRejection } from '../../guard/versions';
 import type { ForgeryEvidence } from './refresh-decision';
 import type { RefusalReason, RevocationReason, WaitReason } from './refusals';
 import type { Delivery } from './session';
@@ -281,7 +281,7 @@ export class GlobalRotationAttempted {
   constructor(
     readonly context: EventContext,
     readonly actorId: string | null,
-    readonly mode: RotationMode,
+    readonly mode: CutOffMode,
     readonly cause: string,
   ) {}
 }
@@ -294,7 +294,7 @@ export class GlobalRotationSucceeded {
     readonly actorId: string | null,
     readonly previousVersion: number,
     readonly newVersion: number,
-    readonly mode: RotationMode,
+    readonly mode: CutOffMode,
     /** ISO 8601, null without a grace period. */
     readonly graceEndsAt: string | null,
   ) {}

@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsIn, IsInt, Matches, Max, MaxLength, Min } from 'class-validator';
-import { MAX_GRACE_SECONDS, ROTATION_MODES, type RotationMode, type SecurityPolicy } from '../../guard/versions';
+import { MAX_GRACE_SECONDS, CUT_OFF_MODES, type CutOffMode, type SecurityPolicy } from '../../guard/versions';
 import { IfPresent, IsPlainText } from './kit/validation.pipe';
 
 const MAX_INTEGER = 2 ** 31 - 1;
@@ -11,8 +11,8 @@ export class SecurityPolicyDto implements SecurityPolicy {
   globalMinTokenVersion!: number;
 
   /** How the last rotation treats tokens of the version before it. */
-  @ApiProperty({ enum: ROTATION_MODES })
-  mode!: RotationMode;
+  @ApiProperty({ enum: CUT_OFF_MODES })
+  mode!: CutOffMode;
 
   @ApiProperty({ type: String, format: 'date-time', nullable: true })
   graceEndsAt!: Date | null;
@@ -56,10 +56,10 @@ export class RotateUserDto extends ReasonDto {}
 
 export class RotateAllDto extends ReasonDto {
   /** `immediate` refuses older tokens at once, `drain` at the end of the grace period, `migrate` exchanges them until then. */
-  @ApiProperty({ enum: ROTATION_MODES, default: 'immediate' })
-  @IsIn(ROTATION_MODES)
+  @ApiProperty({ enum: CUT_OFF_MODES, default: 'immediate' })
+  @IsIn(CUT_OFF_MODES)
   @IfPresent()
-  mode?: RotationMode;
+  mode?: CutOffMode;
 
   /** For `drain` and `migrate`, in seconds, at most 30 days; the policy's when it is left out. */
   @ApiProperty({ required: false })
@@ -85,8 +85,8 @@ export class GlobalRotationDto {
   @ApiProperty({ example: 2 })
   newVersion!: number;
 
-  @ApiProperty({ enum: ROTATION_MODES })
-  mode!: RotationMode;
+  @ApiProperty({ enum: CUT_OFF_MODES })
+  mode!: CutOffMode;
 
   @ApiProperty({ type: String, format: 'date-time', nullable: true })
   graceEndsAt!: Date | null;

@@ -1,8 +1,8 @@
-import type { Floors, RotationMode, SecurityPolicy } from '../../guard/versions';
+import type { Floors, CutOffMode, SecurityPolicy } from '../../guard/versions';
 
 /** A rise of the global floor. */
 export interface GlobalRaise {
-  readonly mode: RotationMode;
+  readonly mode: CutOffMode;
   /** Seconds from now on the database's clock; null takes the policy's default. Without meaning in mode `immediate`. */
   readonly gracePeriodSeconds: number | null;
   readonly reason: string;

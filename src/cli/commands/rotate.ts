@@ -4,8 +4,8 @@ import { duration, whole } from '../../config';
 import {
   MAX_GRACE_SECONDS,
   PreviewGlobalRotationQuery,
-  ROTATION_MODES,
-  type RotationMode,
+  CUT_OFF_MODES,
+  type CutOffMode,
   TriggerGlobalTokenRotationCommand,
 } from '../../index';
 import { by, operator, reason } from '../arguments';
@@ -14,7 +14,7 @@ import type { Shell } from '../shell';
 import { numberText, table, timeText } from '../text';
 
 interface Options {
-  readonly mode: RotationMode;
+  readonly mode: CutOffMode;
   /** Seconds. */
   readonly grace?: number;
   readonly reason: string;
@@ -31,7 +31,7 @@ export function rotate(program: Command, shell: Shell): void {
         '--mode <mode>',
         'immediate: refuse at once; drain: at the end of the grace; migrate: exchange until then',
       )
-        .choices(ROTATION_MODES)
+        .choices(CUT_OFF_MODES)
         .makeOptionMandatory(),
     )
     .addOption(

@@ -1,12 +1,12 @@
 import { Command } from '@nestjs/cqrs';
-import type { RotationMode } from '../../../guard/versions';
+import type { CutOffMode } from '../../../guard/versions';
 import type { Result } from '../../domain/result';
 import type { Actor } from '../actor';
 
 export interface GlobalRotation {
   readonly previousVersion: number;
   readonly newVersion: number;
-  readonly mode: RotationMode;
+  readonly mode: CutOffMode;
   readonly graceEndsAt: Date | null;
   /** Sessions that could be refreshed and were issued below the new version; counted after the commit, or an estimate. */
   readonly sessionsAffected: number;
@@ -16,7 +16,7 @@ export interface GlobalRotation {
 export class TriggerGlobalTokenRotationCommand extends Command<Result<GlobalRotation, 'version_mismatch'>> {
   constructor(
     readonly reason: string,
-    readonly mode: RotationMode = 'immediate',
+    readonly mode: CutOffMode = 'immediate',
     /** Seconds; for `drain` and `migrate`, by default the policy's. */
     readonly gracePeriodSeconds: number | null = null,
     /** Refuses when the floor is not at this version, so that a double click is not two rotations. */

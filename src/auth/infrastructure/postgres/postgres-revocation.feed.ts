@@ -9,7 +9,7 @@ import {
   type RevocationReading,
   type RevocationWatcher,
 } from '../../../guard/ports/revocation.feed';
-import type { RotationMode, SecurityPolicy } from '../../../guard/versions';
+import type { CutOffMode, SecurityPolicy } from '../../../guard/versions';
 import { inTime } from '../../../support/in-time';
 import { Outage } from '../../../support/outage';
 import { AuthOptions } from '../../options/auth.options';
@@ -198,7 +198,7 @@ class Listener {
 
 const policyOf = (row: Record<string, unknown>): SecurityPolicy => ({
   globalMinTokenVersion: row.global_min_token_version as number,
-  mode: row.rotation_mode as RotationMode,
+  mode: row.rotation_mode as CutOffMode,
   graceEndsAt: dateOf(row.grace_ends_at),
   gracePeriodSeconds: row.grace_period_seconds as number,
   lastRotationAt: dateOf(row.last_rotation_at),

@@ -1,5 +1,5 @@
 import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
-import type { RotationMode, SecurityPolicy } from '../../../guard/versions';
+import type { CutOffMode, SecurityPolicy } from '../../../guard/versions';
 
 /** The singleton row `id = 1`. */
 @Entity({ name: 'security_policy' })
@@ -18,7 +18,7 @@ export class SecurityPolicyEntity implements SecurityPolicy {
   gracePeriodSeconds!: number;
 
   @Column({ name: 'rotation_mode', type: 'text', default: 'immediate' })
-  mode!: RotationMode;
+  mode!: CutOffMode;
 
   @Column({ name: 'grace_ends_at', type: 'timestamptz', nullable: true })
   graceEndsAt!: Date | null;

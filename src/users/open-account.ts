@@ -22,7 +22,7 @@ export interface NewAccount {
 
 /** Opens an account: the row and its record in one transaction. */
 @Injectable()
-export class AccountOpening {
+export class OpenAccount {
   constructor(
     private readonly unitOfWork: TypeOrmUnitOfWork,
     private readonly limits: RateLimits,
