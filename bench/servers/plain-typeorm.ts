@@ -8,7 +8,6 @@ import { PostgresRevocationFeed } from '../../src/auth/infrastructure/postgres/p
 import { SecurityPolicyEntity } from '../../src/auth/infrastructure/postgres/security-policy.entity';
 import { SessionEntity } from '../../src/auth/infrastructure/postgres/session.entity';
 import { detailsOf } from '../../src/auth/infrastructure/postgres/typeorm-auth-event.log';
-import { TypeOrmSecurityPolicyRepository } from '../../src/auth/infrastructure/postgres/typeorm-security-policy.repository';
 import { TypeOrmSessionRepository } from '../../src/auth/infrastructure/postgres/typeorm-session.repository';
 import { TypeOrmUnitOfWork } from '../../src/auth/infrastructure/postgres/typeorm-unit-of-work';
 import { UserTokenVersionEntity } from '../../src/auth/infrastructure/postgres/user-token-version.entity';
@@ -46,12 +45,11 @@ class PlainSessionRepository extends TypeOrmSessionRepository {
   constructor(
     private readonly source: DataSource,
     unitOfWork: TypeOrmUnitOfWork,
-    policies: TypeOrmSecurityPolicyRepository,
     feed: PostgresRevocationFeed,
     options: AuthOptions,
     users: UserDirectory,
   ) {
-    super(source, unitOfWork, policies, feed, options, users);
+    super(source, unitOfWork, feed, options, users);
   }
 
   override async findForRefresh(id: string): Promise<RefreshReading | null> {

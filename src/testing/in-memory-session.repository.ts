@@ -86,11 +86,16 @@ export class InMemorySessionRepository extends SessionRepository {
     }));
   }
 
-  confirmReplay(live: LiveToken, { door, maxReplays, withKey }: Replay, record: RefreshRecord): Promise<boolean> {
+  confirmReplay(live: LiveToken, { door, maxReplays, retryKeyHash }: Replay, record: RefreshRecord): Promise<boolean> {
     return this.change(live, record, (session) => {
       if (session.keyed !== live.keyed || (door === 'window' && session.replayCount >= maxReplays)) return null;
       const replayCount = session.replayCount + (door === 'window' ? 1 : 0);
-      return { ...session, replayCount, keyed: session.keyed || withKey };
+      return {
+        ...session,
+        replayCount,
+        retryKeyHash: session.retryKeyHash ?? retryKeyHash,
+        keyed: session.keyed || retryKeyHash !== null,
+      };
     });
   }
 

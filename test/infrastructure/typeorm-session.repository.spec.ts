@@ -143,7 +143,7 @@ describe('the sessions on PostgreSQL', () => {
       expect(await statementsOf(() => atOnce(17))).toHaveLength(2);
       expect(await statementsOf(() => rotated(sessions, opened))).toEqual([[prepared, 'UPDATE']]);
       const { session } = (await sessions.findForRefresh(opened.id))!;
-      const replay = { door: 'window', maxReplays: 1, withKey: false } as const;
+      const replay = { door: 'window', maxReplays: 1, retryKeyHash: null } as const;
       expect(await statementsOf(() => sessions.confirmReplay(session, replay, refreshRecord(session, true)))).toEqual([
         [prepared, 'UPDATE'],
       ]);

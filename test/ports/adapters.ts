@@ -116,7 +116,6 @@ export function onPostgres(
     sessions: new TypeOrmSessionRepository(
       dataSource,
       unitOfWork,
-      policies,
       feed,
       options,
       joinable ? users : Object.assign(new TypeOrmUserDirectory(unitOfWork), { joinable: undefined }),

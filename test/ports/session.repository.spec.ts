@@ -4,8 +4,9 @@ import type { LiveToken, NewSession, Replay, RevocationReason, Session } from '.
 import { gate } from '../support/gate';
 import { adapters, newSession, newUser, nextToken, type Ports, refreshRecord } from './adapters';
 
-const BY_WINDOW: Replay = { door: 'window', maxReplays: 20, withKey: false };
-const BY_KEY: Replay = { door: 'key', maxReplays: 0, withKey: true };
+const KEY_HASH = Buffer.alloc(32, 7);
+const BY_WINDOW: Replay = { door: 'window', maxReplays: 20, retryKeyHash: null };
+const BY_KEY: Replay = { door: 'key', maxReplays: 0, retryKeyHash: KEY_HASH };
 /** What a refresh reads of a session; an adapter may have more at hand. */
 const READ = [
   ...(['id', 'userId', 'generation', 'tokenHash', 'previousTokenHash', 'successorNonce', 'keyId'] as const),
@@ -338,9 +339,16 @@ describe.each(adapters)('the sessions %s', (_name, make) => {
       expect(succeeded!.details).toMatchObject({ replayed: true });
     });
 
-    it('makes a session keyed that came with a retry key', async () => {
-      expect(await confirm({ ...BY_WINDOW, withKey: true })).toBe(true);
-      expect(await stored()).toMatchObject({ keyed: true, retryKeyHash: null, replayCount: 1 });
+    it('that came with a retry key makes its session keyed, and stores the key where the rotation had none', async () => {
+      expect(await confirm({ ...BY_WINDOW, retryKeyHash: KEY_HASH })).toBe(true);
+      expect(await stored()).toMatchObject({ keyed: true, retryKeyHash: KEY_HASH, replayCount: 1 });
+    });
+
+    it('keeps the key of the rotation', async () => {
+      const ofRotation = Buffer.alloc(32, 9);
+      await ports.alterSession(session.id, { keyed: true, retryKeyHash: ofRotation });
+      expect(await confirm(BY_KEY, { ...session, keyed: true })).toBe(true);
+      expect(await stored()).toMatchObject({ keyed: true, retryKeyHash: ofRotation });
     });
 
     it('is not counted at the key’s door, and not closed by the cap', async () => {
@@ -388,7 +396,9 @@ describe.each(adapters)('the sessions %s', (_name, make) => {
 
     // Seen red without `keyed = $4`.
     it('lets one of twenty in that would make the session keyed', async () => {
-      const confirmed = await Promise.all(Array.from({ length: 20 }, () => confirm({ ...BY_WINDOW, withKey: true })));
+      const confirmed = await Promise.all(
+        Array.from({ length: 20 }, () => confirm({ ...BY_WINDOW, retryKeyHash: KEY_HASH })),
+      );
       expect(confirmed.filter(Boolean)).toHaveLength(1);
     });
   });

@@ -102,7 +102,9 @@ type Way = typeof ROTATE | { readonly outcome: 'replay'; readonly door: 'window'
 /** The immediate predecessor, genuine: an honest retry, or a thief one step behind? */
 function wayOfPredecessor({ retryKeyHash }: Presentation, { session, now }: RefreshFacts, rules: ReplayRules): Way {
   const { keyed, rotatedAt, replayCount } = session;
-  const inWindow = rotatedAt !== null && now.getTime() - rotatedAt.getTime() < rules.replayWindowSeconds * 1000;
+  const age = rotatedAt === null ? Infinity : now.getTime() - rotatedAt.getTime();
+  // Not before the rotation either: a clock that steps back opens nothing.
+  const inWindow = age >= 0 && age < rules.replayWindowSeconds * 1000;
 
   if (rules.retryKeys && keyed) {
     if (retryKeyHash !== null && same(retryKeyHash, session.retryKeyHash)) return { outcome: 'replay', door: 'key' };

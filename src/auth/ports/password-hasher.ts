@@ -4,7 +4,8 @@ export abstract class PasswordHasher {
   abstract hash(password: string): Promise<string>;
 
   /**
-   * Whether `password` made `hash`. `null` (no such account) costs the same time and is never true.
+   * Whether `password` made `hash`. `null` (no such account), a hash of another kind and a hash of a lower cost take the
+   * same work as one of the configured cost; the first two are never true.
    * @throws Overloaded when the queue is full
    */
   abstract verify(password: string, hash: string | null): Promise<boolean>;

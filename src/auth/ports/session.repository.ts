@@ -27,8 +27,11 @@ export interface Replay {
   /** The window's door is counted, and closed by `maxReplays`; the key's is neither. */
   readonly door: 'window' | 'key';
   readonly maxReplays: number;
-  /** The replay carried a retry key: from now on the session is keyed. */
-  readonly withKey: boolean;
+  /**
+   * The retry key that the replay carried: from now on the session is keyed, and where the rotation had none, this one is
+   * stored, so that a client that begins to send keys in the middle of a retry can retry with them.
+   */
+  readonly retryKeyHash: Buffer | null;
 }
 
 /** The two events of a refresh that changes its session: they are stored in the statement of the change, or neither is. */

@@ -93,7 +93,7 @@ export class RefreshAccessTokenHandler implements ICommandHandler<RefreshAccessT
     const { session } = facts;
     const pair = this.pairs.issue(decision.user, this.keys.storedSuccessor(token, session), session, facts);
     const record = recordOfGrant(attempt, token, session, decision);
-    const replay = { door, withKey: retryKeyHash !== null, maxReplays: this.options.maxReplays };
+    const replay = { door, retryKeyHash, maxReplays: this.options.maxReplays };
     return (await this.sessions.confirmReplay(session, replay, record)) ? this.granted(pair, record) : null;
   }
 

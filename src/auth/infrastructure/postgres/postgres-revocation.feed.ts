@@ -13,6 +13,7 @@ import type { CutOffMode, SecurityPolicy } from '../../../guard/versions';
 import { inTime } from '../../../support/in-time';
 import { Outage } from '../../../support/outage';
 import { AuthOptions } from '../../options/auth.options';
+import { withPolicy } from './policy-row';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 
 const CHANNEL = 'ratchet_revocations';
@@ -74,19 +75,18 @@ export class PostgresRevocationFeed extends RevocationFeed {
         : // Whatever was not committed at the last reading has an id of at least that reading's oldest running transaction.
           `xid >= $1::text::xid8`;
     const parameter = horizon === null ? this.needed : horizon.toString();
-    const [row] = await this.dataSource.query<ReadingRow[]>(
-      // The name stands inside, where pg_stat_statements keeps it.
-      `SELECT /* ratchet: revocation poll */ to_json(p) AS policy, now() AS now, pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
+    const row = await withPolicy(this.dataSource, async () => {
+      const [found] = await this.dataSource.query<ReadingRow[]>(
+        // The name stands inside, where pg_stat_statements keeps it.
+        `SELECT /* ratchet: revocation poll */ to_json(p) AS policy, now() AS now, pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
               (SELECT COALESCE(json_agg(json_build_object(
                         'kind', kind, 'subject', subject_id, 'version', min_version, 'at', created_at)), '[]')
                  FROM revocations WHERE kind <> 'global' AND ${since}) AS revocations
          FROM security_policy p WHERE id = 1`,
-      [parameter],
-    );
-    if (row === undefined) {
-      await this.dataSource.query(`INSERT INTO security_policy (id) VALUES (1) ON CONFLICT DO NOTHING`);
-      return this.read(horizon);
-    }
+        [parameter],
+      );
+      return found ?? null;
+    });
     return {
       policy: policyOf(row.policy),
       revocations: row.revocations.map(({ kind, subject, version, at }) => ({

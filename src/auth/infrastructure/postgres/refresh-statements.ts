@@ -80,6 +80,8 @@ export function refreshStatements(dataSource: DataSource, users: UserDirectory, 
   const read = (property: (typeof READ_BY_REFRESH)[number]): string =>
     `${bytes.includes(property) ? `encode(s.${s[property]}, 'hex')` : `s.${s[property]}`} AS "${property}"`;
 
+  // The clock and not now(), which stands at the statement's beginning: a rotation that commits between that and the snapshot
+  // would be newer than the moment that judges it, and its predecessor outside of the window.
   // LIMIT leaves the planner nothing but a look-up for each. A row comes as one JSON column, since to pg a column costs more
   // than its value: with every answer it makes a parser for each.
   const findTogether = (count: number) => `
@@ -87,7 +89,7 @@ export function refreshStatements(dataSource: DataSource, users: UserDirectory, 
       FROM (VALUES ${Array.from({ length: count }, (_, place) => `(${place}, $${place + 1}::uuid)`).join(', ')}) AS wanted (place, id),
            LATERAL (
              SELECT ${READ_BY_REFRESH.map(read).join(', ')},
-                    now() AS "now",
+                    clock_timestamp() AS "now",
                     COALESCE(f.${f.minTokenVersion}, 1) AS "userMinTokenVersion",
                     p.${p.id} IS NOT NULL AS "hasPolicy",
                     p.${p.globalMinTokenVersion} AS "globalMinTokenVersion",
@@ -164,7 +166,8 @@ export function refreshStatements(dataSource: DataSource, users: UserDirectory, 
   const confirmReplay = withRecord(
     `UPDATE ${sessions}
         SET ${s.replayCount} = ${s.replayCount} + $5::integer,
-            ${s.keyed} = ${s.keyed} OR $7::boolean
+            ${s.retryKeyHash} = COALESCE(${s.retryKeyHash}, $7::bytea),
+            ${s.keyed} = ${s.keyed} OR $7::bytea IS NOT NULL
       WHERE ${stillLive} AND ${s.keyed} = $4 AND ($5::integer = 0 OR ${s.replayCount} < $6::integer)`,
     8,
   );

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Floors, SecurityPolicy } from '../../../guard/versions';
 import { type GlobalRaise, SecurityPolicyRepository } from '../../ports/security-policy.repository';
 import { PostgresRevocationFeed } from './postgres-revocation.feed';
+import { createPolicy, UnseenPolicy, withPolicy } from './policy-row';
 import { SecurityPolicyEntity } from './security-policy.entity';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 import { UserTokenVersionEntity } from './user-token-version.entity';
@@ -18,38 +19,35 @@ export class TypeOrmSecurityPolicyRepository extends SecurityPolicyRepository {
   }
 
   async floorsOf(userId: string): Promise<{ floors: Floors; now: Date }> {
-    const row = await this.unitOfWork.manager
-      .createQueryBuilder(SecurityPolicyEntity, 'policy')
-      .leftJoin(UserTokenVersionEntity, 'floor', 'floor.userId = :userId', { userId })
-      .select('policy.globalMinTokenVersion', 'globalMinTokenVersion')
-      .addSelect('policy.mode', 'mode')
-      .addSelect('policy.graceEndsAt', 'graceEndsAt')
-      .addSelect('COALESCE(floor.minTokenVersion, 1)', 'userMinTokenVersion')
-      .addSelect('now()', 'now')
-      .where('policy.id = :id', { id: POLICY_ID })
-      .getRawOne<Floors & { now: Date }>();
-    if (row === undefined) {
-      await this.create();
-      return this.floorsOf(userId);
-    }
-    const { now, ...floors } = row;
+    const { now, ...floors } = await withPolicy(this.unitOfWork.manager, async () =>
+      this.unitOfWork.manager
+        .createQueryBuilder(SecurityPolicyEntity, 'policy')
+        .leftJoin(UserTokenVersionEntity, 'floor', 'floor.userId = :userId', { userId })
+        .select('policy.globalMinTokenVersion', 'globalMinTokenVersion')
+        .addSelect('policy.mode', 'mode')
+        .addSelect('policy.graceEndsAt', 'graceEndsAt')
+        .addSelect('COALESCE(floor.minTokenVersion, 1)', 'userMinTokenVersion')
+        .addSelect('now()', 'now')
+        .where('policy.id = :id', { id: POLICY_ID })
+        .getRawOne<Floors & { now: Date }>()
+        .then((row) => row ?? null),
+    );
     return { floors, now };
   }
 
   async read(): Promise<{ policy: SecurityPolicy; now: Date }> {
-    const { entities, raw } = await this.unitOfWork.manager
-      .createQueryBuilder(SecurityPolicyEntity, 'policy')
-      .addSelect('now()', 'now')
-      .where('policy.id = :id', { id: POLICY_ID })
-      .getRawAndEntities<{ now: Date }>();
-    const [policy] = entities;
-    const [row] = raw;
-    if (policy === undefined || row === undefined) {
-      await this.create();
-      return this.read();
-    }
-    const { id: _id, ...rest } = policy;
-    return { policy: rest, now: row.now };
+    return withPolicy(this.unitOfWork.manager, async () => {
+      const { entities, raw } = await this.unitOfWork.manager
+        .createQueryBuilder(SecurityPolicyEntity, 'policy')
+        .addSelect('now()', 'now')
+        .where('policy.id = :id', { id: POLICY_ID })
+        .getRawAndEntities<{ now: Date }>();
+      const [policy] = entities;
+      const [row] = raw;
+      if (policy === undefined || row === undefined) return null;
+      const { id: _id, ...rest } = policy;
+      return { policy: rest, now: row.now };
+    });
   }
 
   async raiseUserFloor(userId: string, reason: string): Promise<number> {
@@ -70,7 +68,7 @@ export class TypeOrmSecurityPolicyRepository extends SecurityPolicyRepository {
   async raiseGlobalFloor(raise: GlobalRaise): Promise<SecurityPolicy | null> {
     const { mode, gracePeriodSeconds, reason, expectedVersion, by } = raise;
     return this.unitOfWork.run(async () => {
-      await this.create();
+      await createPolicy(this.unitOfWork.manager);
       const { affected } = await this.unitOfWork.manager
         .createQueryBuilder()
         .update(SecurityPolicyEntity)
@@ -92,7 +90,10 @@ export class TypeOrmSecurityPolicyRepository extends SecurityPolicyRepository {
           grace: gracePeriodSeconds,
         })
         .execute();
-      if (affected !== 1) return null;
+      if (affected !== 1) {
+        if (expectedVersion === null) throw new UnseenPolicy();
+        return null;
+      }
       const { policy } = await this.read();
       await this.feed.announce([], reason, policy);
       return policy;
@@ -101,7 +102,7 @@ export class TypeOrmSecurityPolicyRepository extends SecurityPolicyRepository {
 
   async setGracePeriod(seconds: number): Promise<{ previousSeconds: number; policy: SecurityPolicy }> {
     return this.unitOfWork.run(async () => {
-      await this.create();
+      await createPolicy(this.unitOfWork.manager);
       const { gracePeriodSeconds: previousSeconds } = await this.unitOfWork.manager.findOneOrFail(
         SecurityPolicyEntity,
         {
@@ -119,16 +120,5 @@ export class TypeOrmSecurityPolicyRepository extends SecurityPolicyRepository {
       await this.feed.announce([], 'grace_period', policy);
       return { previousSeconds, policy };
     });
-  }
-
-  /** Makes the policy with its defaults where it is missing; leaves it as it is where it is not. */
-  async create(): Promise<void> {
-    await this.unitOfWork.manager
-      .createQueryBuilder()
-      .insert()
-      .into(SecurityPolicyEntity)
-      .values({ id: POLICY_ID })
-      .orIgnore()
-      .execute();
   }
 }

@@ -19,10 +19,10 @@ import {
 } from '../../ports/session.repository';
 import { UserDirectory } from '../../ports/user-directory';
 import { PostgresRevocationFeed } from './postgres-revocation.feed';
+import { withPolicy } from './policy-row';
 import { type FoundForRefresh, READ_TOGETHER, refreshStatements } from './refresh-statements';
 import { SessionEntity } from './session.entity';
 import { detailsOf } from './typeorm-auth-event.log';
-import { TypeOrmSecurityPolicyRepository } from './typeorm-security-policy.repository';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 
 const REUSE_MEMORY = '24 hours';
@@ -49,7 +49,6 @@ export class TypeOrmSessionRepository extends SessionRepository {
   constructor(
     private readonly dataSource: DataSource,
     private readonly unitOfWork: TypeOrmUnitOfWork,
-    private readonly policies: TypeOrmSecurityPolicyRepository,
     private readonly feed: PostgresRevocationFeed,
     private readonly options: AuthOptions,
     users: UserDirectory,
@@ -105,7 +104,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
       live.keyed,
       replay.door === 'window' ? 1 : 0,
       replay.maxReplays,
-      replay.withKey,
+      replay.retryKeyHash,
     ]);
   }
 
@@ -287,11 +286,10 @@ export class TypeOrmSessionRepository extends SessionRepository {
   private async read(ids: readonly string[]): Promise<(RefreshReading | null)[]> {
     const { count, name, text } = this.statements.find(ids.length);
     const wanted = Array.from({ length: count }, (_, place) => ids[place] ?? null);
-    const { rows } = await this.query<FoundForRefresh>(name, text, wanted);
-    if (rows.some(({ row }) => !row.hasPolicy)) {
-      await this.policies.create();
-      return this.read(ids);
-    }
+    const rows = await withPolicy(this.dataSource, async () => {
+      const { rows } = await this.query<FoundForRefresh>(name, text, wanted);
+      return rows.every(({ row }) => row.hasPolicy) ? rows : null;
+    });
     const readings: (RefreshReading | null)[] = ids.map(() => null);
     for (const { place, row } of rows) readings[place] = this.statements.readingOf(row);
     return readings;
