@@ -3,6 +3,7 @@ export { AuthModule, type AuthModuleAsyncOptions, type AuthModuleOptions } from 
 export { authEntities, authMigrations } from './infrastructure/postgres/schema';
 export { AuthOptions, type AccessTokenKey, type Limit, type LimitName } from './options/auth.options';
 export { AUTH_DEFAULTS, type GivenAuthOptions, InvalidAuthOptions } from './options/complete-options';
+export { InvalidInput } from '../support/invalid-input';
 export { Overloaded } from '../support/overloaded';
 export { Throttled } from '../support/throttled';
 export { type Actor } from './application/actor';
@@ -129,8 +130,8 @@ export { ApiProblems } from './http/kit/api-problems';
 export { configureHttp, fastifyOptions, type HttpOptions } from './http/kit/http-server';
 export { ProblemDetails } from './http/kit/problem-details.dto';
 export { openApiDocument, setupSwagger } from './http/kit/swagger';
-export { IfPresent, IsPlainText, uuidPipe, validationPipe } from './http/kit/validation.pipe';
-export { RotateUserDto } from './http/security-policy.dto';
+export { ByRule, IfPresent, IsPlainText, uuidPipe, validationPipe } from './http/kit/validation.pipe';
+export { controlProblem, demand, plainTextProblem, reasonProblem } from './domain/input-rules';
 export { RedisConnection } from './infrastructure/redis/redis-connection';
 export { TypeOrmUnitOfWork } from './infrastructure/postgres/typeorm-unit-of-work';
 export { AUTH_RANGES, completeOptions, isOrigin, KEY_RULES, LONGEST_TIMER_SECONDS } from './options/complete-options';

@@ -1,9 +1,9 @@
 import { hostname, userInfo } from 'node:os';
 import type { INestApplicationContext } from '@nestjs/common';
-import { isUUID, validateSync } from 'class-validator';
+import { isUUID } from 'class-validator';
 import { InvalidArgumentError } from 'commander';
 import type { z } from 'zod';
-import { type Actor, RotateUserDto, UserDirectory } from '../index';
+import { type Actor, reasonProblem, UserDirectory } from '../index';
 import { Failure } from './failure';
 
 /** Reads an option by a rule of the configuration. */
@@ -26,10 +26,10 @@ export function user(written: string): string {
   return written;
 }
 
-/** By the rule of the HTTP interface: the audit trail keeps reasons. */
+/** By the rule of the use cases: the audit trail keeps reasons. */
 export function reason(written: string): string {
-  const [error] = validateSync(Object.assign(new RotateUserDto(), { reason: written }));
-  if (error !== undefined) throw new InvalidArgumentError(`The ${Object.values(error.constraints ?? {}).join(', ')}.`);
+  const problem = reasonProblem(written);
+  if (problem !== null) throw new InvalidArgumentError(`The reason ${problem}.`);
   return written;
 }
 

@@ -60,6 +60,7 @@ export class InMemoryAuthEventLog extends AuthEventLog {
     const told = Object.entries(own).filter(([, value]) => value !== null && value !== undefined);
     // By JSON and back, as in a database: whoever changes what was recorded changes a copy.
     const details = JSON.parse(JSON.stringify(Object.fromEntries(told))) as Record<string, unknown>;
+    this.store.demandText(common.userAgent, reason, ...Object.values(details).filter((one) => typeof one === 'string'));
     this.store.events.set(id, { id, type, outcome, ...common, reason, details });
     return true;
   }

@@ -25,8 +25,9 @@ export class InMemorySecurityPolicyRepository extends SecurityPolicyRepository {
     });
   }
 
-  raiseUserFloor(userId: string): Promise<number> {
+  raiseUserFloor(userId: string, reason: string): Promise<number> {
     return this.store.alone(async () => {
+      this.store.demandText(reason);
       const minVersion = (this.store.userFloors.get(userId) ?? 1) + 1;
       this.store.userFloors.set(userId, minVersion);
       this.feed.announce([{ kind: 'user', userId, minVersion }]);
@@ -44,6 +45,8 @@ export class InMemorySecurityPolicyRepository extends SecurityPolicyRepository {
     return this.store.alone(async () => {
       const policy = this.store.currentPolicy();
       if (expectedVersion !== null && expectedVersion !== policy.globalMinTokenVersion) return null;
+      if (by < 1) this.store.violated(`global_min_token_version only rises: by ${by} it does not`);
+      this.store.demandText(reason);
       const now = this.store.clock.now();
       const graceMs = (gracePeriodSeconds ?? policy.gracePeriodSeconds) * 1000;
       return this.replace({
@@ -60,6 +63,7 @@ export class InMemorySecurityPolicyRepository extends SecurityPolicyRepository {
 
   setGracePeriod(gracePeriodSeconds: number): Promise<{ previousSeconds: number; policy: SecurityPolicy }> {
     return this.store.alone(async () => {
+      if (gracePeriodSeconds < 0) this.store.violated('grace_period_seconds is 0 or more');
       const policy = this.store.currentPolicy();
       const changed = this.replace({ ...policy, gracePeriodSeconds, updatedAt: this.store.clock.now() });
       return { previousSeconds: policy.gracePeriodSeconds, policy: changed };

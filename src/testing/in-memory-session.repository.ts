@@ -33,6 +33,7 @@ export class InMemorySessionRepository extends SessionRepository {
   open({ idleTtlSeconds, absoluteTtlSeconds, ...columns }: NewSession): Promise<Session> {
     return this.store.alone(async () => {
       if (this.store.sessions.has(columns.id)) this.store.violated(`Session ${columns.id} is stored already`);
+      this.store.demandText(columns.deviceId, columns.deviceName, columns.userAgent);
       const now = this.store.clock.now();
       const after = (seconds: number) => new Date(now.getTime() + seconds * 1000);
       const session: Session = {

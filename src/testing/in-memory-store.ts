@@ -73,6 +73,11 @@ export class InMemoryStore {
     throw violation;
   }
 
+  /** What PostgreSQL cannot store either. */
+  demandText(...texts: (string | null | undefined)[]): void {
+    if (texts.some((text) => text?.includes('\0') === true)) this.violated('A text cannot hold U+0000');
+  }
+
   private async allOrNothing<T>(work: () => Promise<T>, afterCommit: Unit['afterCommit']): Promise<T> {
     const before = {
       sessions: new Map(this.sessions),

@@ -11,7 +11,7 @@ export interface RegisteredUser {
 export type RegistrationRefusal =
   | { readonly kind: 'email_taken' }
   /** `message` is a rule in words, beginning with the name of the field. */
-  | { readonly kind: 'invalid'; readonly path: 'email' | 'password'; readonly message: string };
+  | { readonly kind: 'invalid'; readonly path: 'email' | 'password' | 'displayName'; readonly message: string };
 
 /** Opens an account with the role `user`. */
 export class RegisterUserCommand extends Command<Result<RegisteredUser, RegistrationRefusal>> {

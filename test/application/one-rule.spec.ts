@@ -86,7 +86,7 @@ it('a refresh and the guard judge the same session alike, whatever its stamps, t
       const session = await sessions.open(
         newSession({ ...stamps, id: token.sessionId, userId: user.id, tokenHash: digestOf(token) }),
       );
-      for (let floor = 1; floor < given.userMinTokenVersion; floor++) await policies.raiseUserFloor(user.id);
+      for (let floor = 1; floor < given.userMinTokenVersion; floor++) await policies.raiseUserFloor(user.id, 'a test');
       store.policy = {
         ...(await policies.read()).policy,
         globalMinTokenVersion: past + given.globalMinTokenVersion,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { CommandBus } from '@nestjs/cqrs';
 import { decodeJwt } from 'jose';
 import {
+  InvalidInput,
   RecoverAfterRestoreCommand,
   RevokeUserSessionsCommand,
   type RevocationReason,
@@ -707,7 +708,7 @@ describe.each(ADAPTERS)('The administration over %s', (adapter) => {
       const account = await app.register();
       const pair = (await app.logIn(account)).body;
       const command = Object.assign(new RevokeUserSessionsCommand(account.id), { reason: reason as RevocationReason });
-      await expect(execute(command)).rejects.toThrow(TypeError);
+      await expect(execute(command)).rejects.toThrow(InvalidInput);
       expect(await userFloorOf(app, account.id)).toBe(1);
       expect(await statusOfMe(app, pair.accessToken)).toBe(200);
     });

@@ -127,6 +127,19 @@ describe.each(adapters)('the policy and the floors %s', (_name, make) => {
       expect(await read()).toEqual(raised);
     });
 
+    // Seen red in memory, where the version fell, and a reason was kept that no database keeps.
+    it.each<[string, () => Promise<unknown>]>([
+      ['a rise by nothing', () => raise({ by: 0 })],
+      ['a fall', () => raise({ by: -5 })],
+      ['a reason that cannot be stored', () => raise({ reason: 'a\0' })],
+      ['a grace period below 0', () => ports.policies.setGracePeriod(-1)],
+      ["a reason of one user's that cannot be stored", () => ports.policies.raiseUserFloor(userId, 'a\0')],
+    ])('refuses %s, and changes nothing', async (_, change) => {
+      const before = [await read(), await floors()];
+      await expect(change()).rejects.toThrow();
+      expect([await read(), await floors()]).toEqual(before);
+    });
+
     it('rises by more when asked to', async () => {
       expect((await raise({ by: 1000 }))?.globalMinTokenVersion).toBe(1001);
     });

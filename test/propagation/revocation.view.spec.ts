@@ -114,7 +114,7 @@ describe('the view of revocations', () => {
   it('looks once a second, each time from where the last reading ended', async () => {
     const { feed, view, others, logOut } = setup();
     await view.start();
-    await others.raiseUserFloor(user);
+    await others.raiseUserFloor(user, 'a test');
     logOut(session);
     expect(view.isRevoked(session)).toBe(false);
 
@@ -138,7 +138,7 @@ describe('the view of revocations', () => {
     const { feed, view, own, rotate, logOut } = setup();
     await view.start();
     logOut(session, feed);
-    await own.raiseUserFloor(user);
+    await own.raiseUserFloor(user, 'a test');
     await rotate(own);
     expect(view.isRevoked(session)).toBe(true);
     expect(view.floorsOf(user).floors).toMatchObject({ globalMinTokenVersion: 2, userMinTokenVersion: 2 });
@@ -149,14 +149,14 @@ describe('the view of revocations', () => {
   // Seen red when merging replaces what is known instead of raising it.
   it('lowers nothing for a reading that was overtaken by a change', async () => {
     const { store, feed, view, own, rotate } = setup();
-    await own.raiseUserFloor(user);
+    await own.raiseUserFloor(user, 'a test');
     const { opened, open } = gate();
     const early = store.revocations;
     await view.start();
     feed.spoil = async (reading) => (await opened, { ...reading, revocations: early, horizon: 1n });
     await pass(1000); // the reading is on its way, with the floors 1 and 2
     await rotate(own);
-    await own.raiseUserFloor(user);
+    await own.raiseUserFloor(user, 'a test');
     open();
     await pass(0);
     expect(view.floorsOf(user).floors).toMatchObject({ globalMinTokenVersion: 2, userMinTokenVersion: 3 });
@@ -312,7 +312,7 @@ describe('the view of revocations', () => {
     await view.start();
     for (let i = 0; i < 1000; i++) logOut(randomUUID());
     logOut(session);
-    await others.raiseUserFloor(user);
+    await others.raiseUserFloor(user, 'a test');
     await pass(1000);
     expect(sizes.at(-1)).toBe(1002);
 

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { isIP, isIPv4 } from 'node:net';
 import { v7 as uuidv7 } from 'uuid';
 import type { EventContext } from '../domain/events';
-import { networkOf } from '../domain/network';
+import { networkOf, unmapped } from '../domain/network';
 import { randomBytesInBulk } from '../domain/random';
 import type { Client } from '../domain/session';
 
@@ -98,20 +98,17 @@ export class Attempt {
 
 /**
  * The address without its zone and the port that some proxies append, or null for what is none: a bad one must not cost
- * the request its record. A dual-stack socket writes IPv4 addresses into IPv6 ones, where they would all share one /64.
+ * the request its record.
  */
 function ipOf(ip: string | undefined): string | null {
   if (ip === undefined || isIPv4(ip)) return ip ?? null;
-  const address = ip
-    .replace(/^\[(.*)\](:\d+)?$|^([\d.]+):\d+$/s, '$1$3')
-    .replace(/%.*$/s, '')
-    .replace(/^::ffff:(?=\d+\.)/i, '');
-  return isIP(address) === 0 ? null : address;
+  const address = ip.replace(/^\[(.*)\](:\d+)?$|^([\d.]+):\d+$/s, '$1$3').replace(/%.*$/s, '');
+  return isIP(address) === 0 ? null : unmapped(address);
 }
 
 function textOf(text: string | undefined): string | null {
   const printable = text
-    ?.replace(/\p{Cc}/gu, '')
+    ?.replace(/[\p{Cc}\u202A-\u202E\u2066-\u2069]/gu, '')
     .slice(0, MAX_TEXT)
     .toWellFormed();
   return printable === undefined || printable === '' ? null : printable;

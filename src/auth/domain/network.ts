@@ -1,10 +1,40 @@
-/** Who an address belongs to: an IPv6 customer has a /64, so single addresses of it count together. */
+/** An IPv6 prefix of 96 bits, as groups, behind which an IPv4 address stands. */
+const MAPPED = [0, 0, 0, 0, 0, 0xffff]; // RFC 4291 section 2.5.5.2: what a dual-stack socket writes
+const NAT64 = [0x64, 0xff9b, 0, 0, 0, 0]; // RFC 6052 section 2.1
+
+/** The IPv4 address that a dual-stack socket has written into an IPv6 one, in whatever spelling; others as they are. */
+export const unmapped = (ip: string): string => (ip.includes(':') && ipv4Behind(MAPPED, groupsOf(ip))) || ip;
+
+/**
+ * Who an address belongs to, in one spelling: an IPv6 customer has a /64, so single addresses of it count together. IPv4
+ * addresses behind a prefix that all of them share count as themselves.
+ */
 export function networkOf(ip: string): string {
   if (!ip.includes(':')) return ip;
-  const [head = '', tail] = ip.split('::');
-  const left = head.split(':').filter(Boolean);
-  if (tail === undefined) return left.slice(0, 4).join(':');
-  const right = tail.split(':').filter(Boolean);
-  const groups = [...left, ...Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0'), ...right];
-  return groups.slice(0, 4).join(':');
+  const groups = groupsOf(ip);
+  const behind = ipv4Behind(MAPPED, groups) ?? ipv4Behind(NAT64, groups);
+  return (
+    behind ??
+    groups
+      .slice(0, 4)
+      .map((group) => group.toString(16))
+      .join(':')
+  );
+}
+
+function ipv4Behind(prefix: readonly number[], groups: readonly number[]): string | null {
+  const [high = 0, low = 0] = groups.slice(6);
+  return prefix.every((group, at) => group === groups[at])
+    ? [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.')
+    : null;
+}
+
+/** The eight groups of an IPv6 address. */
+function groupsOf(ip: string): number[] {
+  const hex = ip.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, a, b, c, d) =>
+    [Number(a) * 256 + Number(b), Number(c) * 256 + Number(d)].map((group) => group.toString(16)).join(':'),
+  );
+  const [left = [], right = []] = hex.split('::').map((half) => half.split(':').filter(Boolean));
+  const zeros = Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0');
+  return [...left, ...zeros, ...right].map((group) => Number.parseInt(group, 16));
 }

@@ -1,4 +1,5 @@
 import { COMMON_PASSWORDS } from './common-passwords';
+import { controlProblem } from './input-rules';
 
 const MIN_CHARACTERS = 8;
 const MAX_CHARACTERS = 64;
@@ -13,6 +14,8 @@ export const fitsHash = (normalised: string): boolean => Buffer.byteLength(norma
 
 /** Why a password may not be chosen, as words that follow its name, or null (ASVS 5.0 6.2.1, 6.2.4, 6.2.9). */
 export function passwordProblem(password: string): string | null {
+  const problem = controlProblem(password);
+  if (problem !== null) return problem;
   const normalised = normalisePassword(password);
   const characters = Array.from(normalised).length;
   if (characters < MIN_CHARACTERS) return `must have at least ${MIN_CHARACTERS} characters`;

@@ -9,7 +9,7 @@ export type RefusalReason =
  */
 export type WaitReason = 'replay_refused' | 'too_many_replays';
 
-/** Why a session was revoked. A closed list: strings from outside go through {@link isRevocationReason}. */
+/** Why a session was revoked. A closed list: a host's own strings are refused. */
 export const REVOCATION_REASONS = [
   'user_logout',
   'user_logout_all',
@@ -23,9 +23,6 @@ export const REVOCATION_REASONS = [
 ] as const;
 
 export type RevocationReason = (typeof REVOCATION_REASONS)[number];
-
-export const isRevocationReason = (value: unknown): value is RevocationReason =>
-  REVOCATION_REASONS.includes(value as RevocationReason);
 
 /** An expected "no" of the refresh, the failed half of the handler's `Result`. */
 export type RefreshRefusal =

@@ -3,7 +3,7 @@ import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { ApiBearerAuth, ApiBody, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CurrentPrincipal, Roles } from '../../guard/nest/decorators';
 import type { HttpRequest } from '../../guard/nest/http-request';
-import { invalidRequest, ProblemException } from '../../guard/nest/problem.exception';
+import { ProblemException } from '../../guard/nest/problem.exception';
 import type { Principal } from '../../guard/principal';
 import type { SecurityPolicy } from '../../guard/versions';
 import { GetSecurityPolicyQuery } from '../application/versions/get-security-policy.query';
@@ -97,12 +97,6 @@ export class AdminSecurityController {
       expectedVersion ?? null,
       actorOf(principal, request),
     );
-    if (command.mode === 'immediate' && gracePeriodSeconds !== undefined) {
-      throw invalidRequest({
-        path: 'gracePeriodSeconds',
-        message: 'gracePeriodSeconds must not be given in mode immediate',
-      });
-    }
     const result = await this.commands.execute(command);
     if (!result.ok) throw new ProblemException(409, { code: result.reason });
     return result.value;

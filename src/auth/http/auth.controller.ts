@@ -20,6 +20,7 @@ import { ChangePasswordCommand } from '../application/sign-in/change-password.co
 import { LogInCommand } from '../application/sign-in/log-in.command';
 import type { TokenPair } from '../application/token-pair.issuer';
 import { FindActiveUserQuery } from '../application/users/find-active-user.query';
+import { demand, retryKeyProblem } from '../domain/input-rules';
 import { RETRY_KEY_PATTERN } from '../domain/refresh-token';
 import type { RefreshRefusal } from '../domain/refusals';
 import type { Delivery } from '../domain/session';
@@ -274,11 +275,6 @@ export class AuthController {
 function retryKeyOf({ headers }: HttpRequest): string | undefined {
   const key = headers['idempotency-key'];
   if (key === undefined) return undefined;
-  if (typeof key !== 'string' || !RETRY_KEY_PATTERN.test(key)) {
-    throw invalidRequest({
-      path: 'Idempotency-Key',
-      message: 'Idempotency-Key must be 22 to 128 characters of base64url',
-    });
-  }
-  return key;
+  demand({ 'Idempotency-Key': retryKeyProblem(key) });
+  return key as string;
 }

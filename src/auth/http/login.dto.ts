@@ -1,7 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { IsIn, MaxLength, MinLength } from 'class-validator';
+import { controlProblem } from '../domain/input-rules';
 import { DELIVERIES, type Delivery } from '../domain/session';
-import { IfPresent, IsPlainText } from './kit/validation.pipe';
+import { ByRule, IfPresent, IsPlainText } from './kit/validation.pipe';
 
 /** What a client may tell about the device it runs on. */
 export class DeviceDto {
@@ -28,7 +29,7 @@ export class LoginDto extends DeviceDto {
   email!: string;
 
   @ApiProperty({ example: 'correct horse battery staple' })
-  @IsPlainText()
+  @ByRule(controlProblem)
   @MinLength(1)
   password!: string;
 

@@ -1,13 +1,14 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsPlainText } from './kit/validation.pipe';
+import { controlProblem } from '../domain/input-rules';
+import { ByRule } from './kit/validation.pipe';
 
 export class ChangePasswordDto {
   @ApiProperty({ example: 'correct horse battery staple' })
-  @IsPlainText()
+  @ByRule(controlProblem)
   currentPassword!: string;
 
   /** 8 to 64 characters, at most 72 bytes, and none of the 3,000 most common. */
   @ApiProperty({ example: 'another four sensible words' })
-  @IsPlainText()
+  @ByRule(controlProblem)
   newPassword!: string;
 }

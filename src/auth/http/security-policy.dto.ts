@@ -1,9 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsIn, IsInt, Matches, Max, MaxLength, Min } from 'class-validator';
-import { MAX_GRACE_SECONDS, CUT_OFF_MODES, type CutOffMode, type SecurityPolicy } from '../../guard/versions';
-import { IfPresent, IsPlainText } from './kit/validation.pipe';
-
-const MAX_INTEGER = 2 ** 31 - 1;
+import { CUT_OFF_MODES, type CutOffMode, type SecurityPolicy } from '../../guard/versions';
+import { cutOffModeProblem, graceProblem, reasonProblem, versionProblem } from '../domain/input-rules';
+import { ByRule, IfPresent } from './kit/validation.pipe';
 
 export class SecurityPolicyDto implements SecurityPolicy {
   /** Tokens that were issued below this version are refused, grace aside. */
@@ -37,18 +35,14 @@ export class SecurityPolicyDto implements SecurityPolicy {
 export class UpdateSecurityPolicyDto {
   /** The default grace period of later rotations, in seconds, at most 30 days. A running one does not move. */
   @ApiProperty({ example: 300 })
-  @IsInt()
-  @Min(0)
-  @Max(MAX_GRACE_SECONDS)
+  @ByRule(graceProblem)
   gracePeriodSeconds!: number;
 }
 
 /** Why: for the audit trail, which keeps it. */
 class ReasonDto {
   @ApiProperty({ example: 'The signing key was in a log', maxLength: 500 })
-  @IsPlainText()
-  @Matches(/\S/, { message: 'reason must not be empty' })
-  @MaxLength(500)
+  @ByRule(reasonProblem)
   reason!: string;
 }
 
@@ -57,23 +51,19 @@ export class RotateUserDto extends ReasonDto {}
 export class RotateAllDto extends ReasonDto {
   /** `immediate` refuses older tokens at once, `drain` at the end of the grace period, `migrate` exchanges them until then. */
   @ApiProperty({ enum: CUT_OFF_MODES, default: 'immediate' })
-  @IsIn(CUT_OFF_MODES)
+  @ByRule(cutOffModeProblem)
   @IfPresent()
   mode?: CutOffMode;
 
   /** For `drain` and `migrate`, in seconds, at most 30 days; the policy's when it is left out. */
   @ApiProperty({ required: false })
-  @IsInt()
-  @Min(0)
-  @Max(MAX_GRACE_SECONDS)
+  @ByRule(graceProblem)
   @IfPresent()
   gracePeriodSeconds?: number;
 
   /** Rotates only from this version: a double click is then one rotation. */
   @ApiProperty({ required: false })
-  @IsInt()
-  @Min(1)
-  @Max(MAX_INTEGER)
+  @ByRule(versionProblem)
   @IfPresent()
   expectedVersion?: number;
 }

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { HttpException } from '@nestjs/common';
+import { InvalidInput } from '../../support/invalid-input';
 import { Overloaded } from '../../support/overloaded';
 import { Throttled } from '../../support/throttled';
 
@@ -78,6 +79,7 @@ export function expectedProblem(exception: unknown): ProblemException | null {
   if (exception instanceof Throttled) {
     return new ProblemException(429, { code: 'throttled', retryAfterSeconds: exception.retryAfterSeconds });
   }
+  if (exception instanceof InvalidInput) return invalidRequest({ path: exception.path, message: exception.message });
   if (exception instanceof Overloaded) return unavailable(exception.retryAfterSeconds);
   const status = exception instanceof HttpException ? exception.getStatus() : 500;
   if (status < 500) return new ProblemException(status);

@@ -6,7 +6,7 @@ import type { AuthEventPage } from './find-auth-events.query';
 export class GetSessionHistoryQuery extends Query<AuthEventPage> {
   constructor(
     readonly sessionId: string,
-    /** 1 to 200. */
+    /** 1 to 1,000. */
     readonly limit: number,
     readonly after?: EventPosition,
   ) {

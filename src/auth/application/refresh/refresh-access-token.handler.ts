@@ -1,5 +1,6 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { stampsAfterRotation } from '../../../guard/versions';
+import { demand, retryKeyProblem } from '../../domain/input-rules';
 import { digestOf, newSuccessorNonce, RefreshTokenKeyRing } from '../../domain/refresh-token';
 import type { RefreshRefusal } from '../../domain/refusals';
 import { ok, refusal, type Result } from '../../domain/result';
@@ -37,6 +38,7 @@ export class RefreshAccessTokenHandler implements ICommandHandler<RefreshAccessT
   ) {}
 
   async execute(command: RefreshAccessTokenCommand): Promise<Answer> {
+    demand({ retryKey: retryKeyProblem(command.retryKey) });
     const attempt = new Attempt(command.client, this.clock.now());
     let judgement: RefreshJudgement | undefined;
     const rounds = async (): Promise<Answer> => {

@@ -1,4 +1,5 @@
 import { type IQueryHandler, QueryHandler } from '@nestjs/cqrs';
+import { demand, retryKeyProblem } from '../../domain/input-rules';
 import type { RefreshRefusal } from '../../domain/refusals';
 import { ok, refusal, type Result } from '../../domain/result';
 import { RefreshJudge } from './refresh-judge';
@@ -14,6 +15,7 @@ export class ValidateRefreshTokenHandler implements IQueryHandler<ValidateRefres
     retryKey,
     delivery,
   }: ValidateRefreshTokenQuery): Promise<Result<ValidRefreshToken, RefreshRefusal>> {
+    demand({ retryKey: retryKeyProblem(retryKey) });
     const judgement = await this.judge.judge(refreshToken, retryKey, delivery);
     if (!judgement.granted) return refusal(refusalOf(judgement.decision));
     const { userId, id: sessionId, generation, expiresAt } = judgement.facts.session;

@@ -1,6 +1,6 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { LogoutAttempted, LogoutFailed, LogoutSucceeded } from '../../domain/events';
-import { isRevocationReason } from '../../domain/refusals';
+import { demand, idProblem, revocationReasonProblem } from '../../domain/input-rules';
 import { AuthEvents } from '../../ports/auth-events';
 import { Clock } from '../../ports/clock';
 import { Attempt } from '../attempt';
@@ -20,6 +20,7 @@ export class LogOutEverywhereHandler implements ICommandHandler<LogOutEverywhere
   ) {}
 
   async execute({ userId, client }: LogOutEverywhereCommand): Promise<number> {
+    demand({ userId: idProblem(userId) });
     const attempt = new Attempt(client, this.clock.now());
     const attempted = new LogoutAttempted(attempt.beginning({ userId }));
     const work = () =>
@@ -44,9 +45,8 @@ export class RevokeUserSessionsHandler implements ICommandHandler<RevokeUserSess
     private readonly clock: Clock,
   ) {}
 
-  /** @throws TypeError for a reason that is not in the list: a host's own string must not reach the audit trail */
   async execute({ userId, reason, actor }: RevokeUserSessionsCommand): Promise<number> {
-    if (!isRevocationReason(reason)) throw new TypeError(`${String(reason)} is no reason for a revocation`);
+    demand({ userId: idProblem(userId), reason: revocationReasonProblem(reason) });
     const attempt = new Attempt(actor.client ?? {}, this.clock.now());
     return this.changes.commit(async () => {
       const revoked = await this.revocation.revokeAll({ userId }, reason, attempt, actor.userId);

@@ -1,5 +1,6 @@
 import { type IQueryHandler, QueryHandler } from '@nestjs/cqrs';
 import { isHonoured } from '../../../guard/versions';
+import { demand, idProblem } from '../../domain/input-rules';
 import { SecurityPolicyRepository } from '../../ports/security-policy.repository';
 import { SessionRepository } from '../../ports/session.repository';
 import { type ListedSession, ListSessionsQuery } from './list-sessions.query';
@@ -12,6 +13,7 @@ export class ListSessionsHandler implements IQueryHandler<ListSessionsQuery> {
   ) {}
 
   async execute({ userId, currentSessionId }: ListSessionsQuery): Promise<ListedSession[]> {
+    demand({ userId: idProblem(userId) });
     const live = await this.sessions.findLiveOfUser(userId);
     const { floors, now } = await this.policies.floorsOf(userId);
     return live

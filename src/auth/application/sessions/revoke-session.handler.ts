@@ -1,5 +1,6 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { SessionRevoked } from '../../domain/events';
+import { demand, idProblem } from '../../domain/input-rules';
 import { Clock } from '../../ports/clock';
 import { SessionRepository } from '../../ports/session.repository';
 import { Attempt } from '../attempt';
@@ -15,6 +16,7 @@ export class RevokeSessionHandler implements ICommandHandler<RevokeSessionComman
   ) {}
 
   async execute({ sessionId, of, actor }: RevokeSessionCommand): Promise<boolean> {
+    demand({ sessionId: idProblem(sessionId) });
     const session = await this.sessions.findById(sessionId);
     if (session === null || (of !== undefined && session.userId !== of)) return false;
     const attempt = new Attempt(actor.client ?? {}, this.clock.now());

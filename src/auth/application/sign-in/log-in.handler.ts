@@ -9,6 +9,7 @@ import {
   type LoginFailureReason,
   LoginSucceeded,
 } from '../../domain/events';
+import { controlProblem, demand } from '../../domain/input-rules';
 import { loginSpelling } from '../../domain/login';
 import { ok, refusal, type Result } from '../../domain/result';
 import { AuthEvents } from '../../ports/auth-events';
@@ -42,6 +43,7 @@ export class LogInHandler implements ICommandHandler<LogInCommand> {
   ) {}
 
   async execute(command: LogInCommand): Promise<Answer> {
+    demand({ login: controlProblem(command.login) });
     const attempt = new Attempt(command.client, this.clock.now());
     const subject: { userId?: string } = {};
     return endingWithFaults(

@@ -1,5 +1,6 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { type AuthEvent, UserDeactivated, UserReactivated } from '../../domain/events';
+import { demand, idProblem } from '../../domain/input-rules';
 import { ok, refusal, type Result } from '../../domain/result';
 import { Clock } from '../../ports/clock';
 import { SessionRepository } from '../../ports/session.repository';
@@ -24,6 +25,7 @@ export class SetUserActiveHandler implements ICommandHandler<SetUserActiveComman
   async execute({ userId, isActive, actor }: SetUserActiveCommand): Promise<Answer> {
     const setActive = this.users.setActive?.bind(this.users);
     if (setActive === undefined) throw new Error('This UserDirectory has no setActive()');
+    demand({ userId: idProblem(userId) });
     const attempt = new Attempt(actor.client ?? {}, this.clock.now());
     const by = actor.userId ?? null;
 

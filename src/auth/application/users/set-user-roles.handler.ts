@@ -1,5 +1,6 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { UserRolesChanged } from '../../domain/events';
+import { demand, idProblem, rolesProblem } from '../../domain/input-rules';
 import { ok, refusal, type Result } from '../../domain/result';
 import { Clock } from '../../ports/clock';
 import { SecurityPolicyRepository } from '../../ports/security-policy.repository';
@@ -25,6 +26,7 @@ export class SetUserRolesHandler implements ICommandHandler<SetUserRolesCommand>
   async execute({ userId, roles, actor }: SetUserRolesCommand): Promise<Answer> {
     const setRoles = this.users.setRoles?.bind(this.users);
     if (setRoles === undefined) throw new Error('This UserDirectory has no setRoles()');
+    demand({ userId: idProblem(userId), roles: rolesProblem(roles) });
     const attempt = new Attempt(actor.client ?? {}, this.clock.now());
 
     return this.changes.commit<Answer>(async () => {

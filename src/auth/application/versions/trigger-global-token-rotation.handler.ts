@@ -5,6 +5,7 @@ import {
   GlobalRotationFailed,
   GlobalRotationSucceeded,
 } from '../../domain/events';
+import { cutOffModeProblem, demand, graceOfModeProblem, reasonProblem, versionProblem } from '../../domain/input-rules';
 import { ok, refusal, type Result } from '../../domain/result';
 import { AuthEvents } from '../../ports/auth-events';
 import { Clock } from '../../ports/clock';
@@ -26,7 +27,14 @@ export class TriggerGlobalTokenRotationHandler implements ICommandHandler<Trigge
   ) {}
 
   async execute(command: TriggerGlobalTokenRotationCommand): Promise<Result<GlobalRotation, 'version_mismatch'>> {
-    const { actor, mode, reason } = command;
+    const { actor, mode, reason, gracePeriodSeconds, expectedVersion } = command;
+    demand({
+      reason: reasonProblem(reason),
+      mode: cutOffModeProblem(mode),
+      gracePeriodSeconds: gracePeriodSeconds === null ? null : graceOfModeProblem(gracePeriodSeconds, mode),
+      expectedVersion: expectedVersion === null ? null : versionProblem(expectedVersion),
+      by: versionProblem(command.by),
+    });
     const attempt = new Attempt(actor.client ?? {}, this.clock.now());
     const by = actor.userId ?? null;
     const attempted = new GlobalRotationAttempted(attempt.beginning({}), by, mode, reason);

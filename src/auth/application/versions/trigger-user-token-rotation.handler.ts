@@ -1,5 +1,6 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { type AuthEvent, UserRotationAttempted, UserRotationFailed, UserRotationSucceeded } from '../../domain/events';
+import { demand, idProblem, reasonProblem } from '../../domain/input-rules';
 import { ok, refusal, type Result } from '../../domain/result';
 import { AuthEvents } from '../../ports/auth-events';
 import { Clock } from '../../ports/clock';
@@ -25,6 +26,7 @@ export class TriggerUserTokenRotationHandler implements ICommandHandler<TriggerU
     reason,
     actor,
   }: TriggerUserTokenRotationCommand): Promise<Result<UserRotation, 'user_not_found'>> {
+    demand({ userId: idProblem(userId), reason: reasonProblem(reason) });
     const attempt = new Attempt(actor.client ?? {}, this.clock.now());
     const by = actor.userId ?? null;
     const attempted = new UserRotationAttempted(attempt.beginning({ userId }), by, reason);

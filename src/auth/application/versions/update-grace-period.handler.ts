@@ -1,6 +1,7 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import type { SecurityPolicy } from '../../../guard/versions';
 import { SecurityPolicyChanged } from '../../domain/events';
+import { demand, graceProblem } from '../../domain/input-rules';
 import { Clock } from '../../ports/clock';
 import { SecurityPolicyRepository } from '../../ports/security-policy.repository';
 import { Attempt } from '../attempt';
@@ -16,6 +17,7 @@ export class UpdateGracePeriodHandler implements ICommandHandler<UpdateGracePeri
   ) {}
 
   async execute({ gracePeriodSeconds, actor }: UpdateGracePeriodCommand): Promise<SecurityPolicy> {
+    demand({ gracePeriodSeconds: graceProblem(gracePeriodSeconds) });
     const attempt = new Attempt(actor.client ?? {}, this.clock.now());
     return this.changes.commit(async () => {
       const { previousSeconds, policy } = await this.policies.setGracePeriod(gracePeriodSeconds);

@@ -8,6 +8,7 @@ import {
 } from '@nestjs/common';
 import { ValidateBy, ValidateIf, validateSync, type ValidatorOptions } from 'class-validator';
 import { type FieldError, invalidRequest, type ProblemException } from '../../../guard/nest/problem.exception';
+import { plainTextProblem } from '../../domain/input-rules';
 
 /** An answer names this many broken rules at most: a body of unknown fields must not come back larger than it went. */
 const MAX_ERRORS = 20;
@@ -44,18 +45,18 @@ function fieldErrorsOf({ property, constraints = {}, children = [] }: Validation
   ];
 }
 
-/**
- * A string without control characters (U+0000 to U+001F, U+007F to U+009F) and lone surrogates: PostgreSQL refuses
- * the first of them, and logs and terminals obey the others. For every string field of a DTO that is stored or shown.
- */
-export const IsPlainText = (): PropertyDecorator =>
+/** A field that keeps a rule of `domain/input-rules`, whose words the answer repeats. */
+export const ByRule = (problemOf: (value: unknown) => string | null): PropertyDecorator =>
   ValidateBy({
-    name: 'isPlainText',
+    name: 'byRule',
     validator: {
-      validate: (value) => typeof value === 'string' && value.isWellFormed() && !/\p{Cc}/u.test(value),
-      defaultMessage: (args) => `${args?.property ?? 'value'} must be a string without control characters`,
+      validate: (value) => problemOf(value) === null,
+      defaultMessage: (args) => `${args?.property ?? 'value'} ${problemOf(args?.value) ?? ''}`,
     },
   });
+
+/** For every string field of a DTO that is stored or shown. */
+export const IsPlainText = (): PropertyDecorator => ByRule(plainTextProblem);
 
 /** Validated when it is there. Unlike `@IsOptional()`, null is not "absent". */
 export const IfPresent = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined);

@@ -1,0 +1,85 @@
+import type { INestApplicationContext } from '@nestjs/common';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import { Test } from '@nestjs/testing';
+import {
+  AuthEventLog,
+  ChangePasswordCommand,
+  FindAuthEventsQuery,
+  GetSecurityPolicyQuery,
+  GetSessionHistoryQuery,
+  InvalidInput,
+  ListSessionsQuery,
+  LogInCommand,
+  LogOutEverywhereCommand,
+  RefreshAccessTokenCommand,
+  RevokeOtherSessionsCommand,
+  RevokeSessionCommand,
+  RevokeUserSessionsCommand,
+  SetUserActiveCommand,
+  SetUserRolesCommand,
+  TriggerGlobalTokenRotationCommand,
+  TriggerUserTokenRotationCommand,
+  UpdateGracePeriodCommand,
+  ValidateRefreshTokenQuery,
+} from '../../src';
+import { AuthTestingModule } from '../../src/testing';
+
+const ID = '0199aaaa-0000-7000-8000-000000000001';
+const BAD_ID = "7'";
+
+/** Commands and queries are public: what a host dispatches has passed no DTO. */
+describe('A host that dispatches', () => {
+  let app: INestApplicationContext;
+  beforeAll(async () => {
+    app = await Test.createTestingModule({ imports: [AuthTestingModule.forRoot()] }).compile();
+    await app.init();
+  });
+  afterAll(() => app.close());
+
+  // Seen red, each, without the handler's rule: everyone signed out, a version that falls, or the database's own words.
+  it.each([
+    ['reason', new TriggerGlobalTokenRotationCommand('', 'drain', -5)],
+    ['reason', new TriggerGlobalTokenRotationCommand('a\0b')],
+    ['mode', new TriggerGlobalTokenRotationCommand('a breach', 'soon' as never)],
+    ['gracePeriodSeconds', new TriggerGlobalTokenRotationCommand('a breach', 'drain', -5)],
+    ['gracePeriodSeconds', new TriggerGlobalTokenRotationCommand('a breach', 'immediate', 60)],
+    ['expectedVersion', new TriggerGlobalTokenRotationCommand('a breach', 'immediate', null, 0.5)],
+    ['by', new TriggerGlobalTokenRotationCommand('a breach', 'immediate', null, null, {}, -5)],
+    ['userId', new TriggerUserTokenRotationCommand(BAD_ID, 'a breach')],
+    ['reason', new TriggerUserTokenRotationCommand(ID, ' ')],
+    ['gracePeriodSeconds', new UpdateGracePeriodCommand(-1)],
+    ['gracePeriodSeconds', new UpdateGracePeriodCommand(1e9)],
+    ['userId', new RevokeUserSessionsCommand(BAD_ID)],
+    ['reason', new RevokeUserSessionsCommand(ID, 'because' as never)],
+    ['userId', new LogOutEverywhereCommand(BAD_ID)],
+    ['sessionId', new RevokeSessionCommand(BAD_ID)],
+    ['currentSessionId', new RevokeOtherSessionsCommand(ID, BAD_ID)],
+    ['userId', new SetUserActiveCommand(BAD_ID, false)],
+    ['roles', new SetUserRolesCommand(ID, ['a b'])],
+    ['login', new LogInCommand('a\0@example.com', 'a password')],
+    ['sessionId', new ChangePasswordCommand(ID, BAD_ID, 'a password', 'another password')],
+    ['retryKey', new RefreshAccessTokenCommand('rt1_', {}, 'short')],
+  ])('a bad %s is told the rule, and nothing has happened (%#)', async (path, command) => {
+    const state = async () => [
+      await app.get(QueryBus).execute(new GetSecurityPolicyQuery()),
+      await app.get(AuthEventLog).find({}, 1),
+    ];
+    const before = await state();
+    const refused = app.get(CommandBus).execute<object>(command);
+    await expect(refused).rejects.toThrow(InvalidInput);
+    await expect(refused).rejects.toMatchObject({ path, message: expect.stringMatching(`^${path} must `) });
+    expect(await state()).toEqual(before);
+  });
+
+  it.each([
+    ['userId', new ListSessionsQuery(BAD_ID)],
+    ['sessionId', new GetSessionHistoryQuery(BAD_ID, 10)],
+    ['limit', new GetSessionHistoryQuery(ID, -5)],
+    ['limit', new FindAuthEventsQuery({}, 0)],
+    ['attemptId', new FindAuthEventsQuery({ attemptId: BAD_ID }, 10)],
+    ['retryKey', new ValidateRefreshTokenQuery('rt1_', 'short')],
+  ])('a query with a bad %s is told the rule (%#)', async (path, query) => {
+    const refused = app.get(QueryBus).execute<object>(query);
+    await expect(refused).rejects.toMatchObject({ path, message: expect.stringMatching(`^${path} must `) });
+  });
+});
