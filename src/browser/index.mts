@@ -43,7 +43,8 @@ export interface Session {
   refresh(): Promise<string>;
   /**
    * `fetch` with the access token, which whoever answers can read: for your own services only. Refreshes and sends
-   * again, once, when the token is refused as `invalid_token` (RFC 6750 section 3.1). @throws SignedOut, Unavailable
+   * again, once, when the token is refused as `invalid_token` (RFC 6750 section 3.1), or when another origin answers 401
+   * and does not expose its challenge (`Access-Control-Expose-Headers: WWW-Authenticate`). @throws SignedOut, Unavailable
    */
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
   /** Logs out. The session is kept if the server could not be told. @throws Unavailable */
@@ -230,9 +231,7 @@ export function createSession(options: SessionOptions): Session {
       };
       const token = await session.accessToken();
       const response = await send(token);
-      return response.status === 401 && response.headers.get('WWW-Authenticate')?.includes('invalid_token')
-        ? send(await renew(token))
-        : response;
+      return response.status === 401 && mayBeRefused(response) ? send(await renew(token)) : response;
     },
 
     end: () =>
@@ -252,6 +251,12 @@ const failure = (url: URL, { status, retryAfter }: Answer): Error =>
   status < 400 || status === 429 || status >= 500
     ? new Unavailable(retryAfter)
     : new Error(`${url.href} answered ${String(status)}`);
+
+/** Whether the token is what was refused. Of another origin that does not expose the challenge, nobody can tell. */
+function mayBeRefused({ headers, url }: Response): boolean {
+  const challenge = headers.get('WWW-Authenticate');
+  return challenge === null ? new URL(url).origin !== location.origin : challenge.includes('invalid_token');
+}
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -24,6 +24,10 @@ export class InMemoryUserDirectory extends UserDirectory {
     return this.store.alone(async () => [...this.store.users.values()].find((user) => user.email === email) ?? null);
   }
 
+  override findByIdWithPassword(id: string): Promise<UserWithPassword | null> {
+    return this.store.alone(async () => this.store.users.get(id) ?? null);
+  }
+
   replacePasswordHash(id: string, verified: string, next: string): Promise<boolean> {
     return this.change(id, (user) => user.passwordHash === verified && { ...user, passwordHash: next });
   }

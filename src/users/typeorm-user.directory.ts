@@ -35,6 +35,10 @@ export class TypeOrmUserDirectory extends UserDirectory {
     return email === null ? null : this.users.findOneBy({ email });
   }
 
+  override async findByIdWithPassword(id: string): Promise<UserWithPassword | null> {
+    return this.users.findOneBy({ id });
+  }
+
   async replacePasswordHash(id: string, verified: string, next: string): Promise<boolean> {
     return this.update({ id, passwordHash: verified }, { passwordHash: next });
   }

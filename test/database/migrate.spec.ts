@@ -2,6 +2,7 @@ import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
 import { dataSourceOptions, type DatabaseSchema } from '../../src/database/data-source';
 import { runMigrations } from '../../src/database/migrate';
 import { administer, schema, urlOf } from '../support/database/test-database';
+import { until } from '../support/until';
 
 const DATABASE = `migrate_${process.env.JEST_WORKER_ID}`;
 const instances: DataSource[] = [];
@@ -48,6 +49,34 @@ test('three instances that start together all succeed, and each migration runs o
   const ran = await Promise.all(started.map(runMigrations));
   expect(ran.flat()).toHaveLength(schema.migrations.length);
 });
+
+class Renaming1700000000003 implements MigrationInterface {
+  up = (runner: QueryRunner): Promise<void> => runner.query('ALTER TABLE busy RENAME TO idle');
+  down = (): Promise<void> => Promise.resolve();
+}
+
+// Seen red without a limit: whoever came after the migration waited for the reader, too.
+test('a migration that waits for a long reader lets others pass, and is done when that has ended', async () => {
+  const [reader, other, starting] = await Promise.all([instance([]), instance([]), instance([Renaming1700000000003])]);
+  await reader.query('CREATE TABLE busy ()');
+  const runner = reader.createQueryRunner();
+  await runner.startTransaction();
+  await runner.query('SELECT FROM busy');
+  const migrated = runMigrations(starting);
+  await until(async () => (await waiting(other)) > 0);
+  // Behind the migration's lock; it is given up within the second, so that this is answered while the reader goes on.
+  await other.query('SELECT FROM busy');
+  await runner.commitTransaction();
+  await runner.release();
+  expect(await migrated).toEqual(['Renaming1700000000003']);
+});
+
+const waiting = async (dataSource: DataSource): Promise<number> => {
+  const [row] = await dataSource.query<{ count: number }[]>(
+    "SELECT count(*)::integer FROM pg_locks WHERE NOT granted AND relation = to_regclass('busy')",
+  );
+  return row!.count;
+};
 
 test('a migration that fails leaves nothing of its run behind, and the lock is free', async () => {
   const broken = await instance([Solid1700000000000, Broken1700000000001]);

@@ -38,6 +38,12 @@ export function userDirectoryContract(name: string, underTest: () => DirectoryUn
       expect({ ...(await under.directory.findById(sam.id)) }).toEqual({ ...user, isActive: false });
     });
 
+    it('finds a user by id with the hash, where it can', async () => {
+      const find = under.directory.findByIdWithPassword?.bind(under.directory);
+      expect(await find?.(sam.id)).toMatchObject(sam);
+      expect(await find?.(uuidv7())).toBeNull();
+    });
+
     it('finds nobody behind an unknown id', async () => {
       expect(await under.directory.findById(uuidv7())).toBeNull();
     });

@@ -33,6 +33,12 @@ export abstract class UserDirectory {
   abstract findByLogin(login: string): Promise<UserWithPassword | null>;
 
   /**
+   * The user with the stored hash; null when there is none. For directories whose login name is not the e-mail: without it
+   * a password change looks the user up by the e-mail.
+   */
+  findByIdWithPassword?(id: string): Promise<UserWithPassword | null>;
+
+  /**
    * One conditional write: stores `next` only while `verified` is still the stored hash, else changes nothing and
    * answers false. Joins the current unit of work where the table is in auth's database.
    */

@@ -9,6 +9,18 @@ import { expectedProblem, ProblemException, refused } from './problem.exception'
 
 const WITHOUT_HEADERS: HttpRequest = { headers: {} };
 
+/** How a Socket.IO client connects; browsers can send no header with it. */
+interface Handshake extends Pick<HttpRequest, 'headers'> {
+  readonly auth?: { readonly token?: unknown };
+}
+
+function requestOfHandshake(handshake: Handshake | undefined): HttpRequest {
+  const { headers, auth }: Handshake = handshake ?? WITHOUT_HEADERS;
+  return headers.authorization === undefined && typeof auth?.token === 'string'
+    ? { headers: { authorization: `Bearer ${auth.token}` } }
+    : { headers };
+}
+
 /**
  * Lets a call pass that carries a valid access token (RFC 6750), and keeps its principal for `@CurrentPrincipal()`, over
  * HTTP at `request.user`. Made for `APP_GUARD`: every route is closed unless it says `@Public()`.
@@ -43,15 +55,21 @@ export class AccessTokenGuard implements CanActivate {
   }
 
   /**
-   * Where the `Authorization` header is: the request, `context.req` of GraphQL, the handshake of Socket.IO. A host whose
-   * calls carry it elsewhere overrides this; nothing else of a request is looked at.
+   * Where the `Authorization` header is: the request, `context.req` of GraphQL, the handshake of Socket.IO, whose `auth.token`
+   * counts as well. Other contexts, such as RPC, have none and are refused. A host whose calls carry it elsewhere overrides
+   * this; nothing else of a request is looked at.
    */
   protected requestOf(context: ExecutionContext): HttpRequest {
-    const type = context.getType<string>();
-    if (type === 'graphql') return context.getArgByIndex<{ req?: HttpRequest }>(2).req ?? WITHOUT_HEADERS;
-    if (type === 'ws')
-      return context.switchToWs().getClient<{ handshake?: HttpRequest }>().handshake ?? WITHOUT_HEADERS;
-    return context.switchToHttp().getRequest();
+    switch (context.getType<string>()) {
+      case 'http':
+        return context.switchToHttp().getRequest();
+      case 'graphql':
+        return context.getArgByIndex<{ req?: HttpRequest } | undefined>(2)?.req ?? WITHOUT_HEADERS;
+      case 'ws':
+        return requestOfHandshake(context.switchToWs().getClient<{ handshake?: Handshake }>().handshake);
+      default:
+        return WITHOUT_HEADERS;
+    }
   }
 
   private principalOf(request: HttpRequest): Principal {

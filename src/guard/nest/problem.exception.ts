@@ -27,8 +27,20 @@ export interface Problem {
 
 const RECOVERIES: Readonly<Record<number, Recovery>> = { 401: 'reauthenticate', 429: 'wait', 503: 'retry' };
 
+/** The codes that Apollo's clients know, and names in their manner where they know none. */
+const GRAPHQL_CODES: Readonly<Record<number, string>> = {
+  400: 'BAD_USER_INPUT',
+  401: 'UNAUTHENTICATED',
+  403: 'FORBIDDEN',
+  404: 'NOT_FOUND',
+  429: 'TOO_MANY_REQUESTS',
+  503: 'SERVICE_UNAVAILABLE',
+};
+
 /** An error answer as `application/problem+json` (RFC 9457). The body names no request and no instance. */
 export class ProblemException extends HttpException {
+  /** For GraphQL, whose servers pass it on with the error. */
+  readonly extensions: { readonly code: string };
   private readonly problem: Problem;
 
   constructor(status: number, problem: Problem = {}) {
@@ -38,7 +50,9 @@ export class ProblemException extends HttpException {
       { type: 'about:blank', title, status, code, ...(recovery && { recovery }), ...(errors && { errors }) },
       status,
     );
+    this.message = title;
     this.problem = problem;
+    this.extensions = { code: GRAPHQL_CODES[status] ?? 'INTERNAL_SERVER_ERROR' };
   }
 
   /** The headers that go with the body; a problem is never stored by a cache. */

@@ -63,8 +63,24 @@ describe.each(ADAPTERS)('bodies on %s', (adapter) => {
     'application/json; charset=UTF-8',
     'application/json ; charset="utf-8"',
     'application/json\t; charset=utf-8',
+    'application/json; charset=utf8',
+    'application/json;charset="UTF8";',
+    'application/json;',
+    'application/json; ; charset=utf-8 ;',
   ])('%j is JSON', async (type) => {
     expect((await raw('{"text":"hello"}', { 'content-type': type })).status).toBe(200);
+  });
+
+  it('a path with a slash at its end is the path', async () => {
+    expect(
+      (
+        await stub.send('/notes/', {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: '{"text":"hello"}',
+        })
+      ).status,
+    ).toBe(200);
   });
 
   it.each([

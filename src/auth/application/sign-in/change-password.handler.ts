@@ -108,10 +108,14 @@ export class ChangePasswordHandler implements ICommandHandler<ChangePasswordComm
     };
   }
 
-  /** A directory finds hashes by login, so the id leads to the login and that to the hash. */
   private async userWithPassword(userId: string): Promise<UserWithPassword | null> {
-    const user = await this.users.findById(userId);
-    const found = user === null ? null : await this.users.findByLogin(user.email);
+    const found = await (this.users.findByIdWithPassword?.(userId) ?? this.findByEmail(userId));
     return found !== null && found.id === userId && found.isActive ? found : null;
+  }
+
+  /** For a directory that finds hashes by login alone, and whose login name is the e-mail. */
+  private async findByEmail(userId: string): Promise<UserWithPassword | null> {
+    const user = await this.users.findById(userId);
+    return user === null ? null : this.users.findByLogin(user.email);
   }
 }

@@ -1,4 +1,4 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { INestApplication } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
@@ -19,6 +19,8 @@ export interface HttpOptions {
 
 /** Milliseconds in which a request must have arrived completely. */
 const REQUEST_TIMEOUT_MS = 10_000;
+/** How often Node looks for requests that have taken longer. */
+const LOOK_MS = 1000;
 
 interface FastifyReply {
   code(status: number): this;
@@ -29,7 +31,8 @@ interface FastifyReply {
 /** What Fastify must know when it is made: `new FastifyAdapter(fastifyOptions(options))`. Express needs nothing. */
 export const fastifyOptions = ({ trustProxy }: HttpOptions) => ({
   trustProxy: trustProxy.length > 0 && [...trustProxy],
-  requestTimeout: REQUEST_TIMEOUT_MS,
+  // `/auth/login/` is `/auth/login`, as on Express.
+  routerOptions: { ignoreTrailingSlash: true },
   // A URL that the router cannot read never reaches Nest's filters.
   frameworkErrors: ({ statusCode = 400 }: { statusCode?: number }, _request: unknown, reply: FastifyReply) => {
     const problem = new ProblemException(statusCode);
@@ -81,8 +84,18 @@ export function configureHttp(app: INestApplication, options: HttpOptions): void
       maxAge: 600,
     });
   }
+  limitTimeOf(app.getHttpServer() as Server & { connectionsCheckingInterval: number });
   if (app.getHttpAdapter().getType() === 'fastify') configureFastify(app as NestFastifyApplication);
   else configureExpress(app as NestExpressApplication, options);
+}
+
+/**
+ * Set after a server's creation, `requestTimeout` alone leaves a body that never comes to `headersTimeout`, and both to a
+ * look every 30 seconds. The server begins to look when it listens.
+ */
+function limitTimeOf(server: Server & { connectionsCheckingInterval: number }): void {
+  server.requestTimeout = server.headersTimeout = REQUEST_TIMEOUT_MS;
+  server.connectionsCheckingInterval = LOOK_MS;
 }
 
 function configureFastify(app: NestFastifyApplication): void {
@@ -100,9 +113,7 @@ function configureExpress(app: NestExpressApplication, { trustProxy }: HttpOptio
   if (trustProxy.length > 0) app.set('trust proxy', trustProxy);
   app.disable('x-powered-by');
   app.disable('etag'); // nothing here is to be cached, and Fastify sends none
-  const server = app.getHttpServer();
-  server.requestTimeout = REQUEST_TIMEOUT_MS;
-  server.on('clientError', answerUnreadable);
+  app.getHttpServer().on('clientError', answerUnreadable);
   // Fastify reads no body of these methods.
   const type = ({ method }: IncomingMessage) => method !== 'GET' && method !== 'HEAD';
   app.useBodyParser('raw', { type, limit: BODY_LIMIT, inflate: false });

@@ -7,7 +7,8 @@ export const BODY_LIMIT = 16 * 1024;
 /** Levels of objects and arrays. No route asks for more than two. */
 const MAX_DEPTH = 32;
 
-const JSON_TYPE = /^application\/json[ \t]*(?:;[ \t]*charset=(?:utf-8|"utf-8")[ \t]*)?$/i;
+/** With `charset=utf8`, as some clients spell it, and with parameters that are left empty. */
+const JSON_TYPE = /^application\/json[ \t]*(?:;[ \t]*(?:charset=(?:utf-?8|"utf-?8")[ \t]*)?)*$/i;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**

@@ -13,7 +13,6 @@ const CONCURRENCY = Math.min(3, Math.max(2, availableParallelism()));
 /** A well-formed hash of this cost that nobody's password makes: a random salt, and a digest that was never computed. */
 export const decoyHash = (cost: number): string => genSaltSync(cost) + '.'.repeat(31);
 
-const LEAST_COST = 4;
 const BCRYPT = /^\$2[ab]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 
 /** The cost of a hash, or null for what bcrypt did not make: it would be known to be wrong at once. */
@@ -25,8 +24,6 @@ const costOf = (stored: string): number | null => {
 /** bcrypt over NFKC-normalised passwords, a few at a time, with a bounded queue before it. */
 @Injectable()
 export class BcryptPasswordHasher extends PasswordHasher {
-  /** A hash of each cost up to the configured one, by cost. */
-  private readonly decoys: readonly string[];
   private readonly waiting: (() => void)[] = [];
   private running = 0;
 
@@ -35,7 +32,6 @@ export class BcryptPasswordHasher extends PasswordHasher {
     private readonly metrics: AuthMetrics,
   ) {
     super();
-    this.decoys = Array.from({ length: options.bcryptCost + 1 }, (_, cost) => decoyHash(Math.max(cost, LEAST_COST)));
   }
 
   /** @throws RangeError for more than the 72 bytes that bcrypt reads: the password rules come first */
@@ -51,9 +47,9 @@ export class BcryptPasswordHasher extends PasswordHasher {
     const cost = stored === null ? null : costOf(stored);
     const equal = await this.queued(async () => {
       // Compared also where the answer is known, so that it takes as long as a wrong password.
-      const equal = await compare(normalised, cost === null ? this.decoys[bcryptCost]! : stored!);
+      const equal = await compare(normalised, cost === null || stored === null ? decoyHash(bcryptCost) : stored);
       // A cheaper hash is known sooner. What is missing to the configured work is 2^cost + … + 2^(bcryptCost - 1).
-      for (let more = cost ?? bcryptCost; more < bcryptCost; more++) await compare(normalised, this.decoys[more]!);
+      for (let more = cost ?? bcryptCost; more < bcryptCost; more++) await compare(normalised, decoyHash(more));
       return equal;
     });
     return equal && cost !== null && fitsHash(normalised);

@@ -1,0 +1,39 @@
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
+import type { AddressInfo } from 'node:net';
+import { Controller, Post } from '@nestjs/common';
+import { ADAPTERS } from '../../support/adapters';
+import { startStub } from './stub-app';
+
+@Controller()
+class NotesController {
+  @Post('notes')
+  write(): string {
+    return 'written';
+  }
+}
+
+const HEAD = 'POST /notes HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n';
+
+// Seen red, each: what never comes was waited for as long as `headersTimeout` says, a minute and more. All at once, since
+// each takes the ten seconds that a request may take.
+it('a request that does not arrive is answered 408 at its limit, and the connection ends', async () => {
+  const stubs = await Promise.all(ADAPTERS.map((adapter) => startStub(adapter, { controllers: [NotesController] })));
+  const parts = { 'a body that never comes': `${HEAD}Content-Length: 100\r\n\r\n{`, 'headers that never end': HEAD };
+  const answers = await Promise.all(
+    stubs.flatMap(({ app }) => {
+      const { port } = app.getHttpServer().address() as AddressInfo;
+      return Object.entries(parts).map(async ([what, part]) => {
+        const connection = connect(port, '127.0.0.1');
+        connection.setTimeout(20_000, () => connection.destroy(new Error(`${what} is still waited for`)));
+        connection.write(part);
+        return text(connection);
+      });
+    }),
+  );
+  await Promise.all(stubs.map(({ app }) => app.close()));
+  for (const answer of answers) {
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(answer).toMatch(/content-type: application\/problem\+json/i);
+  }
+}, 30_000);
