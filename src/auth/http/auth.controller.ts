@@ -15,7 +15,7 @@ import { invalidRequest, ProblemException, refused } from '../../guard/nest/prob
 import type { Principal } from '../../guard/principal';
 import { RefreshAccessTokenCommand } from '../application/refresh/refresh-access-token.command';
 import { LogOutEverywhereCommand } from '../application/sessions/log-out-everywhere.command';
-import { LogOutCommand } from '../application/sessions/log-out.command';
+import { LogOutCommand, type LogOutToken } from '../application/sessions/log-out.command';
 import { ChangePasswordCommand } from '../application/sign-in/change-password.command';
 import { LogInCommand } from '../application/sign-in/log-in.command';
 import type { TokenPair } from '../application/token-pair.issuer';
@@ -79,6 +79,8 @@ export class AuthController {
     if (delivery === 'cookie') this.cookie.demandOrigin(request);
     const result = await this.commands.execute(new LogInCommand(email, password, clientOf(request, body), delivery));
     if (!result.ok) throw new ProblemException(401, { code: result.reason });
+    // Left where it is, the cookie of an earlier login would be a second credential that no script can delete.
+    if (delivery === 'body') this.cookie.clear(request, response);
     return this.answer(result.value, delivery, response);
   }
 
@@ -120,10 +122,13 @@ export class AuthController {
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
   ): Promise<TokenAnswer> {
-    const { token, delivery } = this.presented(body, request) ?? {};
-    if (token === undefined || delivery === undefined) {
+    // A token in the body is explicit: the cookie beside it is not looked at.
+    const delivery = body.refreshToken === undefined ? 'cookie' : 'body';
+    const token = body.refreshToken ?? this.cookie.read(request);
+    if (token === undefined) {
       throw invalidRequest({ path: 'refreshToken', message: 'refreshToken must be a string, or come as the cookie' });
     }
+    if (delivery === 'cookie') this.cookie.demandOrigin(request);
     const result = await this.commands.execute(
       new RefreshAccessTokenCommand(token, clientOf(request, body), retryKeyOf(request), delivery),
     );
@@ -134,8 +139,8 @@ export class AuthController {
   @ApiOperation({
     summary: 'Log out',
     description:
-      'Ends the session of the refresh token, or without one that of the bearer access token. The answer does not tell ' +
-      'whether it was known (RFC 7009 section 2.2).',
+      'Ends the session of every credential that the request holds: the refresh token in the body, the one in the cookie, ' +
+      'the bearer access token. The answer does not say whether they were known (RFC 7009 section 2.2).',
   })
   @ApiBearerAuth()
   @ApiBody({
@@ -150,7 +155,7 @@ export class AuthController {
   @ApiProblems([400, 403, 413, 415, 503], {
     403: ORIGIN_REFUSED,
     400: {
-      description: 'Neither a refresh token nor a bearer access token',
+      description: 'Neither a refresh token, nor a cookie, nor a bearer access token',
       code: 'invalid_request',
       errors: [{ path: 'refreshToken', message: 'refreshToken or a bearer access token must be given' }],
     },
@@ -164,16 +169,22 @@ export class AuthController {
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
   ): Promise<void> {
-    const refreshToken = this.presented(body, request)?.token;
     const accessToken = bearerOf(request);
-    // With both, the refresh token: clients attach the access token to everything they send.
-    const token =
-      refreshToken !== undefined ? { refreshToken } : accessToken !== undefined ? { accessToken } : undefined;
-    if (token === undefined) {
+    const explicit: LogOutToken[] = [
+      ...(body.refreshToken === undefined ? [] : [{ refreshToken: body.refreshToken }]),
+      ...(accessToken === undefined ? [] : [{ accessToken }]),
+    ];
+    const cookie = this.cookie.read(request);
+    if (cookie === undefined && explicit.length === 0) {
       throw invalidRequest({ path: 'refreshToken', message: 'refreshToken or a bearer access token must be given' });
     }
-    await this.commands.execute(new LogOutCommand(token, clientOf(request)));
-    this.cookie.clear(request, response);
+    // What only the cookie would do, a page of another origin must not ask for; what it holds itself, it may.
+    if (explicit.length === 0) this.cookie.demandOrigin(request);
+    const counts = cookie !== undefined && this.cookie.isOfOwnOrigin(request);
+    // Each is judged by itself: one that is invalid hides none that is valid.
+    for (const token of counts ? [...explicit, { refreshToken: cookie }] : explicit)
+      await this.commands.execute(new LogOutCommand(token, clientOf(request)));
+    if (counts) this.cookie.clear(request, response);
   }
 
   @ApiOperation({
@@ -240,20 +251,6 @@ export class AuthController {
     const user = await this.queries.execute(new FindActiveUserQuery(principal.userId));
     if (user === null) throw new UnauthorizedException();
     return { id: user.id, email: user.email, roles: user.roles, sessionId: principal.sessionId };
-  }
-
-  /** The refresh token in the body or in the cookie; undefined with neither. */
-  private presented(
-    { refreshToken }: LogoutDto,
-    request: HttpRequest,
-  ): { token: string; delivery: Delivery } | undefined {
-    const cookie = this.cookie.read(request);
-    if (cookie === undefined) return refreshToken === undefined ? undefined : { token: refreshToken, delivery: 'body' };
-    if (refreshToken !== undefined) {
-      throw invalidRequest({ path: 'refreshToken', message: 'refreshToken must not be given beside the cookie' });
-    }
-    this.cookie.demandOrigin(request);
-    return { token: cookie, delivery: 'cookie' };
   }
 
   private answer(pair: TokenPair, delivery: Delivery, response: unknown): TokenAnswer {

@@ -3,6 +3,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import type { HttpRequest } from '../../guard/nest/http-request';
 import { ProblemException } from '../../guard/nest/problem.exception';
 import type { TokenPair } from '../application/token-pair.issuer';
+import { RefreshTokenKeyRing } from '../domain/refresh-token';
 import { AuthOptions } from '../options/auth.options';
 
 /** The name that browsers keep to one host and to https (RFC 6265bis section 4.1.3.2); the other is for plain http on localhost. */
@@ -15,33 +16,45 @@ export class RefreshCookie {
   private readonly name: string;
   private readonly attributes: string;
   private readonly origins: ReadonlySet<string>;
+  private readonly ownIsUnknown: boolean;
 
   constructor(
     private readonly adapterHost: HttpAdapterHost,
+    private readonly keys: RefreshTokenKeyRing,
     { secureCookies, publicOrigin, corsOrigins }: AuthOptions,
   ) {
     this.name = secureCookies ? SECURE_NAME : PLAIN_NAME;
     this.attributes = `Path=/; HttpOnly; SameSite=Strict${secureCookies ? '; Secure' : ''}`;
-    this.origins = new Set([...(publicOrigin === null ? [] : [publicOrigin]), ...corsOrigins]);
+    this.origins = new Set([...spellingsOf(publicOrigin), ...corsOrigins]);
+    this.ownIsUnknown = publicOrigin === null;
   }
 
-  /** The token that the request carries; undefined without one. Whoever uses it demands the origin first. */
+  /**
+   * The token that the request carries; undefined without one. Of several cookies of the name the first counts that is sealed
+   * by our keys: another path or a neighbouring host may have set the others. Demand the origin before you use it.
+   */
   read({ headers }: HttpRequest): string | undefined {
+    const values: string[] = [];
     for (const pair of headers.cookie?.split(';') ?? []) {
       const separator = pair.indexOf('=');
-      if (separator >= 0 && pair.slice(0, separator).trim() === this.name) return pair.slice(separator + 1).trim();
+      if (separator >= 0 && pair.slice(0, separator).trim() === this.name)
+        values.push(pair.slice(separator + 1).trim());
     }
-    return undefined;
+    return values.find((value) => this.keys.open(value) !== null) ?? values[0];
   }
 
   /**
    * Lets only pages of the application's own origins log in, refresh and log out by cookie (RFC 6265bis section 8.8).
    * @throws ProblemException 403
    */
-  demandOrigin({ headers }: HttpRequest): void {
-    if (headers.origin !== undefined && this.origins.has(headers.origin)) return;
-    if (headers['sec-fetch-site'] === 'same-origin') return;
-    throw new ProblemException(403, { code: 'origin_refused' });
+  demandOrigin(request: HttpRequest): void {
+    if (!this.isOfOwnOrigin(request)) throw new ProblemException(403, { code: 'origin_refused' });
+  }
+
+  /** An `Origin` that is there decides, whatever `Sec-Fetch-Site` says, unless nobody has said which origin is ours. */
+  isOfOwnOrigin({ headers: { origin, 'sec-fetch-site': site } }: HttpRequest): boolean {
+    if (origin !== undefined && this.origins.has(origin)) return true;
+    return site === 'same-origin' && (origin === undefined || this.ownIsUnknown);
   }
 
   /** Puts the refresh token into the cookie; what is left of the pair is for the body. */
@@ -58,4 +71,14 @@ export class RefreshCookie {
   private set(response: unknown, cookie: string): void {
     this.adapterHost.httpAdapter.setHeader(response, 'Set-Cookie', cookie);
   }
+}
+
+const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
+
+/** People open what listens on one name of their own machine by another. */
+function spellingsOf(origin: string | null): string[] {
+  if (origin === null) return [];
+  const { protocol, hostname, port } = new URL(origin);
+  if (!LOOPBACK.includes(hostname)) return [origin];
+  return LOOPBACK.map((name) => `${protocol}//${name}${port === '' ? '' : `:${port}`}`);
 }

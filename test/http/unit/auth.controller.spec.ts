@@ -293,9 +293,12 @@ describe.each(ADAPTERS)('the auth routes on %s', (adapter) => {
       },
     );
 
-    it('prefers the refresh token: clients attach the access token to everything', async () => {
+    it('takes every token that the request holds', async () => {
       await post('/auth/logout', { refreshToken: '' }, { authorization: 'Bearer good' });
-      expect(asked).toEqual([new LogOutCommand({ refreshToken: '' }, CLIENT)]);
+      expect(asked).toEqual([
+        new LogOutCommand({ refreshToken: '' }, CLIENT),
+        new LogOutCommand({ accessToken: 'good' }, CLIENT),
+      ]);
     });
 
     it('takes a bearer token with an empty object', async () => {

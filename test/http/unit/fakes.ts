@@ -5,6 +5,7 @@ import {
   type OnApplicationShutdown,
   type Provider,
 } from '@nestjs/common';
+import { RefreshTokenKeyRing } from '../../../src/auth/domain/refresh-token';
 import { DirectoryRoles } from '../../../src/auth/infrastructure/defaults/directory-roles';
 import { NoMetrics } from '../../../src/auth/infrastructure/defaults/no-metrics';
 import { AuthOptions } from '../../../src/auth/options/auth.options';
@@ -76,6 +77,7 @@ export function authentication(signer: FakeSigner, users: FakeUsers) {
   };
   const view = new RevocationView(feed, options, new Logger(), new NoMetrics());
   const providers: Provider[] = [
+    { provide: RefreshTokenKeyRing, useValue: new RefreshTokenKeyRing([{ id: 0, root: Buffer.alloc(32) }]) },
     { provide: AccessTokenAuthenticator, useValue: new AccessTokenAuthenticator(signer, view, 900) },
     { provide: RevocationView, useValue: view },
     RunningView,
