@@ -40,7 +40,13 @@ export function dataSourceOptions({ url, poolSize }: DatabaseConfig, schema: Dat
   } as const satisfies DataSourceOptions;
 }
 
-/** A connection that is not answered in time goes: back in the pool, it would make its next user wait for the same answer. */
+/** SQLSTATEs of a server that takes no changes (a standby, a former primary), or that is going away. */
+const SPENT = /^(25006|57P0\d)$/;
+
+/**
+ * A connection that is not answered in time goes: back in the pool, it would make its next user wait for the same answer.
+ * So does one whose server cannot write: behind the same address there may be another by now.
+ */
 class ImpatientClient extends Client {
   constructor(config?: string | ClientConfig) {
     super(config);
@@ -52,7 +58,8 @@ class ImpatientClient extends Client {
     const answer: unknown = super.query(...(statement as [string]));
     if (answer instanceof Promise) {
       answer.catch((error: unknown) => {
-        if ((error as Error).message === 'Query read timeout') void this.end();
+        const { message, code = '' } = error as Error & { code?: string };
+        if (message === 'Query read timeout' || SPENT.test(code)) void this.end();
       });
     }
     return answer as never; // a promise or nothing, as the overload says

@@ -55,3 +55,21 @@ test('a connection that breaks on its way to who asked for it ends no process', 
   expect(() => client.emit('error', new Error('terminating connection'))).not.toThrow();
   client.release(true);
 });
+
+// Seen red with a look at the time alone: each statement of the pool met the same server again.
+test.each(['25006', '57P01', '57P03'])('a connection that has answered %s is not given back', async (code) => {
+  const pid = async () => (await dataSource.query('SELECT pg_backend_pid() AS pid'))[0].pid;
+  const before = await pid();
+  const refused = `DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '${code}'; END $$`;
+  await expect(dataSource.query(refused)).rejects.toThrow('no');
+  expect(await pid()).not.toBe(before);
+  await expect(dataSource.transaction((manager) => manager.query(refused))).rejects.toThrow();
+  await expect(dataSource.query('SELECT 1')).resolves.toHaveLength(1);
+});
+
+test('a connection that has answered any other error is', async () => {
+  const pid = async () => (await dataSource.query('SELECT pg_backend_pid() AS pid'))[0].pid;
+  const before = await pid();
+  await expect(dataSource.query('SELECT nonsense')).rejects.toThrow('nonsense');
+  expect(await pid()).toBe(before);
+});

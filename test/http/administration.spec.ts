@@ -435,6 +435,15 @@ describe.each(ADAPTERS)('The administration over %s', (adapter) => {
       expect(await statusOfMe(app, next.accessToken)).toBe(200);
     });
 
+    // Seen red with a floor that rises only for fewer roles.
+    it('replaces a role, which takes the old one away', async () => {
+      const account = await app.register();
+      await patch(account.id, { roles: ['admin'] });
+      const { accessToken } = (await app.logIn(account)).body;
+      await patch(account.id, { roles: ['clerk'] });
+      expect(await statusOfMe(app, accessToken)).toBe(401);
+    });
+
     it('takes `admin` away at once, whatever an access token says', async () => {
       const account = await app.register();
       await patch(account.id, { roles: ['admin'] });

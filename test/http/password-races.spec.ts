@@ -1,9 +1,10 @@
 import { hash } from 'bcrypt';
-import { PasswordHasher } from '../../src';
+import { PasswordHasher, SecurityPolicyRepository } from '../../src';
 import { BcryptPasswordHasher } from '../../src/auth/infrastructure/bcrypt/bcrypt-password-hasher';
 import { type Answer, type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
 import { gate } from '../support/gate';
 import { asAdmin, changePassword, policyOf, rotateAll, rotateUser, statusOfMe } from './support/administration';
+import { intercept } from './support/intercept';
 import { rowOf, userFloorOf } from './support/sessions';
 
 /** Hashing takes a while, and a lot can happen in it. This one stops there until a test lets it go on. */
@@ -119,6 +120,22 @@ describe('While a password is hashed', () => {
       },
     );
 
+    // Seen red with the hash of the first look-up: the old password would open a session on the new floor.
+    it('is refused when its password is changed while its floors are read', async () => {
+      const [reading, over] = [gate(), gate()];
+      const restore = intercept(app, SecurityPolicyRepository, 'floorsOf', async (proceed) => {
+        restore();
+        reading.open();
+        await over.opened;
+        return proceed();
+      });
+      const login = app.logIn(account);
+      await reading.opened;
+      expect((await change()).status).toBe(200);
+      over.open();
+      expect((await login).status).toBe(401);
+    });
+
     it('with a hash of lower cost stores a costlier one, and the password is the same', async () => {
       const cheap = await hash(account.password, 4);
       await app.query('UPDATE users SET password_hash = $2 WHERE id = $1', [account.id, cheap]);
@@ -151,6 +168,12 @@ describe('While a password is hashed', () => {
   });
 
   describe('a password change', () => {
+    // Seen red without the look at the user's activity: the host has changed that past auth, so that no floor was raised.
+    it('is refused to a user who is inactive', async () => {
+      await app.query('UPDATE users SET is_active = false WHERE id = $1', [account.id]);
+      expect(await change()).toMatchObject({ status: 401, body: { code: 'invalid_credentials' } });
+    });
+
     // Seen red with the floors read again for the new session: it would outlive what came in between.
     it.each(raises)('opens nothing that outlives %s', async (_what, happens) => {
       const { status, body } = await during('hash', () => change(), happens);

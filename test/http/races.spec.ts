@@ -7,14 +7,16 @@ import { intercept } from './support/intercept';
 import { newRetryKey, openChain, rowOf } from './support/sessions';
 
 const TIMES = 20;
+/** Who wins is what is asked here, not how long it takes: on a busy machine twenty of them outlast the usual times. */
+const patient = { REFRESH_REPLAY_WINDOW: '1h', AUDIT_DEADLINE: '60s' };
 
 let database: TestDatabase;
 let app: TestApplication;
 let strict: TestApplication;
 beforeAll(async () => {
   database = await testDatabase();
-  app = await startTestApplication({ database });
-  strict = await startTestApplication({ database, env: { REFRESH_REPLAY_WINDOW: '0' } });
+  app = await startTestApplication({ database, env: patient });
+  strict = await startTestApplication({ database, env: { ...patient, REFRESH_REPLAY_WINDOW: '0' } });
 });
 afterAll(async () => {
   await Promise.all([app.close(), strict.close()]);
@@ -81,7 +83,7 @@ describe('One token presented 20 times at once', () => {
   });
 
   it('over two instances is one rotation all the same', async () => {
-    const other = await startTestApplication({ database });
+    const other = await startTestApplication({ database, env: patient });
     try {
       const { sessionId, current } = await openChain(app);
       const instances = [app, other];

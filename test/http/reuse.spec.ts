@@ -1,5 +1,9 @@
+import { SessionRepository } from '../../src';
 import { startTestApplication, type TestApplication } from '../support/app/test-application';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
+import { gate } from '../support/gate';
+import { until } from '../support/until';
+import { intercept } from './support/intercept';
 import { age, type Chain, openChain, present, rowOf, TRUSTING, userFloorOf } from './support/sessions';
 
 const DAY = 24 * 60 * 60;
@@ -164,11 +168,27 @@ describe('The second reuse within a day', () => {
     expect(await userFloorOf(app, account.id)).toBe(1);
   });
 
+  // Seen red without the lock: each counts without the other, which has not committed.
   it('is seen also when both come at once', async () => {
     const account = await app.register();
     const login = (await app.logIn(account)).body;
-    const chains = await Promise.all([openChain(app, 2, { account }), openChain(app, 2, { account })]);
-    await Promise.all(chains.map(({ tokens }) => app.refresh(tokens[0])));
+    const [first, second] = [await openChain(app, 2, { account }), await openChain(app, 2, { account })];
+    const over = gate();
+    let counting = 0;
+    const restore = intercept(app, SessionRepository, 'countReuses', async (proceed) => {
+      const count: unknown = await proceed();
+      counting++;
+      await over.opened;
+      return count;
+    });
+    const waits = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'advisory'`;
+    const one = app.refresh(first.tokens[0]);
+    await until(() => counting === 1);
+    const other = app.refresh(second.tokens[0]);
+    await until(async () => counting === 2 || (await app.query(waits)).length > 0);
+    over.open();
+    await Promise.all([one, other]);
+    restore();
     expect(await rowOf(app, login.sessionId)).toMatchObject({ revoked_reason: 'reuse_detected' });
     expect(await userFloorOf(app, account.id)).toBe(2);
   });

@@ -342,4 +342,27 @@ describe('Versions', () => {
     expect([status, second]).toMatchObject([200, { status: 200, body: { refreshToken: body.refreshToken } }]);
     await expectAlive(body);
   });
+
+  // Seen red with a deactivation among what a session that has moved on does not survive.
+  it('a tab that read its user just before somebody let that user in again does not end what another tab refreshed', async () => {
+    const { account, pair } = await signIn();
+    const setActive = (isActive: boolean) =>
+      app.query('UPDATE users SET is_active = $2 WHERE id = $1', [account.id, isActive]);
+    await setActive(false);
+    const [decided, over] = [gate(), gate()];
+    const restore = intercept(app, SessionRepository, 'revoke', async (proceed) => {
+      decided.open();
+      await over.opened;
+      return proceed();
+    });
+    const first = app.refresh(pair.refreshToken);
+    await decided.opened;
+    await setActive(true);
+    const second = await app.refresh(pair.refreshToken);
+    restore();
+    over.open();
+    const { status, body } = await first;
+    expect([status, second]).toMatchObject([200, { status: 200, body: { refreshToken: body.refreshToken } }]);
+    await expectAlive(body);
+  });
 });
