@@ -251,7 +251,7 @@ export const plantedDefects = [
   {
     name: 'a keyed session forgets that it is one',
     changes: [
-      change(STATEMENTS, '${s.keyed} = ${s.keyed} OR $7::bytea IS NOT NULL', '${s.keyed} = $7::bytea IS NOT NULL'),
+      change(STATEMENTS, '${s.keyed} = ${s.keyed} OR $7::bytea IS NOT NULL,', '${s.keyed} = $7::bytea IS NOT NULL,'),
     ],
     spec: 'test/ports/session.repository.spec.ts',
     only: 'PostgreSQL rotate',
@@ -502,8 +502,8 @@ export const plantedDefects = [
     changes: [
       change(
         `${AUTH}/http/auth.controller.ts`,
-        '    this.cookie.demandOrigin(request);\n    return { token: cookie',
-        '    return { token: cookie',
+        "    if (delivery === 'cookie') this.cookie.demandOrigin(request);\n    const result = await this.commands.execute(\n      new Refresh",
+        '    const result = await this.commands.execute(\n      new Refresh',
       ),
     ],
     spec: 'test/http/cookies.spec.ts',
@@ -530,5 +530,257 @@ export const plantedDefects = [
     ],
     spec: 'test/http/refusals.spec.ts',
     only: 'While reasons are hidden, over fastify',
+  },
+  // Repairs, credentials, input, decoys, doors, contexts and limits
+  {
+    name: 'an invisible policy is repaired again and again',
+    changes: [
+      change(
+        `${AUTH}/infrastructure/postgres/policy-row.ts`,
+        '  await createPolicy(database);\n  const again',
+        '  for (let times = 0; times < 50; times++) await createPolicy(database);\n  const again',
+      ),
+    ],
+    spec: 'test/infrastructure/unseen-policy.spec.ts',
+  },
+  {
+    name: 'a log-out ends the session of one credential alone',
+    changes: [
+      change(
+        `${AUTH}/http/auth.controller.ts`,
+        '[...explicit, { refreshToken: cookie }] : explicit)',
+        '[...explicit, { refreshToken: cookie }].slice(0, 1) : explicit.slice(0, 1))',
+      ),
+    ],
+    spec: 'test/http/cookies.spec.ts',
+    only: 'beside other credentials',
+  },
+  {
+    name: 'a cookie beside the body is what is refreshed',
+    changes: [
+      change(
+        `${AUTH}/http/auth.controller.ts`,
+        'const token = body.refreshToken ?? this.cookie.read(request);',
+        'const token = this.cookie.read(request) ?? body.refreshToken;',
+      ),
+    ],
+    spec: 'test/http/cookies.spec.ts',
+    only: 'beside other credentials',
+  },
+  {
+    name: 'the first cookie of the name counts, whoever has set it',
+    changes: [
+      change(
+        `${AUTH}/http/refresh-cookie.ts`,
+        'values.find((value) => this.keys.open(value) !== null) ?? values[0]',
+        'values[0]',
+      ),
+    ],
+    spec: 'test/http/cookies.spec.ts',
+    only: 'beside other credentials',
+  },
+  {
+    name: 'a foreign origin passes beside Sec-Fetch-Site',
+    changes: [
+      change(
+        `${AUTH}/http/refresh-cookie.ts`,
+        "site === 'same-origin' && (origin === undefined || this.ownIsUnknown)",
+        "site === 'same-origin'",
+      ),
+    ],
+    spec: 'test/http/cookies.spec.ts',
+    only: 'is used by pages of the origins',
+  },
+  {
+    name: 'rules of input are kept at the door alone',
+    changes: [change(`${AUTH}/domain/input-rules.ts`, 'if (problem !== null) throw', 'if (problem === path) throw')],
+    spec: 'test/application/input-rules.spec.ts',
+  },
+  {
+    name: 'a version falls in memory',
+    changes: [change('src/testing/in-memory-security-policy.repository.ts', 'if (by < 1)', 'if (by === 0)')],
+    spec: 'test/ports/security-policy.repository.spec.ts',
+  },
+  {
+    name: 'a connection to a server that cannot write goes back to the pool',
+    changes: [change('src/database/data-source.ts', ' || SPENT.test(code)', '')],
+    spec: 'test/database/data-source.spec.ts',
+  },
+  {
+    name: 'a cheaper hash costs less than an unknown account',
+    changes: [
+      change(
+        `${AUTH}/infrastructure/bcrypt/bcrypt-password-hasher.ts`,
+        'for (let more = cost ?? bcryptCost; more < bcryptCost; more++)',
+        'for (let more = bcryptCost; more < bcryptCost; more++)',
+      ),
+    ],
+    spec: 'test/infrastructure/bcrypt-password-hasher.spec.ts',
+  },
+  {
+    name: 'a hash of another kind is known at once',
+    changes: [
+      change(
+        `${AUTH}/infrastructure/bcrypt/bcrypt-password-hasher.ts`,
+        'cost === null || stored === null ? decoyHash(bcryptCost) : stored',
+        'stored === null ? decoyHash(bcryptCost) : stored',
+      ),
+    ],
+    spec: 'test/infrastructure/bcrypt-password-hasher.spec.ts',
+  },
+  {
+    name: 'a replay by the window forgets the key that it came with',
+    changes: [change(STATEMENTS, 'COALESCE(${s.retryKeyHash}, $7::bytea)', '${s.retryKeyHash}')],
+    spec: 'test/http/replay.spec.ts',
+    only: 'a client that begins to send keys',
+  },
+  {
+    name: 'a clock that steps back opens the window',
+    changes: [change(DECISION, 'age >= 0 && age <', 'age <')],
+    spec: 'test/domain/refresh-decision.spec.ts',
+  },
+  {
+    name: 'an address counts by its spelling',
+    changes: [change(`${AUTH}/domain/network.ts`, 'behind ??\n', '')],
+    spec: 'test/domain/network.spec.ts',
+  },
+  {
+    name: 'a device name turns the text after it',
+    changes: [change(`${AUTH}/application/attempt.ts`, '\\u202A-\\u202E', '')],
+    spec: 'test/domain/attempt.spec.ts',
+  },
+  {
+    name: 'a charset that clients spell otherwise is no JSON',
+    changes: [change(`${AUTH}/http/kit/json-body.ts`, 'utf-?8|"utf-?8"', 'utf-8|"utf-8"')],
+    spec: 'test/http/unit/body.spec.ts',
+  },
+  {
+    name: 'a slash at the end is another route on one adapter',
+    changes: [change(`${AUTH}/http/kit/http-server.ts`, 'ignoreTrailingSlash: true', 'ignoreTrailingSlash: false')],
+    spec: 'test/http/unit/body.spec.ts',
+    only: 'a path with a slash',
+  },
+  {
+    name: 'GraphQL is not told that a token is what is missing',
+    changes: [change('src/guard/nest/problem.exception.ts', "  401: 'UNAUTHENTICATED',\n", '')],
+    spec: 'test/http/unit/contexts.spec.ts',
+  },
+  {
+    name: 'a message is taken for a request',
+    changes: [
+      change(
+        'src/guard/nest/access-token.guard.ts',
+        'default:\n        return WITHOUT_HEADERS;',
+        'default:\n        return context.switchToHttp().getRequest();',
+      ),
+    ],
+    spec: 'test/http/unit/contexts.spec.ts',
+  },
+  {
+    name: 'a password change takes the e-mail for the login',
+    changes: [
+      change(
+        `${AUTH}/application/sign-in/change-password.handler.ts`,
+        'this.users.findByIdWithPassword?.(userId) ?? ',
+        '',
+      ),
+    ],
+    spec: 'test/application/users-elsewhere.spec.ts',
+  },
+  {
+    name: 'a body that never comes is waited for',
+    changes: [
+      change(
+        `${AUTH}/http/kit/http-server.ts`,
+        'server.requestTimeout = server.headersTimeout = REQUEST_TIMEOUT_MS;',
+        'server.requestTimeout = REQUEST_TIMEOUT_MS;',
+      ),
+      change(`${AUTH}/http/kit/http-server.ts`, '  server.connectionsCheckingInterval = LOOK_MS;\n', ''),
+    ],
+    spec: 'test/http/unit/slow-requests.spec.ts',
+  },
+  {
+    name: 'a migration waits for its locks, and everyone behind it',
+    changes: [
+      change('src/database/migrate.ts', 'SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}', 'SET LOCAL lock_timeout = 0'),
+    ],
+    spec: 'test/database/migrate.spec.ts',
+    only: 'a long reader',
+  },
+  {
+    name: 'a login counts the hash of its first look-up',
+    changes: [
+      change(
+        `${AUTH}/application/sign-in/log-in.handler.ts`,
+        'const found = await this.users.findByLogin(login);',
+        'const found = known;',
+      ),
+    ],
+    spec: 'test/http/password-races.spec.ts',
+    only: 'its floors are read',
+  },
+  {
+    name: 'a role that is replaced raises no floor',
+    changes: [
+      change(
+        `${AUTH}/application/users/set-user-roles.handler.ts`,
+        'before.some((role) => !roles.includes(role))',
+        'before.length > roles.length',
+      ),
+    ],
+    spec: 'test/http/administration.spec.ts',
+    only: 'replaces a role',
+  },
+  {
+    name: 'an inactive user changes a password',
+    changes: [
+      change(
+        `${AUTH}/application/sign-in/change-password.handler.ts`,
+        'found.id === userId && found.isActive',
+        'found.id === userId',
+      ),
+    ],
+    spec: 'test/http/password-races.spec.ts',
+    only: 'a user who is inactive',
+  },
+  {
+    name: 'a session that has moved on ends with the user of its past',
+    changes: [
+      change(
+        `${AUTH}/application/sessions/session-termination.ts`,
+        "'token_version_rejected', 'user_deactivated']",
+        "'token_version_rejected']",
+      ),
+    ],
+    spec: 'test/http/versions.spec.ts',
+    only: 'let that user in again',
+  },
+  {
+    name: 'emailClaim does nothing',
+    changes: [
+      change(
+        `${AUTH}/application/token-pair.issuer.ts`,
+        '...(this.options.emailClaim ? { email: user.email } : {}),',
+        '',
+      ),
+    ],
+    spec: 'test/application/email-claim.spec.ts',
+  },
+  {
+    name: 'two reuses at once do not see each other',
+    changes: [
+      change(
+        `${AUTH}/application/sessions/session-termination.ts`,
+        "      await this.sessions.lockUser(session.userId); // two reuses at once must see each other's count\n",
+        '',
+      ),
+    ],
+    spec: 'test/http/reuse.spec.ts',
+    only: 'both come at once',
+  },
+  {
+    name: 'a public operation says nothing of its security',
+    changes: [change(`${AUTH}/http/kit/swagger.ts`, 'if (path[method]) path[method].security ??= [];', '')],
+    spec: 'test/http/unit/swagger.spec.ts',
   },
 ];

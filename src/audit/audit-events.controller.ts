@@ -32,7 +32,7 @@ export class AuditEventsController {
   })
   @NoStore()
   @Get('audit-events')
-  async find(@Query() query: FindAuditEventsDto): Promise<AuditEventPageDto> {
+  async findAuditEvents(@Query() query: FindAuditEventsDto): Promise<AuditEventPageDto> {
     const { from, to, cursor, limit = 50, ...filter } = query;
     return dtoOf(
       await this.queries.execute(
@@ -46,7 +46,7 @@ export class AuditEventsController {
   @ApiOperation({ summary: "A session's life, oldest first", description: 'Empty for a session that nobody knows.' })
   @ApiOkResponse({ type: AuditEventPageDto })
   @ApiProblems([400, 401, 403, 503])
-  async history(
+  async getSessionHistory(
     @Param('id', uuidPipe('id')) id: string,
     @Query() { cursor, limit = 50 }: SessionHistoryDto,
   ): Promise<AuditEventPageDto> {

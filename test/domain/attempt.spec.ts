@@ -144,6 +144,8 @@ describe('the client of an attempt', () => {
   it('has no device where none was sent', () => {
     expect(attempt().client).toMatchObject({ deviceId: null, deviceName: null });
     expect(attempt({ deviceId: '', deviceName: '\n' }).client).toMatchObject({ deviceId: null, deviceName: null });
+    // A name that is shown must not turn the text after it.
+    expect(attempt({ deviceName: 'photo\u202Egnp.exe' }).client.deviceName).toBe('photognp.exe');
     expect(attempt({ deviceId: 'd', deviceName: 'My phone' }).client).toMatchObject({
       deviceId: 'd',
       deviceName: 'My phone',

@@ -37,7 +37,7 @@ export class AdminSecurityController {
   @ApiOkResponse({ type: SecurityPolicyDto })
   @ApiProblems([401, 403, 503])
   @Get('security')
-  async policy(): Promise<SecurityPolicyDto> {
+  async getSecurityPolicy(): Promise<SecurityPolicyDto> {
     return this.queries.execute(new GetSecurityPolicyQuery());
   }
 
@@ -49,7 +49,7 @@ export class AdminSecurityController {
   @ApiOkResponse({ type: SecurityPolicyDto })
   @ApiProblems([400, 401, 403, 413, 415, 503])
   @Patch('security')
-  async setGracePeriod(
+  async updateSecurityPolicy(
     @JsonBody(UpdateSecurityPolicyDto) { gracePeriodSeconds }: UpdateSecurityPolicyDto,
     @CurrentPrincipal() principal: Principal,
     @Req() request: HttpRequest,
@@ -85,7 +85,7 @@ export class AdminSecurityController {
     409: { description: 'The version is not the expected one: somebody has rotated already', code: 'version_mismatch' },
   })
   @Post('security/rotations')
-  async rotateAll(
+  async rotateAllTokens(
     @JsonBody(RotateAllDto) { reason, mode, gracePeriodSeconds, expectedVersion }: RotateAllDto,
     @CurrentPrincipal() principal: Principal,
     @Req() request: HttpRequest,
@@ -107,7 +107,7 @@ export class AdminSecurityController {
   @ApiCreatedResponse({ type: UserRotationDto })
   @ApiProblems([400, 401, 403, 404, 413, 415, 503], { 404: { description: 'No such user', code: 'user_not_found' } })
   @Post('users/:id/rotations')
-  async rotateUser(
+  async rotateUserTokens(
     @Param('id', uuidPipe('id')) id: string,
     @JsonBody(RotateUserDto) { reason }: RotateUserDto,
     @CurrentPrincipal() principal: Principal,

@@ -28,7 +28,7 @@ export class AdminSessionsController {
   @ApiProblems([400, 401, 403, 503])
   @NoStore()
   @Get()
-  async list(@Param('id', uuidPipe('id')) id: string): Promise<SessionDto[]> {
+  async listUserSessions(@Param('id', uuidPipe('id')) id: string): Promise<SessionDto[]> {
     return this.queries.execute(new ListSessionsQuery(id));
   }
 
@@ -39,7 +39,7 @@ export class AdminSessionsController {
   @ApiOkResponse({ type: RevokedSessionsDto })
   @ApiProblems([400, 401, 403, 503])
   @Delete()
-  async revokeAll(
+  async revokeUserSessions(
     @Param('id', uuidPipe('id')) id: string,
     @CurrentPrincipal() principal: Principal,
     @Req() request: HttpRequest,

@@ -31,7 +31,7 @@ export class SessionsController {
   @ApiProblems([401, 503])
   @NoStore()
   @Get()
-  async list(@CurrentPrincipal() { userId, sessionId }: Principal): Promise<SessionDto[]> {
+  async listSessions(@CurrentPrincipal() { userId, sessionId }: Principal): Promise<SessionDto[]> {
     return this.queries.execute(new ListSessionsQuery(userId, sessionId));
   }
 
@@ -41,7 +41,7 @@ export class SessionsController {
   @NoStore()
   @HttpCode(204)
   @Delete(':id')
-  async revoke(
+  async revokeSession(
     @Param('id', uuidPipe('id')) id: string,
     @CurrentPrincipal() { userId, sessionId }: Principal,
     @Req() request: HttpRequest,
@@ -64,7 +64,7 @@ export class SessionsController {
   @ApiProblems([400, 401, 503])
   @NoStore()
   @Delete()
-  async revokeOthers(
+  async revokeOtherSessions(
     @ValidQuery(RevokeOthersQueryDto) _query: RevokeOthersQueryDto,
     @CurrentPrincipal() { userId, sessionId }: Principal,
     @Req() request: HttpRequest,

@@ -42,7 +42,7 @@ export class AdminUsersController {
     409: { description: 'Nobody would be left to administer', code: 'last_admin' },
   })
   @Patch(':id')
-  async update(
+  async updateUser(
     @Param('id', uuidPipe('id')) id: string,
     @Body() { isActive, roles }: UpdateUserDto,
     @CurrentPrincipal() principal: Principal,

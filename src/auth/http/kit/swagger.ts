@@ -4,15 +4,24 @@ import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swag
 /** The product tour: what the page shows first, in this order. */
 const TOUR = ['/auth/register', '/auth/login', '/auth/refresh', '/auth/logout', '/auth/me'];
 
+const METHODS = ['get', 'post', 'patch', 'delete', 'put'] as const;
+
 /** The OpenAPI document of an application's routes. */
 export function openApiDocument(app: INestApplication): OpenAPIObject {
   const config = new DocumentBuilder()
     .setTitle('Ratchet')
     .setDescription('Refresh-token rotation and session security')
     .setVersion('1')
+    .setLicense('MIT', 'https://opensource.org/license/mit')
+    // Relative: wherever the document was read from.
+    .addServer('/')
     .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT' })
     .build();
-  const document = SwaggerModule.createDocument(app, config);
+  // Generated clients have a function of each name.
+  const document = SwaggerModule.createDocument(app, config, { operationIdFactory: (_, method) => method });
+  for (const path of Object.values(document.paths))
+    // Without a word on it, a reader could not tell a public operation from one whose security was forgotten.
+    for (const method of METHODS) if (path[method]) path[method].security ??= [];
   const rank = (path: string) => (TOUR.includes(path) ? TOUR.indexOf(path) : TOUR.length);
   const paths = Object.entries(document.paths).sort(([one], [other]) => rank(one) - rank(other));
   return { ...document, paths: Object.fromEntries(paths) };
