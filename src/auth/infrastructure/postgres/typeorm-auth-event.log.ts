@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { QueryFailedError, type QueryDeepPartialEntity } from 'typeorm';
-import { type AuthEvent, classOf } from '../../domain/events';
+import { type AuthEvent, classOf, detailsOf } from '../../domain/events';
 import {
   AuthEventLog,
   type EventFilter,
@@ -112,14 +112,5 @@ const rowOf = (event: AuthEvent): AuthEventEntity => {
     details: detailsOf(event),
   };
 };
-
-/** What an event tells beside the log's columns. Absent and null are left out. */
-export function detailsOf(event: AuthEvent): Record<string, unknown> {
-  const details: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(event)) {
-    if (name !== 'context' && name !== 'reason' && value !== null && value !== undefined) details[name] = value;
-  }
-  return details;
-}
 
 const timeOf = (uuidv7: string): Date => new Date(parseInt(uuidv7.replace('-', '').slice(0, 12), 16));

@@ -4,9 +4,9 @@ import type { Pool, QueryResult, QueryResultRow } from 'pg';
 import { DataSource, QueryFailedError } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import { NIL as BEFORE_ALL } from 'uuid';
-import { classOf } from '../../domain/events';
+import { classOf, detailsOf } from '../../domain/events';
 import type { RevocationReason } from '../../domain/refusals';
-import type { NewSession, Session } from '../../domain/session';
+import { lastUsedFirst, type NewSession, type Session } from '../../domain/session';
 import { AuthOptions } from '../../options/auth.options';
 import {
   type LiveToken,
@@ -21,7 +21,6 @@ import { UserDirectory } from '../../ports/user-directory';
 import { PostgresRevocationFeed } from './postgres-revocation.feed';
 import { type FoundForRefresh, READ_TOGETHER, refreshStatements } from './refresh-statements';
 import { SessionEntity } from './session.entity';
-import { detailsOf } from './typeorm-auth-event.log';
 import { TypeOrmSecurityPolicyRepository } from './typeorm-security-policy.repository';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 
@@ -302,7 +301,3 @@ export class TypeOrmSessionRepository extends SessionRepository {
     return pool.query<Row>(this.options.preparedStatements ? { name, text, values } : { text, values });
   }
 }
-
-/** Newest use first; of the same moment, the newer session. */
-const lastUsedFirst = (one: Session, other: Session): number =>
-  other.lastUsedAt.getTime() - one.lastUsedAt.getTime() || (other.id > one.id ? 1 : -1);

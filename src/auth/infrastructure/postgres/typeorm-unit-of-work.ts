@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
-import { UnitOfWork } from '../../ports/unit-of-work';
+import { callAfterCommit, UnitOfWork } from '../../ports/unit-of-work';
 
 const MAX_TRIES = 3;
 const SERIALIZATION_FAILURE = '40001';
@@ -42,7 +42,7 @@ export class TypeOrmUnitOfWork extends UnitOfWork {
             return result;
           }),
         );
-        for (const effect of afterCommit) this.have(effect);
+        callAfterCommit(afterCommit, this.logger);
         return result;
       } catch (error) {
         if (tries === MAX_TRIES || !isWorthAnotherTry(error)) throw error;
@@ -55,14 +55,6 @@ export class TypeOrmUnitOfWork extends UnitOfWork {
     const transaction = this.transaction.getStore();
     if (transaction === undefined) effect();
     else transaction.afterCommit.push(effect);
-  }
-
-  private have(effect: () => void): void {
-    try {
-      effect();
-    } catch (error) {
-      this.logger.error(`What follows a commit failed: ${String(error)}`);
-    }
   }
 }
 
