@@ -37,9 +37,6 @@ import { RefreshDto } from './refresh.dto';
 import { RevokedSessionsDto } from './session.dto';
 import { TokenPairDto } from './token-pair.dto';
 
-/** With cookie delivery, the refresh token is in the cookie only. */
-type TokenAnswer = Omit<TokenPair, 'refreshToken'> & Partial<Pick<TokenPair, 'refreshToken'>>;
-
 const ORIGIN_REFUSED = {
   description: 'Asked with the cookie, or for one, by a page of another origin',
   code: 'origin_refused',
@@ -73,7 +70,7 @@ export class AuthController {
     @JsonBody(LoginDto) body: LoginDto,
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
-  ): Promise<TokenAnswer> {
+  ): Promise<TokenPairDto> {
     const { email, password, delivery = 'body' } = body;
     if (delivery === 'cookie') this.cookie.demandOrigin(request);
     const result = await this.commands.execute(new LogInCommand(email, password, clientOf(request, body), delivery));
@@ -118,7 +115,7 @@ export class AuthController {
     @JsonBody(RefreshDto) body: RefreshDto,
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
-  ): Promise<TokenAnswer> {
+  ): Promise<TokenPairDto> {
     const { token, delivery } = this.presented(body, request) ?? {};
     if (token === undefined || delivery === undefined) {
       throw invalidRequest({ path: 'refreshToken', message: 'refreshToken must be a string, or come as the cookie' });
@@ -218,7 +215,7 @@ export class AuthController {
     @CurrentPrincipal() { userId, sessionId }: Principal,
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
-  ): Promise<TokenAnswer> {
+  ): Promise<TokenPairDto> {
     const result = await this.commands.execute(
       new ChangePasswordCommand(userId, sessionId, currentPassword, newPassword, clientOf(request)),
     );
@@ -255,7 +252,7 @@ export class AuthController {
     return { token: cookie, delivery: 'cookie' };
   }
 
-  private answer(pair: TokenPair, delivery: Delivery, response: unknown): TokenAnswer {
+  private answer(pair: TokenPair, delivery: Delivery, response: unknown): TokenPairDto {
     return delivery === 'cookie' ? this.cookie.give(response, pair) : pair;
   }
 
