@@ -133,6 +133,7 @@ describe('The application over Express', () => {
     expect([...answers.values()]).toEqual([[...ways.keys()]]);
     const [head = '', body = ''] = [...answers.keys()][0]!.split('\n\n');
     expect(head).toMatch(/^401 Unauthorized\n/);
+    expect(head).toMatch(/^www-authenticate: Bearer$/im);
     expect(head).not.toMatch(/set-cookie|request-id|etag|x-powered-by/i);
     expect(JSON.parse(body)).toMatchObject({ code: 'refresh_refused', recovery: 'reauthenticate' });
   });

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { QueryFailedError, type QueryDeepPartialEntity } from 'typeorm';
+import type { QueryDeepPartialEntity } from 'typeorm';
 import { type AuthEvent, classOf, detailsOf } from '../../domain/events';
 import {
   AuthEventLog,
@@ -9,6 +9,7 @@ import {
   type RecordedEvent,
 } from '../../ports/auth-event.log';
 import { AuthEventEntity } from './auth-event.entity';
+import { failedWith } from './sql-state';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 
 /** A statement has 65,535 parameters at most, an event 12; and a user may have thousands of sessions that end together. */
@@ -84,8 +85,7 @@ export class TypeOrmAuthEventLog extends AuthEventLog {
       });
       return true;
     } catch (error) {
-      if (error instanceof QueryFailedError && (error.driverError as { code?: string }).code === LOCK_NOT_AVAILABLE)
-        return false;
+      if (failedWith(error, LOCK_NOT_AVAILABLE)) return false;
       throw error;
     }
   }

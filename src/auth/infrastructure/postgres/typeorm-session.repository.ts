@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import DataLoader from 'dataloader';
 import type { Pool, QueryResult, QueryResultRow } from 'pg';
-import { DataSource, QueryFailedError } from 'typeorm';
+import { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import { NIL as BEFORE_ALL } from 'uuid';
 import { classOf, detailsOf } from '../../domain/events';
@@ -21,6 +21,7 @@ import { UserDirectory } from '../../ports/user-directory';
 import { PostgresRevocationFeed } from './postgres-revocation.feed';
 import { type FoundForRefresh, READ_TOGETHER, refreshStatements } from './refresh-statements';
 import { SessionEntity } from './session.entity';
+import { failedWith } from './sql-state';
 import { TypeOrmSecurityPolicyRepository } from './typeorm-security-policy.repository';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 
@@ -217,9 +218,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
           .getCount(),
       );
     } catch (error) {
-      if (!(error instanceof QueryFailedError) || (error.driverError as { code?: string }).code !== QUERY_CANCELED) {
-        throw error;
-      }
+      if (!failedWith(error, QUERY_CANCELED)) throw error;
       return this.estimate();
     }
   }

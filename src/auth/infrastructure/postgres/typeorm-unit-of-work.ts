@@ -1,8 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
-import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { callAfterCommit, UnitOfWork } from '../../ports/unit-of-work';
+import { failedWith } from './sql-state';
 
 const MAX_TRIES = 3;
 const SERIALIZATION_FAILURE = '40001';
@@ -45,7 +46,7 @@ export class TypeOrmUnitOfWork extends UnitOfWork {
         callAfterCommit(afterCommit, this.logger);
         return result;
       } catch (error) {
-        if (tries === MAX_TRIES || !isWorthAnotherTry(error)) throw error;
+        if (tries === MAX_TRIES || !failedWith(error, SERIALIZATION_FAILURE, DEADLOCK)) throw error;
         await delay(Math.random() * 20 * tries);
       }
     }
@@ -57,7 +58,3 @@ export class TypeOrmUnitOfWork extends UnitOfWork {
     else transaction.afterCommit.push(effect);
   }
 }
-
-const isWorthAnotherTry = (error: unknown): boolean =>
-  error instanceof QueryFailedError &&
-  [SERIALIZATION_FAILURE, DEADLOCK].includes((error.driverError as { code?: string }).code ?? '');
