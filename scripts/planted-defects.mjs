@@ -403,7 +403,7 @@ export const plantedDefects = [
     name: 'the guard honours a revoked session',
     changes: [change(`src/guard/access-token.authenticator.ts`, ' || this.view.isRevoked(claims.sid)', '')],
     spec: 'test/http/administration.spec.ts',
-    only: 'fastify with the end of one session',
+    only: 'The administration with the end of one session',
   },
   {
     name: 'the algorithm is not pinned',
@@ -461,7 +461,7 @@ export const plantedDefects = [
       ),
     ],
     spec: 'test/http/administration.spec.ts',
-    only: 'fastify of users deactivates',
+    only: 'The administration of users deactivates',
   },
   {
     name: 'a log-out ends one token, not the session',
@@ -483,7 +483,6 @@ export const plantedDefects = [
       ),
     ],
     spec: 'test/http/logout.spec.ts',
-    only: 'fastify',
   },
   {
     name: 'a refusal clears the cookie',
@@ -491,7 +490,7 @@ export const plantedDefects = [
       change(
         `${AUTH}/http/auth.controller.ts`,
         'if (!result.ok) throw this.problemOf(result.reason);',
-        'if (result.isErr()) {\n      this.cookie.clear(request, response);\n      throw this.problemOf(result.error);\n    }',
+        'if (!result.ok) {\n      this.cookie.clear(request, response);\n      throw this.problemOf(result.reason);\n    }',
       ),
     ],
     spec: 'test/http/cookies.spec.ts',
@@ -529,7 +528,7 @@ export const plantedDefects = [
       ),
     ],
     spec: 'test/http/refusals.spec.ts',
-    only: 'While reasons are hidden, over fastify',
+    only: 'While reasons are hidden',
   },
   // Repairs, credentials, input, decoys, doors, contexts and limits
   {

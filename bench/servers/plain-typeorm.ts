@@ -1,13 +1,12 @@
 import { Injectable, type LoggerService } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { DataSource, Entity, JoinColumn, ManyToOne } from 'typeorm';
-import { classOf } from '../../src';
+import { classOf, detailsOf } from '../../src';
 import { schema } from '../../src/app.module';
 import { AuthEventEntity } from '../../src/auth/infrastructure/postgres/auth-event.entity';
 import { PostgresRevocationFeed } from '../../src/auth/infrastructure/postgres/postgres-revocation.feed';
 import { SecurityPolicyEntity } from '../../src/auth/infrastructure/postgres/security-policy.entity';
 import { SessionEntity } from '../../src/auth/infrastructure/postgres/session.entity';
-import { detailsOf } from '../../src/auth/infrastructure/postgres/typeorm-auth-event.log';
 import { TypeOrmSessionRepository } from '../../src/auth/infrastructure/postgres/typeorm-session.repository';
 import { TypeOrmUnitOfWork } from '../../src/auth/infrastructure/postgres/typeorm-unit-of-work';
 import { UserTokenVersionEntity } from '../../src/auth/infrastructure/postgres/user-token-version.entity';

@@ -46,7 +46,7 @@ export { loginSpelling } from './domain/login';
 export { passwordProblem } from './domain/password-rules';
 export { type RefreshRefusal, REVOCATION_REASONS, type RefusalReason, type RevocationReason } from './domain/refusals';
 export { ok, refusal, type Result } from './domain/result';
-export { type Client, type Delivery, type NewSession, type Session } from './domain/session';
+export { type Client, type Delivery, lastUsedFirst, type NewSession, type Session } from './domain/session';
 export {
   AllSessionsRevoked,
   AUTH_EVENTS,
@@ -56,6 +56,7 @@ export {
   AuthTokenRefreshFailed,
   AuthTokenRefreshSucceeded,
   classOf,
+  detailsOf,
   type EventContext,
   type EventOutcome,
   GlobalRotationAttempted,
@@ -114,8 +115,9 @@ export {
   SessionRepository,
   type SomeSessions,
 } from './ports/session.repository';
-export { UnitOfWork } from './ports/unit-of-work';
+export { callAfterCommit, UnitOfWork } from './ports/unit-of-work';
 export {
+  administers,
   type DirectoryChange,
   type DirectoryUser,
   UserDirectory,

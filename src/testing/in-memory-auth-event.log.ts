@@ -2,6 +2,7 @@ import {
   type AuthEvent,
   AuthEventLog,
   classOf,
+  detailsOf,
   type EventFilter,
   type EventOrder,
   type EventPosition,
@@ -54,12 +55,11 @@ export class InMemoryAuthEventLog extends AuthEventLog {
   /** False, and nothing written, when it is stored already. */
   private write(event: AuthEvent): boolean {
     const { type, outcome } = classOf(event);
-    const { context, reason = null, ...own } = event as AuthEvent & { reason?: string };
-    const { eventId: id, ...common } = context;
+    const { eventId: id, ...common } = event.context;
     if (this.store.events.has(id)) return false;
-    const told = Object.entries(own).filter(([, value]) => value !== null && value !== undefined);
+    const reason = 'reason' in event ? event.reason : null;
     // By JSON and back, as in a database: whoever changes what was recorded changes a copy.
-    const details = JSON.parse(JSON.stringify(Object.fromEntries(told))) as Record<string, unknown>;
+    const details = JSON.parse(JSON.stringify(detailsOf(event))) as Record<string, unknown>;
     this.store.demandText(common.userAgent, reason, ...Object.values(details).filter((one) => typeof one === 'string'));
     this.store.events.set(id, { id, type, outcome, ...common, reason, details });
     return true;

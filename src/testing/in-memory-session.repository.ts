@@ -1,5 +1,6 @@
 import {
   AUTH_DEFAULTS,
+  lastUsedFirst,
   type LiveToken,
   type NewSession,
   type NextToken,
@@ -240,6 +241,3 @@ export class InMemorySessionRepository extends SessionRepository {
     this.store.sessions.set(session.id, { ...session, revokedAt: this.store.clock.now(), revokedReason });
   }
 }
-
-const lastUsedFirst = (one: Session, other: Session): number =>
-  other.lastUsedAt.getTime() - one.lastUsedAt.getTime() || (other.id > one.id ? 1 : -1);

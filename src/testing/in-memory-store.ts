@@ -1,6 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Logger } from '@nestjs/common';
-import type { RecordedEvent, Revocation, SecurityPolicy, Session, UserWithPassword } from '../index';
+import {
+  callAfterCommit,
+  type RecordedEvent,
+  type Revocation,
+  type SecurityPolicy,
+  type Session,
+  type UserWithPassword,
+} from '../index';
 import { MovableClock } from './movable-clock';
 
 interface Unit {
@@ -31,7 +38,7 @@ export class InMemoryStore {
     const turn = this.last.then(() => this.allOrNothing(work, afterCommit));
     this.last = turn.catch(() => undefined);
     const result = await turn;
-    for (const effect of afterCommit) this.have(effect);
+    callAfterCommit(afterCommit, this.logger);
     return result;
   }
 
@@ -56,14 +63,6 @@ export class InMemoryStore {
     const running = this.inside.getStore();
     if (running === undefined) effect();
     else running.afterCommit.push(effect);
-  }
-
-  private have(effect: () => void): void {
-    try {
-      effect();
-    } catch (error) {
-      this.logger.error(`What follows a commit failed: ${String(error)}`);
-    }
   }
 
   /** A broken constraint, which also ends the work around it, even if that catches the error and goes on. */

@@ -1,4 +1,11 @@
-import { type DirectoryChange, type DirectoryUser, UserDirectory, type UserWithPassword } from '../index';
+import {
+  administers,
+  type DirectoryChange,
+  type DirectoryUser,
+  loginSpelling,
+  UserDirectory,
+  type UserWithPassword,
+} from '../index';
 import type { InMemoryStore } from './in-memory-store';
 
 /** Users by the e-mail that they sign in with, spelled in any way. */
@@ -9,7 +16,9 @@ export class InMemoryUserDirectory extends UserDirectory {
 
   /** Stores a user, in place of one with the same id. */
   add(user: UserWithPassword): Promise<void> {
-    return this.store.alone(async () => void this.store.users.set(user.id, { ...user, email: spelled(user.email) }));
+    return this.store.alone(
+      async () => void this.store.users.set(user.id, { ...user, email: loginSpelling(user.email) }),
+    );
   }
 
   findById(id: string): Promise<DirectoryUser | null> {
@@ -20,7 +29,7 @@ export class InMemoryUserDirectory extends UserDirectory {
   }
 
   findByLogin(login: string): Promise<UserWithPassword | null> {
-    const email = spelled(login);
+    const email = loginSpelling(login);
     return this.store.alone(async () => [...this.store.users.values()].find((user) => user.email === email) ?? null);
   }
 
@@ -61,7 +70,3 @@ export class InMemoryUserDirectory extends UserDirectory {
     });
   }
 }
-
-const spelled = (email: string): string => email.normalize('NFKC').trim().toLowerCase();
-
-const administers = ({ isActive, roles }: DirectoryUser): boolean => isActive && roles.includes('admin');

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { FindOptionsWhere } from 'typeorm';
 import {
+  administers,
   type DirectoryChange,
   type DirectoryUser,
   TypeOrmUnitOfWork,
@@ -83,5 +84,3 @@ export class TypeOrmUserDirectory extends UserDirectory {
     return this.unitOfWork.manager.getRepository(UserEntity);
   }
 }
-
-const administers = ({ isActive, roles }: DirectoryUser): boolean => isActive && roles.includes('admin');

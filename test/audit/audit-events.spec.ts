@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { ADAPTERS } from '../support/adapters';
 import { ADMIN, startTestApplication, type Json, type TestApplication } from '../support/app/test-application';
 
 const ITEM = [
@@ -17,11 +16,11 @@ const ITEM = [
   'details',
 ];
 
-describe.each(ADAPTERS)('GET /admin/audit-events over %s', (adapter) => {
+describe('GET /admin/audit-events', () => {
   let application: TestApplication;
   let admin: string;
   beforeAll(async () => {
-    application = await startTestApplication({ adapter });
+    application = await startTestApplication();
     admin = (await application.logIn(ADMIN)).body.accessToken;
   });
   afterAll(() => application.close());

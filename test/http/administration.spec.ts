@@ -8,7 +8,6 @@ import {
   type RevocationReason,
   SessionRepository,
 } from '../../src';
-import { ADAPTERS } from '../support/adapters';
 import {
   ADMIN,
   type Answer,
@@ -23,10 +22,10 @@ import { rowOf, userFloorOf } from './support/sessions';
 const SOMEBODY = '01890a5d-ac96-774b-bcce-b302099a8057';
 const CLIENT = /^(127\.0\.0\.1|::1)$/;
 
-describe.each(ADAPTERS)('The administration over %s', (adapter) => {
+describe('The administration', () => {
   let app: TestApplication;
   beforeAll(async () => {
-    app = await startTestApplication({ adapter });
+    app = await startTestApplication();
   });
   afterAll(() => app.close());
 

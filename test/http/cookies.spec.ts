@@ -1,4 +1,3 @@
-import { ADAPTERS } from '../support/adapters';
 import {
   type Account,
   type Answer,
@@ -29,10 +28,10 @@ function cookiesOf({ headers }: Answer): { name: string; value: string; attribut
 
 const tokenIn = (answer: Answer): string => cookiesOf(answer)[0]?.value ?? '';
 
-describe.each(ADAPTERS)('The refresh token in a cookie, over %s', (adapter) => {
+describe('The refresh token in a cookie', () => {
   let app: TestApplication;
   beforeAll(async () => {
-    app = await startTestApplication({ adapter, env: { PUBLIC_ORIGIN: ORIGIN, CORS_ORIGINS: PARTNER } });
+    app = await startTestApplication({ env: { PUBLIC_ORIGIN: ORIGIN, CORS_ORIGINS: PARTNER } });
   });
   afterAll(() => app.close());
 
@@ -434,10 +433,10 @@ describe.each(ADAPTERS)('The refresh token in a cookie, over %s', (adapter) => {
   });
 });
 
-describe.each(ADAPTERS)('The refresh token in a cookie for plain http on localhost, over %s', (adapter) => {
+describe('The refresh token in a cookie for plain http on localhost', () => {
   let app: TestApplication;
   beforeAll(async () => {
-    app = await startTestApplication({ adapter, env: { PUBLIC_ORIGIN: 'http://localhost:3000' } });
+    app = await startTestApplication({ env: { PUBLIC_ORIGIN: 'http://localhost:3000' } });
   });
   afterAll(() => app.close());
 

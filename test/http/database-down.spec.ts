@@ -1,7 +1,6 @@
 import type { Pool } from 'pg';
 import { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
-import { ADAPTERS } from '../support/adapters';
 import { startTestApplication, type Answer, type TestApplication } from '../support/app/test-application';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
 import { type DatabaseProxy, startDatabaseProxy } from './support/database-proxy';
@@ -11,7 +10,7 @@ const DAY = 24 * 60 * 60;
 
 // Seen red: no limit on the wait for an answer, mute connections back in the pool, a fault that is 401, successors that are
 // drawn instead of derived, junk that waits for its record.
-describe.each(ADAPTERS)('Over %s', (adapter) => {
+describe('The application', () => {
   let database: TestDatabase;
   let proxy: DatabaseProxy;
   let app: TestApplication;
@@ -19,7 +18,6 @@ describe.each(ADAPTERS)('Over %s', (adapter) => {
     database = await testDatabase();
     proxy = await startDatabaseProxy(database.url);
     app = await startTestApplication({
-      adapter,
       database: { ...database, url: proxy.url },
       env: { AUDIT_DEADLINE: '1s' },
     });

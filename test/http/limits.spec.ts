@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { ADAPTERS } from '../support/adapters';
 import {
   type Account,
   type Answer,
@@ -40,10 +39,10 @@ const expectThrottled = (answer: Answer, longest: number) => {
   expect(answer.headers.get('Cache-Control')).toBe('no-store');
 };
 
-describe.each(ADAPTERS)('Over %s, there is a limit', (adapter) => {
+describe('There is a limit', () => {
   let app: TestApplication;
   beforeAll(async () => {
-    app = await startTestApplication({ adapter, env: { ...TRUSTING, ...LIMITS } });
+    app = await startTestApplication({ env: { ...TRUSTING, ...LIMITS } });
   });
   afterAll(() => app.close());
 

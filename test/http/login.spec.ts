@@ -1,20 +1,19 @@
 import { hash } from 'bcrypt';
 import { PasswordHasher } from '../../src';
-import { ADAPTERS } from '../support/adapters';
 import { startTestApplication, type TestApplication } from '../support/app/test-application';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
 import { answerInBytes } from './support/answer-in-bytes';
 import { intercept } from './support/intercept';
 
 // Seen red: inactive users let in, a rehash that fails the login.
-describe.each(ADAPTERS)('A login over %s', (adapter) => {
+describe('A login', () => {
   let database: TestDatabase;
   let app: TestApplication;
   let costlier: TestApplication;
   beforeAll(async () => {
     database = await testDatabase();
-    app = await startTestApplication({ adapter, database });
-    costlier = await startTestApplication({ adapter, database, env: { BCRYPT_COST: '5' } });
+    app = await startTestApplication({ database });
+    costlier = await startTestApplication({ database, env: { BCRYPT_COST: '5' } });
   });
   afterAll(async () => {
     await Promise.all([app.close(), costlier.close()]);
@@ -69,9 +68,9 @@ describe.each(ADAPTERS)('A login over %s', (adapter) => {
   });
 
   it('knows an e-mail in every spelling of it, and a password in both normal forms', async () => {
-    const email = `straße.${adapter}@example.com`;
-    await app.register({ email: `  ＳＴＲＡßE.${adapter}@Example.COM `, password: 'Ångström and ﬁsh' });
-    for (const spelling of [email, email.toUpperCase().replace('SS', 'ß'), ` ｓtraße.${adapter}@example.com`]) {
+    const email = 'straße@example.com';
+    await app.register({ email: '  ＳＴＲＡßE@Example.COM ', password: 'Ångström and ﬁsh' });
+    for (const spelling of [email, email.toUpperCase().replace('SS', 'ß'), ' ｓtraße@example.com']) {
       for (const form of ['NFC', 'NFD', 'NFKC'] as const) {
         const login = { email: spelling, password: 'Ångström and ﬁsh'.normalize(form) };
         expect(await app.logIn(login)).toMatchObject({ status: 200 });

@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { AccessTokenSigner } from '../../src';
-import { ADAPTERS } from '../support/adapters';
 import { startTestApplication, type Json, type TestApplication } from '../support/app/test-application';
 import { age, forge, openChain, rowOf, sealElsewhere, TRUSTING, userFloorOf } from './support/sessions';
 
 const DAY = 24 * 60 * 60;
 
 // Seen red: only live sessions ended, the revocation outside the transaction of its record.
-describe.each(ADAPTERS)('A log-out over %s', (adapter) => {
+describe('A log-out', () => {
   let app: TestApplication;
   beforeAll(async () => {
-    app = await startTestApplication({ adapter, env: TRUSTING });
+    app = await startTestApplication({ env: TRUSTING });
   });
   afterAll(() => app.close());
 

@@ -1,5 +1,4 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { ADAPTERS } from '../support/adapters';
 import { startTestApplication, type Answer, type TestApplication } from '../support/app/test-application';
 import { age, expectTrail, newRetryKey, openChain, present, rowOf, TRUSTING } from './support/sessions';
 
@@ -8,10 +7,10 @@ const REFRESH_TOKEN = /^rt1_[\w-]{92}$/;
 const DAY = 24 * 60 * 60;
 
 // Seen red: roles that are carried over, successors that are drawn instead of derived.
-describe.each(ADAPTERS)('A session over %s', (adapter) => {
+describe('A session', () => {
   let app: TestApplication;
   beforeAll(async () => {
-    app = await startTestApplication({ adapter, env: TRUSTING });
+    app = await startTestApplication({ env: TRUSTING });
   });
   afterAll(() => app.close());
 

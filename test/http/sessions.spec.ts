@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { ADAPTERS } from '../support/adapters';
 import {
   type Account,
   type Answer,
@@ -12,11 +11,11 @@ import { age, openChain, rowOf, TRUSTING, userFloorOf } from './support/sessions
 
 const DAY = 24 * 60 * 60;
 
-describe.each(ADAPTERS)('The sessions of a user over %s', (adapter) => {
+describe('The sessions of a user', () => {
   let app: TestApplication;
   let account: Awaited<ReturnType<TestApplication['register']>>;
   beforeAll(async () => {
-    app = await startTestApplication({ adapter, env: TRUSTING });
+    app = await startTestApplication({ env: TRUSTING });
   });
   afterAll(() => app.close());
   beforeEach(async () => {

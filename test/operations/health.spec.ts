@@ -1,7 +1,6 @@
 import { AuthOptions } from '../../src';
 import { runMigrations } from '../../src/database/migrate';
 import { HealthController } from '../../src/operations/health.controller';
-import { ADAPTERS } from '../support/adapters';
 import { type Answer, startTestApplication } from '../support/app/test-application';
 import { freshDatabase } from '../support/database/test-database';
 import { describeWithRedis, startProxiedRedis } from '../support/redis/redis-server';
@@ -38,10 +37,10 @@ it('is not ready, but up, until somebody has migrated an empty database', async 
   }
 });
 
-describe.each(ADAPTERS)('health over %s', (adapter) => {
+describe('health', () => {
   it('is live, and ready only while the database is there', async () => {
     const database = await freshDatabase();
-    const application = await startTestApplication({ adapter, database, env: { LOG_LEVEL: 'warn' } });
+    const application = await startTestApplication({ database, env: { LOG_LEVEL: 'warn' } });
     try {
       expect(await application.get('/health/live')).toMatchObject({ status: 200, body: { status: 'ok' } });
       expect(await application.get('/health/ready')).toMatchObject({
@@ -71,7 +70,7 @@ describe.each(ADAPTERS)('health over %s', (adapter) => {
 
   // Seen red without the check: the database answers, and every guarded request is 503.
   it('is not ready while the revocations are out of date, although the database answers', async () => {
-    const application = await startTestApplication({ adapter });
+    const application = await startTestApplication();
     // Less than a start would take, or this would wait for five seconds.
     Object.assign(application.app.get(AuthOptions), { maxStalenessSeconds: 2 });
     try {
@@ -96,7 +95,7 @@ describe.each(ADAPTERS)('health over %s', (adapter) => {
 
   it('is not ready while a migration is missing', async () => {
     const database = await freshDatabase();
-    const application = await startTestApplication({ adapter, database });
+    const application = await startTestApplication({ database });
     try {
       await application.query('DELETE FROM migrations WHERE id = (SELECT max(id) FROM migrations)');
       expect(await application.get('/health/ready')).toMatchObject({

@@ -1,11 +1,10 @@
 import type { AddressInfo } from 'node:net';
 import { MetricsServer } from '../../src/operations/metrics.server';
-import { ADAPTERS } from '../support/adapters';
 import { startTestApplication } from '../support/app/test-application';
 
-describe.each(ADAPTERS)('the metrics over %s', (adapter) => {
+describe('the metrics', () => {
   it('count logins, refreshes and sessions, and name nobody', async () => {
-    const application = await startTestApplication({ adapter });
+    const application = await startTestApplication();
     try {
       const account = await application.register();
       const login = await application.logIn(account);

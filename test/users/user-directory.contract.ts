@@ -57,6 +57,13 @@ export function userDirectoryContract(name: string, underTest: () => DirectoryUn
       expect(await under.directory.findByLogin(spelling(sam.email))).toMatchObject(sam);
     });
 
+    // Seen red with a spelling that is not composed again after the lower case.
+    it('finds a user whose login has a letter that is composed only in lower case', async () => {
+      const tim = { ...sam, id: uuidv7(), email: `\u1e97im-${sam.id}@example.com` };
+      await under.add(tim);
+      expect(await under.directory.findByLogin(`T\u0308IM-${sam.id}@example.com`)).toMatchObject(tim);
+    });
+
     it.each(['nobody@example.com', 'sam', '', '\u0000', `${'x'.repeat(5000)}@example.com`])(
       'finds nobody behind the login %j',
       async (login) => {

@@ -403,3 +403,12 @@ export type AuthEvent = InstanceType<AuthEventClass>;
 
 /** The class of an event, with its `type` and `outcome`. */
 export const classOf = (event: AuthEvent): AuthEventClass => event.constructor as AuthEventClass;
+
+/** An event's own fields beside those that the log has columns for. Absent and null are left out. */
+export function detailsOf(event: AuthEvent): Record<string, unknown> {
+  const details: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(event)) {
+    if (name !== 'context' && name !== 'reason' && value !== null && value !== undefined) details[name] = value;
+  }
+  return details;
+}

@@ -11,9 +11,34 @@ export interface Presentation {
   readonly delivery: Delivery;
 }
 
-/** The columns of the session row that decide a refresh, or that its records tell. */
-export type RefreshSession = Omit<Session, 'createdAt' | 'deviceId' | 'deviceName' | 'userAgent' | 'ipAddress'> &
-  Pick<Session, 'deviceId' | 'deviceName'>;
+/** The columns of the session row that decide a refresh, or that its records tell: what the refresh reads of it. */
+export const READ_BY_REFRESH = [
+  'id',
+  'userId',
+  'generation',
+  'tokenHash',
+  'previousTokenHash',
+  'successorNonce',
+  'keyId',
+  'retryKeyHash',
+  'keyed',
+  'replayCount',
+  'rotatedAt',
+  'tokenVersion',
+  'globalVersionAtIssuance',
+  'delivery',
+  'lastUsedAt',
+  'expiresAt',
+  'absoluteExpiresAt',
+  'revokedAt',
+  'revokedReason',
+  'deviceId',
+  'deviceName',
+  'lastUserAgent',
+  'lastIpAddress',
+] as const satisfies readonly (keyof Session)[];
+
+export type RefreshSession = Pick<Session, (typeof READ_BY_REFRESH)[number]>;
 
 /** The user as a refresh needs it. */
 export interface RefreshUser {
@@ -45,16 +70,17 @@ export type RefreshGrant =
   | { readonly outcome: 'rotate'; readonly user: RefreshUser }
   | { readonly outcome: 'replay'; readonly user: RefreshUser; readonly door: 'window' | 'key' };
 
+/** What a refusal was decided by, and does. */
+interface RefusalGrounds {
+  /** Set when the refusal also ends the session. */
+  readonly revoke?: RevocationReason;
+  readonly forgery?: ForgeryEvidence;
+  readonly rejection?: VersionRejection;
+}
+
 export type RefreshDenial =
   | { readonly outcome: 'wait'; readonly reason: WaitReason; readonly retryAfterSeconds: number }
-  | {
-      readonly outcome: 'refuse';
-      readonly reason: RefusalReason;
-      /** Set when the refusal also ends the session. */
-      readonly revoke?: RevocationReason;
-      readonly forgery?: ForgeryEvidence;
-      readonly rejection?: VersionRejection;
-    };
+  | ({ readonly outcome: 'refuse'; readonly reason: RefusalReason } & RefusalGrounds);
 
 export type RefreshDecision = RefreshGrant | RefreshDenial;
 
@@ -89,10 +115,11 @@ export function decideRefresh(presented: Presentation, facts: RefreshFacts, rule
   return { ...way, user };
 }
 
-const refuse = (
-  reason: RefusalReason,
-  more: Omit<Extract<RefreshDenial, { outcome: 'refuse' }>, 'outcome' | 'reason'> = {},
-): RefreshDenial => ({ outcome: 'refuse', reason, ...more });
+const refuse = (reason: RefusalReason, grounds: RefusalGrounds = {}): RefreshDenial => ({
+  outcome: 'refuse',
+  reason,
+  ...grounds,
+});
 
 const ROTATE = { outcome: 'rotate' } as const;
 const REUSE = refuse('token_revoked', { revoke: 'reuse_detected' });

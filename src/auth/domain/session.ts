@@ -46,6 +46,10 @@ export interface Session extends VersionStamps {
   readonly lastIpAddress: string | null;
 }
 
+/** The order of a user's sessions: newest use first; of the same moment, the newer session, since ids are UUIDv7. */
+export const lastUsedFirst = (one: Session, other: Session): number =>
+  other.lastUsedAt.getTime() - one.lastUsedAt.getTime() || (other.id > one.id ? 1 : -1);
+
 /** A session as login opens it; times are the database's, the limits are counted from its clock. */
 export interface NewSession
   extends

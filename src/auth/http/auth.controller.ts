@@ -38,9 +38,6 @@ import { RefreshDto } from './refresh.dto';
 import { RevokedSessionsDto } from './session.dto';
 import { TokenPairDto } from './token-pair.dto';
 
-/** With cookie delivery, the refresh token is in the cookie only. */
-type TokenAnswer = Omit<TokenPair, 'refreshToken'> & Partial<Pick<TokenPair, 'refreshToken'>>;
-
 const ORIGIN_REFUSED = {
   description: 'Asked with the cookie, or for one, by a page of another origin',
   code: 'origin_refused',
@@ -74,7 +71,7 @@ export class AuthController {
     @JsonBody(LoginDto) body: LoginDto,
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
-  ): Promise<TokenAnswer> {
+  ): Promise<TokenPairDto> {
     const { email, password, delivery = 'body' } = body;
     if (delivery === 'cookie') this.cookie.demandOrigin(request);
     const result = await this.commands.execute(new LogInCommand(email, password, clientOf(request, body), delivery));
@@ -121,7 +118,7 @@ export class AuthController {
     @JsonBody(RefreshDto) body: RefreshDto,
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
-  ): Promise<TokenAnswer> {
+  ): Promise<TokenPairDto> {
     // A token in the body is explicit: the cookie beside it is not looked at.
     const delivery = body.refreshToken === undefined ? 'cookie' : 'body';
     const token = body.refreshToken ?? this.cookie.read(request);
@@ -230,7 +227,7 @@ export class AuthController {
     @CurrentPrincipal() { userId, sessionId }: Principal,
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
-  ): Promise<TokenAnswer> {
+  ): Promise<TokenPairDto> {
     const result = await this.commands.execute(
       new ChangePasswordCommand(userId, sessionId, currentPassword, newPassword, clientOf(request)),
     );
@@ -253,7 +250,7 @@ export class AuthController {
     return { id: user.id, email: user.email, roles: user.roles, sessionId: principal.sessionId };
   }
 
-  private answer(pair: TokenPair, delivery: Delivery, response: unknown): TokenAnswer {
+  private answer(pair: TokenPair, delivery: Delivery, response: unknown): TokenPairDto {
     return delivery === 'cookie' ? this.cookie.give(response, pair) : pair;
   }
 

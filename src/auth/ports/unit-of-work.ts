@@ -1,3 +1,17 @@
+/**
+ * Calls the effects of a unit of work that has committed, for implementations: what one of them throws is logged, and
+ * the others are called all the same.
+ */
+export function callAfterCommit(effects: readonly (() => void)[], logger: { error(message: string): void }): void {
+  for (const effect of effects) {
+    try {
+      effect();
+    } catch (error) {
+      logger.error(`What follows a commit failed: ${String(error)}`);
+    }
+  }
+}
+
 /** A transaction that the ports below it join without being told. */
 export abstract class UnitOfWork {
   /**

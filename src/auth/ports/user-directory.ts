@@ -6,6 +6,9 @@ export interface UserWithPassword extends DirectoryUser {
   readonly passwordHash: string;
 }
 
+/** Whether a user can administer. A directory refuses the change that leaves nobody who can. */
+export const administers = ({ isActive, roles }: DirectoryUser): boolean => isActive && roles.includes('admin');
+
 /** `last_admin`: refused, since nobody would be left who can administer. */
 export type DirectoryChange = 'changed' | 'user_not_found' | 'last_admin';
 

@@ -24,7 +24,7 @@ describe('the access-token guard, asked for', () => {
   afterAll(() => view.stop());
 
   const asked = async (type: string, ...args: unknown[]): Promise<unknown> => {
-    const context = new ExecutionContextHost(args, class {}, () => undefined);
+    const context = new ExecutionContextHost(args, Object, () => undefined);
     context.setType(type);
     return guard.canActivate(context).catch((error: unknown) => error);
   };

@@ -20,7 +20,7 @@ import type {
 import type { RefreshToken } from '../../domain/refresh-token';
 import type { RefreshRefusal } from '../../domain/refusals';
 import type { RefreshRecord } from '../../ports/session.repository';
-import type { Attempt } from '../attempt';
+import type { Attempt, Subject } from '../attempt';
 
 /** The record of a refresh that is granted. `generation` is the successor's. */
 export function recordOfGrant(
@@ -49,12 +49,8 @@ export function recordOfDenial(
   facts: RefreshFacts | null,
   decision: RefreshDenial,
 ): AuthEvent[] {
-  const session = facts?.session;
-  const subject = {
-    userId: session?.userId ?? null,
-    sessionId: presented?.sessionId ?? null,
-    generation: presented?.generation ?? null,
-  };
+  const session = facts?.session ?? null;
+  const subject = subjectOf(presented, session);
   const events: AuthEvent[] = [new AuthTokenRefreshAttempted(attempt.beginning(subject))];
 
   if (decision.outcome === 'refuse' && presented !== null && facts !== null) {
@@ -75,11 +71,7 @@ export const recordOfFault = (
   session: RefreshSession | null,
   reason: FaultReason,
 ): AuthEvent[] => {
-  const subject = {
-    userId: session?.userId ?? null,
-    sessionId: presented?.sessionId ?? null,
-    generation: presented?.generation ?? null,
-  };
+  const subject = subjectOf(presented, session);
   return [
     new AuthTokenRefreshAttempted(attempt.beginning(subject)),
     new AuthTokenRefreshFailed(attempt.ending(subject), reason),
@@ -97,6 +89,13 @@ export const refusalOf = (denial: RefreshDenial): RefreshRefusal =>
   denial.outcome === 'wait'
     ? { kind: 'wait', reason: denial.reason, retryAfterSeconds: denial.retryAfterSeconds }
     : { kind: 'refused', reason: denial.reason };
+
+/** Whom the record is about, as far as the token and the session tell. */
+const subjectOf = (presented: RefreshToken | null, session: RefreshSession | null): Subject => ({
+  userId: session?.userId ?? null,
+  sessionId: presented?.sessionId ?? null,
+  generation: presented?.generation ?? null,
+});
 
 function reuseDetected(
   attempt: Attempt,

@@ -11,6 +11,9 @@ const MAX_DEPTH = 32;
 const JSON_TYPE = /^application\/json[ \t]*(?:;[ \t]*(?:charset=(?:utf-?8|"utf-?8")[ \t]*)?)*$/i;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
+/** The bodies that {@link parseJsonBody} has let pass, so that {@link demandJson} does not look through them again. */
+const parsed = new WeakSet<object>();
+
 /**
  * The JSON object in a body, or undefined when there is none. One parser for both adapters: theirs differ in what they
  * take for JSON, and one of them lets `__proto__` pass.
@@ -27,14 +30,18 @@ export function parseJsonBody(headers: Headers, bytes: Buffer): object | undefin
     throw invalidRequest({ path: 'body', message: 'body must be valid JSON in UTF-8' });
   }
   refuseInherited(body);
-  return objectOnly(body);
+  const object = objectOnly(body);
+  parsed.add(object);
+  return object;
 }
 
 /**
- * The body of a request that a host's own parser may have read: held to the same rules, as far as they still can be.
+ * The body of a request that a host's own parser may have read: then it is held to the same rules, as far as they still
+ * can be.
  * @throws ProblemException 415, 413 and 400 like {@link parseJsonBody}
  */
 export function demandJson({ headers, body }: HttpRequest & { readonly body?: unknown }): object | undefined {
+  if (typeof body === 'object' && body !== null && parsed.has(body)) return body;
   const length = Number(headers['content-length'] ?? 0);
   if (length > BODY_LIMIT) throw new ProblemException(413);
   if (length === 0 && headers['transfer-encoding'] === undefined) return undefined;

@@ -1,39 +1,12 @@
 import type { DataSource, EntityTarget, ObjectLiteral } from 'typeorm';
 import type { Floors } from '../../../guard/versions';
-import type { RefreshSession } from '../../domain/refresh-decision';
+import { READ_BY_REFRESH, type RefreshSession } from '../../domain/refresh-decision';
 import type { RefreshReading } from '../../ports/session.repository';
 import type { UserDirectory } from '../../ports/user-directory';
 import { AuthEventEntity } from './auth-event.entity';
 import { SecurityPolicyEntity } from './security-policy.entity';
 import { SessionEntity } from './session.entity';
 import { UserTokenVersionEntity } from './user-token-version.entity';
-
-/** The columns of {@link RefreshSession}. */
-const READ_BY_REFRESH = [
-  'id',
-  'userId',
-  'generation',
-  'tokenHash',
-  'previousTokenHash',
-  'successorNonce',
-  'keyId',
-  'retryKeyHash',
-  'keyed',
-  'replayCount',
-  'rotatedAt',
-  'tokenVersion',
-  'globalVersionAtIssuance',
-  'delivery',
-  'lastUsedAt',
-  'expiresAt',
-  'absoluteExpiresAt',
-  'revokedAt',
-  'revokedReason',
-  'deviceId',
-  'deviceName',
-  'lastUserAgent',
-  'lastIpAddress',
-] as const satisfies readonly (keyof RefreshSession)[];
 
 /** How many sessions one statement reads at most. */
 export const READ_TOGETHER = 16;
@@ -77,7 +50,7 @@ export function refreshStatements(dataSource: DataSource, users: UserDirectory, 
   const times = [...readOfType('timestamptz'), 'now', 'graceEndsAt'];
   const bytes = readOfType('bytea');
   // What JSON makes of bytes depends on the server's `bytea_output`.
-  const read = (property: (typeof READ_BY_REFRESH)[number]): string =>
+  const read = (property: keyof RefreshSession): string =>
     `${bytes.includes(property) ? `encode(s.${s[property]}, 'hex')` : `s.${s[property]}`} AS "${property}"`;
 
   // The clock and not now(), which stands at the statement's beginning: a rotation that commits between that and the snapshot

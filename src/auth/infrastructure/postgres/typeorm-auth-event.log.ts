@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { QueryFailedError, type QueryDeepPartialEntity } from 'typeorm';
-import { type AuthEvent, classOf } from '../../domain/events';
+import type { QueryDeepPartialEntity } from 'typeorm';
+import { type AuthEvent, classOf, detailsOf } from '../../domain/events';
 import {
   AuthEventLog,
   type EventFilter,
@@ -9,6 +9,7 @@ import {
   type RecordedEvent,
 } from '../../ports/auth-event.log';
 import { AuthEventEntity } from './auth-event.entity';
+import { failedWith } from './sql-state';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 
 /** A statement has 65,535 parameters at most, an event 12; and a user may have thousands of sessions that end together. */
@@ -84,8 +85,7 @@ export class TypeOrmAuthEventLog extends AuthEventLog {
       });
       return true;
     } catch (error) {
-      if (error instanceof QueryFailedError && (error.driverError as { code?: string }).code === LOCK_NOT_AVAILABLE)
-        return false;
+      if (failedWith(error, LOCK_NOT_AVAILABLE)) return false;
       throw error;
     }
   }
@@ -112,14 +112,5 @@ const rowOf = (event: AuthEvent): AuthEventEntity => {
     details: detailsOf(event),
   };
 };
-
-/** What an event tells beside the log's columns. Absent and null are left out. */
-export function detailsOf(event: AuthEvent): Record<string, unknown> {
-  const details: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(event)) {
-    if (name !== 'context' && name !== 'reason' && value !== null && value !== undefined) details[name] = value;
-  }
-  return details;
-}
 
 const timeOf = (uuidv7: string): Date => new Date(parseInt(uuidv7.replace('-', '').slice(0, 12), 16));

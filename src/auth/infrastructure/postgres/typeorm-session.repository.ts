@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import DataLoader from 'dataloader';
 import type { Pool, QueryResult, QueryResultRow } from 'pg';
-import { DataSource, QueryFailedError } from 'typeorm';
+import { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import { NIL as BEFORE_ALL } from 'uuid';
-import { classOf } from '../../domain/events';
+import { classOf, detailsOf } from '../../domain/events';
 import type { RevocationReason } from '../../domain/refusals';
-import type { NewSession, Session } from '../../domain/session';
+import { lastUsedFirst, type NewSession, type Session } from '../../domain/session';
 import { AuthOptions } from '../../options/auth.options';
 import {
   type LiveToken,
@@ -22,7 +22,7 @@ import { PostgresRevocationFeed } from './postgres-revocation.feed';
 import { withPolicy } from './policy-row';
 import { type FoundForRefresh, READ_TOGETHER, refreshStatements } from './refresh-statements';
 import { SessionEntity } from './session.entity';
-import { detailsOf } from './typeorm-auth-event.log';
+import { failedWith } from './sql-state';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 
 const REUSE_MEMORY = '24 hours';
@@ -217,9 +217,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
           .getCount(),
       );
     } catch (error) {
-      if (!(error instanceof QueryFailedError) || (error.driverError as { code?: string }).code !== QUERY_CANCELED) {
-        throw error;
-      }
+      if (!failedWith(error, QUERY_CANCELED)) throw error;
       return this.estimate();
     }
   }
@@ -300,7 +298,3 @@ export class TypeOrmSessionRepository extends SessionRepository {
     return pool.query<Row>(this.options.preparedStatements ? { name, text, values } : { text, values });
   }
 }
-
-/** Newest use first; of the same moment, the newer session. */
-const lastUsedFirst = (one: Session, other: Session): number =>
-  other.lastUsedAt.getTime() - one.lastUsedAt.getTime() || (other.id > one.id ? 1 : -1);

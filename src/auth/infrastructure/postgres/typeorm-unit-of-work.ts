@@ -1,8 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
-import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
-import { UnitOfWork } from '../../ports/unit-of-work';
+import { DataSource, type EntityManager } from 'typeorm';
+import { callAfterCommit, UnitOfWork } from '../../ports/unit-of-work';
+import { failedWith } from './sql-state';
 
 const MAX_TRIES = 3;
 const SERIALIZATION_FAILURE = '40001';
@@ -42,10 +43,10 @@ export class TypeOrmUnitOfWork extends UnitOfWork {
             return result;
           }),
         );
-        for (const effect of afterCommit) this.have(effect);
+        callAfterCommit(afterCommit, this.logger);
         return result;
       } catch (error) {
-        if (tries === MAX_TRIES || !isWorthAnotherTry(error)) throw error;
+        if (tries === MAX_TRIES || !failedWith(error, SERIALIZATION_FAILURE, DEADLOCK)) throw error;
         await delay(Math.random() * 20 * tries);
       }
     }
@@ -56,16 +57,4 @@ export class TypeOrmUnitOfWork extends UnitOfWork {
     if (transaction === undefined) effect();
     else transaction.afterCommit.push(effect);
   }
-
-  private have(effect: () => void): void {
-    try {
-      effect();
-    } catch (error) {
-      this.logger.error(`What follows a commit failed: ${String(error)}`);
-    }
-  }
 }
-
-const isWorthAnotherTry = (error: unknown): boolean =>
-  error instanceof QueryFailedError &&
-  [SERIALIZATION_FAILURE, DEADLOCK].includes((error.driverError as { code?: string }).code ?? '');
