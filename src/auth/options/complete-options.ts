@@ -125,7 +125,7 @@ function problemsOf(options: AuthOptions): string[] {
   demand(isRing(options.accessTokenKeys, isAccessKey, 'kid'), `accessTokenKeys ${ACCESS_KEYS_RULE}`);
   demand(isRing(options.refreshTokenKeys, isRefreshKey, 'id'), `refreshTokenKeys ${REFRESH_KEYS_RULE}`);
   for (const name of ['accessTokenIssuer', 'accessTokenAudience'] as const) {
-    demand(isText(options[name]), `${name} must be a text that is not empty`);
+    demand(isText(options[name]), `${name} must be a non-empty string`);
   }
   for (const [name, [min, max]] of Object.entries(AUTH_RANGES)) {
     const value: unknown = options[name as keyof typeof AUTH_RANGES];
