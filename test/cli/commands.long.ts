@@ -313,7 +313,7 @@ describe('ratchet, beside a running application,', () => {
       ]);
       for (const { code, stdout, stderr } of [no, nothing]) {
         expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-        expect(stderr).toMatch(/Type yes to go on: ratchet: Nothing has been changed\n$/);
+        expect(stderr).toMatch(/Type yes to continue: ratchet: Nothing has been changed\n$/);
       }
       expect(await everything()).toEqual(before);
     });
