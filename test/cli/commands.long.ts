@@ -104,7 +104,7 @@ describe('ratchet, beside a running application,', () => {
         run('sessions', 'revoke', one.sessionId),
         run('sessions', 'revoke', NOBODY),
       ]);
-      expect(over).toMatchObject({ code: 0, stdout: `Session ${one.sessionId} is over.\n` });
+      expect(over).toMatchObject({ code: 0, stdout: `Session ${one.sessionId} has ended.\n` });
       expectFailure(unknown, 1, /There is no session/);
     });
 
