@@ -38,7 +38,7 @@ export class AuditListeners implements OnModuleInit {
 
   private listen(classes: readonly AuthEventClass[], hear: (event: AuthEvent) => void): void {
     for (const { type } of classes) {
-      // Asynchronous, so that what it throws keeps no other listener from hearing; whoever dispatches logs and counts it.
+      // Asynchronous, so that an error does not stop the other listeners; the dispatcher logs and counts it.
       // eslint-disable-next-line @typescript-eslint/no-misused-promises
       this.emitter.on(type, async (event: AuthEvent) => hear(event));
     }

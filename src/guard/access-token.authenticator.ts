@@ -20,8 +20,8 @@ export class AccessTokenAuthenticator {
   ) {}
 
   /**
-   * The principal, or null for a token that does not count, or does not any more.
-   * @throws Overloaded when this instance does not know the revocations well enough to tell
+   * Returns the principal, or null for a token that is not valid, or not any more.
+   * @throws Overloaded when this instance does not know the revocations well enough to decide
    */
   authenticate(token: string): Principal | null {
     const claims = this.claimsOf(token);

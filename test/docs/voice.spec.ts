@@ -194,11 +194,14 @@ const texts = [
   ...filesIn('src/guard/ports', /\.ts$/),
   ...filesIn('src/auth/application', /\.(?:command|query)\.ts$/),
   ...filesIn('src', /\.dto\.ts$/),
+  ...filesIn('src/testing', /\.ts$/),
+  'src/browser/index.mts',
+  'examples/host-app/README.md',
 ];
 
 /** `place: "phrase", write …` for each phrase to avoid. */
 function complaints(path: string, source: string): string[] {
-  const text = path.endsWith('.ts') ? commentsOf(source) : source;
+  const text = /\.m?ts$/.test(path) ? commentsOf(source) : source;
   return VOICE.flatMap((phrase) =>
     [...text.matchAll(matcher(phrase))].map(({ 0: found, index }) => {
       const line = text.slice(0, index).split('\n').length;

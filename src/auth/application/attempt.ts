@@ -54,7 +54,7 @@ export class Attempt {
     return this.hasAddress ? 'unreadable' : null;
   }
 
-  /** The context of the event that tells of the attempt. */
+  /** The context of the event that records the attempt. */
   beginning(subject: Subject): EventContext {
     return this.context(this.id, subject);
   }

@@ -3,7 +3,7 @@ import { Throttled } from '../../support/throttled';
 import type { AuthEvent, FaultReason } from '../domain/events';
 import type { AuthEvents } from '../ports/auth-events';
 
-/** Lost every race that it ran; the client's token is as good as before. */
+/** The refresh lost every race; the client's token remains valid. */
 export class TooContended extends Overloaded {
   constructor() {
     super('The session changed again and again while it was refreshed');

@@ -8,7 +8,7 @@ import type { Delivery } from './session';
  * A class is dispatched and recorded under its `type`; a change of shape is a new version of the type.
  */
 
-/** What every event tells, and every row of the event log has a column for (PCI DSS 4.0.1, 10.2.2). */
+/** The fields that every event has, each with a column in the event log (PCI DSS 4.0.1, 10.2.2). */
 export interface EventContext {
   /** UUIDv7. */
   readonly eventId: string;

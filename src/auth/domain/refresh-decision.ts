@@ -11,7 +11,7 @@ export interface Presentation {
   readonly delivery: Delivery;
 }
 
-/** The columns of the session row that decide a refresh, or that its records tell. */
+/** The columns of the session row that decide a refresh, or that its records contain. */
 export type RefreshSession = Omit<Session, 'createdAt' | 'deviceId' | 'deviceName' | 'userAgent' | 'ipAddress'> &
   Pick<Session, 'deviceId' | 'deviceName'>;
 
@@ -109,7 +109,7 @@ function wayOfPredecessor({ retryKeyHash }: Presentation, { session, now }: Refr
     return inWindow ? { outcome: 'wait', reason: 'replay_refused', retryAfterSeconds: 1 } : REUSE;
   }
   if (!inWindow) return REUSE;
-  // One second, not the rest of the window: whoever waits that long comes back as reuse.
+  // One second, not the rest of the window: a client that waits that long returns as a reuse.
   if (replayCount >= rules.maxReplays) return { outcome: 'wait', reason: 'too_many_replays', retryAfterSeconds: 1 };
   return { outcome: 'replay', door: 'window' };
 }

@@ -4,7 +4,7 @@ export type RefusalReason =
 
 /**
  * Why a refresh was put off: the session is untouched and the client may ask again.
- * `replay_refused`: a keyed session, and the predecessor came without the rotation's retry key.
+ * `replay_refused`: a keyed session, and the predecessor was presented without the rotation's retry key.
  * `too_many_replays`: the window's cap is used up.
  */
 export type WaitReason = 'replay_refused' | 'too_many_replays';

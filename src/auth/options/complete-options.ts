@@ -66,7 +66,7 @@ export const AUTH_RANGES = {
   maxReplays: [0, 1_000_000],
   reuseEscalationThreshold: [1, 1_000_000],
   auditDeadlineMs: [1000, 60_000],
-  // The next poll comes after a second: with one alone, a sound instance would refuse for a moment each time.
+  // The next poll is a second later: with only one second, a healthy instance would refuse for a moment each time.
   maxStalenessSeconds: [2, EVER],
   securityCacheTtlSeconds: [1, EVER],
   maxSessionsPerUser: [0, 1_000_000],

@@ -88,7 +88,7 @@ function accessKeys({ auth: { accessTokenKeys } }: Config): Finding {
 async function redis({ auth }: Config): Promise<Finding> {
   if (auth.redis === null) return ['ok', 'not configured: each process counts its limits alone'];
   const client = createClient({ url: auth.redis.url, socket: { connectTimeout: 2000, reconnectStrategy: false } });
-  client.on('error', () => undefined); // told by what is awaited
+  client.on('error', () => undefined); // reported by the awaited call
   try {
     await client.connect();
     await client.ping();

@@ -21,7 +21,7 @@ export function keys(program: Command, shell: Shell): void {
     });
 }
 
-/** The id begins with the day, from which `doctor` tells the key's age. */
+/** The id begins with the day, from which `doctor` computes the key's age. */
 const accessKey = (): string =>
   `${new Date().toISOString().slice(0, 10)}-${randomBytes(2).toString('hex')}:${randomBytes(32).toString('base64')}`;
 

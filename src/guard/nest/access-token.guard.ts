@@ -13,7 +13,7 @@ const WITHOUT_HEADERS: HttpRequest = { headers: {} };
  * Lets a call pass that carries a valid access token (RFC 6750), and keeps its principal for `@CurrentPrincipal()`, over
  * HTTP at `request.user`. Made for `APP_GUARD`: every route is closed unless it says `@Public()`.
  *
- * A refusal is a `ProblemException`: 401 and 403 with their challenge, 503 when this instance cannot tell. Its headers
+ * A refusal is a `ProblemException`: 401 and 403 with their challenge, 503 when this instance cannot decide. Its headers
  * are on the response already, whichever filter answers.
  */
 @Injectable()

@@ -57,8 +57,8 @@ export class ProblemException extends HttpException {
 const refusals = new Map<string, ProblemException>();
 
 /**
- * 401 with one of few codes and challenges, made once for each: a refusal says nothing of its request, and junk comes in
- * floods, of which each would cost a stack trace that nobody reads.
+ * Returns a 401 with one of few codes and challenges, created once for each: a refusal does not depend on its request, and
+ * in a flood of junk each would cost a stack trace that nobody reads.
  */
 export function refused({ code, challenge }: Pick<Problem, 'code' | 'challenge'>): ProblemException {
   const key = `${code} ${challenge}`;

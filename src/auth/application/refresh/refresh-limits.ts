@@ -20,8 +20,8 @@ export class RefreshLimits {
 }
 
 /**
- * Not what ends a session. Nor what the window answers a client without a key: it has a limit of its own, and whoever
- * waited for this one would be back after the window, as a reuse.
+ * A refusal that ends a session is not limited. Nor is a replay through the window: it has a limit of its own, and a client
+ * that waited for this one would return after the window, as a reuse.
  */
 function isLimited(decision: RefreshDecision): boolean {
   if (decision.outcome === 'refuse') return decision.revoke === undefined;

@@ -92,7 +92,7 @@ export function outcomeOf(decision: RefreshDecision): string {
   return decision.outcome === 'replay' ? `replayed_${decision.door}` : decision.reason;
 }
 
-/** What the caller is told of a denial. */
+/** What the caller learns of a denial. */
 export const refusalOf = (denial: RefreshDenial): RefreshRefusal =>
   denial.outcome === 'wait'
     ? { kind: 'wait', reason: denial.reason, retryAfterSeconds: denial.retryAfterSeconds }

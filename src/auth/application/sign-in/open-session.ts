@@ -64,7 +64,7 @@ export class OpenSession {
     return { pair: this.pairs.issue(user, token, session, { floors, now: session.createdAt }), subject, events };
   }
 
-  /** Ends the sessions that were used least recently, so that one more is within the limit. Answers their ids. */
+  /** Ends the least recently used sessions, so that a new one is within the limit. Returns their ids. */
   private async makeRoom(userId: string): Promise<string[]> {
     const { maxSessionsPerUser } = this.options;
     if (maxSessionsPerUser === 0) return [];

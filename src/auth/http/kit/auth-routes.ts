@@ -20,7 +20,7 @@ const queryOf = createParamDecorator(
     context.switchToHttp().getRequest<HttpRequest & { query: unknown }>().query,
 );
 
-/** The body as a valid `dto`, whoever has parsed it. */
+/** The body as a valid `dto`, whichever parser has read it. */
 export const JsonBody = (dto: Type<object>): ParameterDecorator => bodyOf(bodyPipe(dto));
 
 /** The query as a valid `dto`. */

@@ -14,7 +14,7 @@ export const clientOf = (
   deviceName,
 });
 
-/** Who administers, and from where. */
+/** The administrator of a request, and its client. */
 export const actorOf = (principal: Principal, request: HttpRequest): Actor => ({
   userId: principal.userId,
   client: clientOf(request),

@@ -26,7 +26,7 @@ interface FastifyReply {
   send(body: never): unknown;
 }
 
-/** What Fastify must know when it is made: `new FastifyAdapter(fastifyOptions(options))`. Express needs nothing. */
+/** The options with which to create Fastify: `new FastifyAdapter(fastifyOptions(options))`. Express requires none. */
 export const fastifyOptions = ({ trustProxy }: HttpOptions) => ({
   trustProxy: trustProxy.length > 0 && [...trustProxy],
   requestTimeout: REQUEST_TIMEOUT_MS,
@@ -48,7 +48,7 @@ const UNREADABLE: Readonly<Record<string, number>> = {
   HPE_HEADER_OVERFLOW: 431,
 };
 
-/** Answers what Node could not read as a request, so that no filter has seen it, and closes the connection. */
+/** Answers input that Node could not read as a request, and that no filter has seen, and closes the connection. */
 function answerUnreadable({ code = '' }: NodeJS.ErrnoException, connection: Duplex): void {
   if (code === 'ECONNRESET' || !connection.writable) {
     connection.destroy();
