@@ -43,7 +43,7 @@ export interface Config {
   readonly logLevel: (typeof LOG_LEVELS)[number];
 }
 
-/** The one error of a start with bad settings: every variable that is wrong, and its rule, never its value. */
+/** The error of a start with bad settings: it names every wrong variable and its rule, never its value. */
 export class InvalidConfiguration extends Error {
   constructor(readonly problems: readonly string[]) {
     super(`The configuration is not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);

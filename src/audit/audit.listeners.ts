@@ -30,7 +30,7 @@ export class AuditListeners implements OnModuleInit {
     });
   }
 
-  /** Not by `@OnEvent`: that listens only after every module's own start, and hides failures from who counts them. */
+  /** Not by `@OnEvent`: that listens only after every module's own start, and its failures are not counted. */
   onModuleInit(): void {
     if (this.log.isLevelEnabled('info')) this.listen(AUTH_EVENTS, (event) => this.log.info(lineOf(event), 'event'));
     this.listen(ALERTS, (event) => this.alert(event));
@@ -45,8 +45,8 @@ export class AuditListeners implements OnModuleInit {
   }
 
   /**
-   * The place to notify people: a host that sends mail to the user, or wakes its operators, does it here or in a listener
-   * of its own for these two types. It holds no request up, and the session is closed already.
+   * The place to notify people: a host that mails the user or alerts its operators does it here, or in its own listener for
+   * these two types. It delays no request, and a reuse has already ended the session.
    */
   private alert(event: AuthEvent): void {
     const { type } = classOf(event);

@@ -7,9 +7,9 @@ import { isHonoured } from './versions';
 
 const MAX_REMEMBERED = 20_000;
 
-/** Decides whether an access token is honoured, without a statement or a command: all that it needs is in memory. */
+/** Decides whether an access token is accepted, without a query: all the data is in memory. */
 export class AccessTokenAuthenticator {
-  /** By SHA-256 of the whole token: nothing shorter may be the key. Only the signature is remembered, never the verdict. */
+  /** Claims by the SHA-256 of the whole token: nothing shorter may be the key. It caches the signature check, never the decision. */
   private readonly genuine = new LRUCache<string, AccessTokenClaims>({ max: MAX_REMEMBERED });
 
   constructor(

@@ -11,8 +11,8 @@ export class TooContended extends Overloaded {
 }
 
 /**
- * Runs `work`; whatever it throws becomes the attempt's ending, and is thrown on. Where the fault is that nothing can be
- * recorded, neither the attempt nor an ending has a record, and nothing was changed.
+ * Runs `work`. If it throws, the fault is recorded as the attempt's ending and thrown again. If the fault is that nothing
+ * can be recorded, neither the attempt nor an ending has a record, and nothing was changed.
  */
 export async function endingWithFaults<T>(
   events: AuthEvents,
@@ -28,7 +28,7 @@ export async function endingWithFaults<T>(
       throw fault;
     }
     const reason = fault instanceof TooContended ? 'contended' : fault instanceof Overloaded ? 'overloaded' : 'fault';
-    await events.record(failed(reason)).catch(() => undefined); // the caller is to hear of the first fault
+    await events.record(failed(reason)).catch(() => undefined); // the caller gets the first fault
     throw fault;
   }
 }

@@ -23,7 +23,7 @@ export interface RefreshUser {
   readonly isActive: boolean;
 }
 
-/** Everything that decides a refresh, of one moment; `now` is the database's clock. */
+/** Everything that decides a refresh, from one snapshot; `now` is the database's clock. */
 export interface RefreshFacts {
   readonly session: RefreshSession;
   readonly floors: Floors;
@@ -34,7 +34,7 @@ export interface RefreshFacts {
 export type ForgeryEvidence = 'generation_ahead' | 'stamp_above_policy' | 'digest_differs';
 
 export interface ReplayRules {
-  /** How long after a rotation a keyless predecessor is answered, in seconds; 0 closes that door. */
+  /** How long after a rotation a predecessor without a key is accepted, in seconds; 0 closes that door. */
   readonly replayWindowSeconds: number;
   readonly maxReplays: number;
   readonly retryKeys: boolean;
@@ -60,7 +60,7 @@ export type RefreshDecision = RefreshGrant | RefreshDenial;
 
 /**
  * The decision table of the refresh, row by row, for a token that this system has sealed and whose session exists.
- * Reuse is looked for before expiry: an expired replay is still evidence. It has no effects.
+ * Reuse is checked before expiry: an expired replay is still evidence. The decision has no effects.
  */
 export function decideRefresh(presented: Presentation, facts: RefreshFacts, rules: ReplayRules): RefreshDecision {
   const { session, floors, user, now } = facts;

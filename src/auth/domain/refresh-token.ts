@@ -89,8 +89,8 @@ export class RefreshTokenKeyRing {
 
   /**
    * The successor that the session already has: the same from any instance, after any crash.
-   * @throws UnknownRefreshTokenKey when its key has left the ring
-   * @throws Error when it is not the stored one: never hand out a token that is not
+   * @throws UnknownRefreshTokenKey when its key is no longer in the ring
+   * @throws Error when its digest is not the stored one: such a token must never be returned
    */
   storedSuccessor(token: RefreshToken, stored: StoredSuccessor): RefreshToken {
     if (stored.successorNonce === null) throw new Error(`Session ${token.sessionId} has no successor yet`);

@@ -8,7 +8,7 @@ export interface HttpRequest {
   readonly rawHeaders?: readonly string[];
   readonly raw?: { readonly rawHeaders: readonly string[] };
   readonly ip?: string | undefined;
-  /** Whom the access token speaks for, once a guard has let the request pass. */
+  /** The principal of the access token, after a guard has accepted the request. */
   user?: Principal;
 }
 
@@ -41,6 +41,6 @@ function isRepeated(wanted: string, rawHeaders: readonly string[]): boolean {
   return times > 1;
 }
 
-/** RFC 6750 section 3: no error code for whom sent no token. */
+/** RFC 6750 section 3: no error code for a request without a token. */
 export const challengeFor = (request: HttpRequest): string =>
   bearerOf(request) === undefined ? 'Bearer' : 'Bearer error="invalid_token"';

@@ -6,7 +6,7 @@ import { expectedProblem, type ProblemException, unavailable } from './problem.e
 
 /**
  * Answers every error as `application/problem+json` (RFC 9457): refusals and framework errors by their status, and
- * whatever nobody expected as 503.
+ * unexpected errors as 503.
  */
 @Catch()
 export class ProblemDetailsFilter implements ExceptionFilter {

@@ -26,7 +26,7 @@ export interface DeniedRefresh {
 
 const UNKNOWN: RefreshDenial = { outcome: 'refuse', reason: 'token_invalid' };
 
-/** Decides what a refresh is answered: one read, then pure rules. It has no effects. */
+/** Decides the answer to a refresh: one read, then pure rules. It has no effects. */
 @Injectable()
 export class RefreshJudge {
   constructor(

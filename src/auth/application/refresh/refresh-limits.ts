@@ -4,7 +4,7 @@ import { RateLimits } from '../../ports/rate-limits';
 import type { Attempt } from '../attempt';
 import type { RefreshJudgement } from './refresh-judge';
 
-/** The limits of the refresh. They come after the judgement, so that no flood hides a reuse. */
+/** The limits of the refresh. They apply after the decision, so that a flood cannot hide a reuse. */
 @Injectable()
 export class RefreshLimits {
   constructor(private readonly limits: RateLimits) {}

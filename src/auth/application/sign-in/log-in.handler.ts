@@ -103,7 +103,7 @@ export class LogInHandler implements ICommandHandler<LogInCommand> {
   }
 }
 
-/** A login name as the key of a counter: who reads the counters need not learn it. */
+/** A login name as the key of a counter, hashed so that a reader of the counters does not learn it. */
 const hashed = (login: string): string => createHash('sha256').update(loginSpelling(login)).digest('base64url');
 
 function failureOf(account: UserWithPassword | null, matches: boolean): LoginFailureReason | null {

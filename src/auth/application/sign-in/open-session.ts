@@ -10,10 +10,10 @@ import { SessionRepository } from '../../ports/session.repository';
 import type { Attempt, Subject } from '../attempt';
 import { type TokenPair, TokenPairIssuer } from '../token-pair.issuer';
 
-/** What a session remembers of the device that it was opened on. */
+/** What a session stores of the device on which it was opened. */
 export type Device = Pick<Session, 'deviceId' | 'deviceName' | 'userAgent' | 'ipAddress'>;
 
-/** A session that was opened, whom its events are about, and the events that its opening is recorded by. */
+/** An opened session, the subject of its events, and the events that record its opening. */
 export interface OpenedSession {
   readonly pair: TokenPair;
   readonly subject: Subject;
@@ -30,7 +30,7 @@ export class OpenSession {
     private readonly options: AuthOptions,
   ) {}
 
-  /** `floors` were read before the user proved anything. The events are the caller's to store. */
+  /** `floors` must be read before the password is verified. The caller stores the events. */
   async open(
     user: RefreshUser,
     floors: Floors,

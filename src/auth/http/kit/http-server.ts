@@ -11,7 +11,7 @@ import { BODY_LIMIT, parseJsonBody } from './json-body';
 import { validationPipe } from './validation.pipe';
 
 export interface HttpOptions {
-  /** Addresses or CIDR blocks of the proxies whose `X-Forwarded-For` is believed; never "all". */
+  /** Addresses or CIDR blocks of the proxies whose `X-Forwarded-For` is trusted; never "all". */
   readonly trustProxy: readonly string[];
   /** Origins whose pages may read the answers; none: no CORS at all. */
   readonly corsOrigins: readonly string[];
@@ -65,8 +65,9 @@ function answerUnreadable({ code = '' }: NodeJS.ErrnoException, connection: Dupl
 }
 
 /**
- * Makes an application answer as auth's routes promise, on Fastify and on Express: JSON bodies only, validated, at most
- * 16 KiB; problem details for every error. For an application created with `bodyParser: false`, before `init()`.
+ * Configures an application to keep the contract of auth's routes, on Fastify and on Express: JSON bodies only, validated,
+ * at most 16 KiB; problem details for every error. Call it before `init()`, on an application created with
+ * `bodyParser: false`.
  */
 export function configureHttp(app: INestApplication, options: HttpOptions): void {
   app.useGlobalPipes(validationPipe());
