@@ -34,7 +34,8 @@ export class AdminUsersController {
   @ApiOperation({
     summary: 'Activate or deactivate a user, or set roles',
     description:
-      'A deactivation ends all sessions; so does the removal of a role. The last active administrator cannot be removed.',
+      "A deactivation ends all of the user's sessions. The removal of a role refuses all of the user's tokens. The last " +
+      'active administrator cannot be deactivated, and keeps the role.',
   })
   @ApiOkResponse({ type: UserDto })
   @ApiProblems([400, 401, 403, 404, 409, 413, 415, 503], {
