@@ -40,11 +40,11 @@ export function dataSourceOptions({ url, poolSize }: DatabaseConfig, schema: Dat
   } as const satisfies DataSourceOptions;
 }
 
-/** A connection that is not answered in time goes: back in the pool, it would make its next user wait for the same answer. */
+/** A connection without an answer in time is closed: in the pool, it would make its next user wait for the same answer. */
 class ImpatientClient extends Client {
   constructor(config?: string | ClientConfig) {
     super(config);
-    // On its way from the pool to who asked for it nobody listens, and an error that nobody hears ends the process.
+    // Between the pool and its caller a connection has no listener, and an unhandled error ends the process.
     this.on('error', () => undefined);
   }
 

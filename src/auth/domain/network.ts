@@ -1,4 +1,4 @@
-/** Who an address belongs to: an IPv6 customer has a /64, so single addresses of it count together. */
+/** The network of an address for counting: an IPv6 customer has a /64, so all of its addresses count together. */
 export function networkOf(ip: string): string {
   if (!ip.includes(':')) return ip;
   const [head = '', tail] = ip.split('::');

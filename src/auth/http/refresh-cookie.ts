@@ -25,7 +25,7 @@ export class RefreshCookie {
     this.origins = new Set([...(publicOrigin === null ? [] : [publicOrigin]), ...corsOrigins]);
   }
 
-  /** The token that the request carries; undefined without one. Whoever uses it demands the origin first. */
+  /** The token that the request carries; undefined without one. Callers must demand the origin first. */
   read({ headers }: HttpRequest): string | undefined {
     for (const pair of headers.cookie?.split(';') ?? []) {
       const separator = pair.indexOf('=');

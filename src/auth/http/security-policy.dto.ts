@@ -6,7 +6,7 @@ import { IfPresent, IsPlainText } from './kit/validation.pipe';
 const MAX_INTEGER = 2 ** 31 - 1;
 
 export class SecurityPolicyDto implements SecurityPolicy {
-  /** Tokens that were issued below this version are refused, grace aside. */
+  /** Tokens of a lower version are refused, except during a grace period. */
   @ApiProperty({ example: 1 })
   globalMinTokenVersion!: number;
 
@@ -14,10 +14,11 @@ export class SecurityPolicyDto implements SecurityPolicy {
   @ApiProperty({ enum: CUT_OFF_MODES })
   mode!: CutOffMode;
 
+  /** When the grace period of the last rotation ends; null if it has none. */
   @ApiProperty({ type: String, format: 'date-time', nullable: true })
   graceEndsAt!: Date | null;
 
-  /** The default of later rotations, in seconds. */
+  /** The default grace period of later rotations, in seconds. */
   @ApiProperty({ example: 300 })
   gracePeriodSeconds!: number;
 
@@ -35,7 +36,7 @@ export class SecurityPolicyDto implements SecurityPolicy {
 }
 
 export class UpdateSecurityPolicyDto {
-  /** The default grace period of later rotations, in seconds, at most 30 days. A running one does not move. */
+  /** The default grace period of later rotations, in seconds, at most 30 days. A running grace period does not change. */
   @ApiProperty({ example: 300 })
   @IsInt()
   @Min(0)
@@ -43,8 +44,8 @@ export class UpdateSecurityPolicyDto {
   gracePeriodSeconds!: number;
 }
 
-/** Why: for the audit trail, which keeps it. */
 class ReasonDto {
+  /** Why; kept in the audit trail. */
   @ApiProperty({ example: 'The signing key was in a log', maxLength: 500 })
   @IsPlainText()
   @Matches(/\S/, { message: 'reason must not be empty' })
@@ -55,13 +56,13 @@ class ReasonDto {
 export class RotateUserDto extends ReasonDto {}
 
 export class RotateAllDto extends ReasonDto {
-  /** `immediate` refuses older tokens at once, `drain` at the end of the grace period, `migrate` exchanges them until then. */
+  /** `immediate` refuses older tokens at once; `drain` refuses them at the end of the grace period; `migrate` exchanges them for current ones until then. */
   @ApiProperty({ enum: CUT_OFF_MODES, default: 'immediate' })
   @IsIn(CUT_OFF_MODES)
   @IfPresent()
   mode?: CutOffMode;
 
-  /** For `drain` and `migrate`, in seconds, at most 30 days; the policy's when it is left out. */
+  /** For `drain` and `migrate`, in seconds, at most 30 days; by default the policy's. */
   @ApiProperty({ required: false })
   @IsInt()
   @Min(0)
@@ -69,7 +70,7 @@ export class RotateAllDto extends ReasonDto {
   @IfPresent()
   gracePeriodSeconds?: number;
 
-  /** Rotates only from this version: a double click is then one rotation. */
+  /** Rotates only from this version, so that a double click is one rotation. */
   @ApiProperty({ required: false })
   @IsInt()
   @Min(1)

@@ -3,13 +3,13 @@ import { MaxLength } from 'class-validator';
 import { IfPresent, IsPlainText } from '../../index';
 
 export class RegisterDto {
-  /** Compared without regard to case and spelling (NFKC). */
+  /** Compared without regard to case, after Unicode normalisation (NFKC). */
   @ApiProperty({ example: 'sam@example.com' })
   @IsPlainText()
   @MaxLength(320)
   email!: string;
 
-  /** 8 to 64 characters, at most 72 bytes, and none of the 3,000 most common. */
+  /** 8 to 64 characters, at most 72 bytes, and not one of the 3,000 most common passwords. */
   @ApiProperty({ example: 'four sensible words here' })
   @IsPlainText()
   password!: string;

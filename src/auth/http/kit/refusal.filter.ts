@@ -4,6 +4,6 @@ import { ProblemException } from '../../../guard/nest/problem.exception';
 import { Overloaded } from '../../../support/overloaded';
 import { Throttled } from '../../../support/throttled';
 
-/** Answers what auth itself refuses on a host's routes. Everything else there is the host's to answer. */
+/** Answers auth's own refusals on a host's routes. The host answers every other error. */
 @Catch(ProblemException, Throttled, Overloaded)
 export class RefusalFilter extends ProblemDetailsFilter {}

@@ -9,7 +9,7 @@ import {
 import { ValidateBy, ValidateIf, validateSync, type ValidatorOptions } from 'class-validator';
 import { type FieldError, invalidRequest, type ProblemException } from '../../../guard/nest/problem.exception';
 
-/** An answer names this many broken rules at most: a body of unknown fields must not come back larger than it went. */
+/** The most broken rules that an answer lists: the answer to a body of unknown fields must not be larger than the body. */
 const MAX_ERRORS = 20;
 
 const RULES: ValidatorOptions = {
@@ -57,10 +57,10 @@ export const IsPlainText = (): PropertyDecorator =>
     },
   });
 
-/** Validated when it is there. Unlike `@IsOptional()`, null is not "absent". */
+/** Validates the field if it is present. Unlike `@IsOptional()`, null does not count as absent. */
 export const IfPresent = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined);
 
-/** A UUID in the path, in the one spelling that locks and memory know it by; 400 with its name otherwise. */
+/** A UUID in the path, normalised to lower case, by which locks and memory know it; otherwise 400 with its name. */
 export const uuidPipe = (path: string): PipeTransform<string, Promise<string>> => {
   const either = new ParseUUIDPipe({
     exceptionFactory: () => invalidRequest({ path, message: `${path} must be a UUID` }),
