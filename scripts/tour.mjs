@@ -14,12 +14,12 @@ import { mustBuild } from './stale.mjs';
 chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 const sh = (command) => promisify(execFile)('sh', ['-c', command]);
-/** The two ends of each token: enough to tell them apart, and of no use to anybody. */
+/** The two ends of each token: enough to distinguish them, and useless to a thief. */
 const shortened = (text) =>
   text.replace(/(rt1_|eyJ)[\w.-]{20,}/g, (token) => `${token.slice(0, 8)}…${token.slice(-6)}`);
 const print = (text) => console.log(shortened(text));
 
-/** Posts by the very command that it prints, and prints the answer as it came. */
+/** Posts by the very command that it prints, and prints the answer unchanged. */
 async function post(url, body, expected) {
   const command =
     `curl -sS -w '\\n%{http_code}\\n' ${url} \\\n` +

@@ -22,8 +22,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 /**
  * Resolves with the exit code, by the shell's convention for a death by signal.
  *
- * The program gets a session of its own and every signal that arrives here: a later one tells the application not to
- * wait for anything. In this process's group Ctrl-C would reach it from the terminal, too, and would stop the embedded
+ * The program gets a session of its own and every signal that arrives here: a later one makes the application stop without
+ * waiting. In this process's group Ctrl-C would reach it from the terminal, too, and would stop the embedded
  * PostgreSQL under the requests that are still using it.
  */
 async function run(command, ...args) {

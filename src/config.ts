@@ -43,7 +43,7 @@ export interface Config {
   readonly logLevel: (typeof LOG_LEVELS)[number];
 }
 
-/** The one error of a start with bad settings: every variable that is wrong, and its rule, never its value. */
+/** The error of a start with bad settings: it names every wrong variable and its rule, never its value. */
 export class InvalidConfiguration extends Error {
   constructor(readonly problems: readonly string[]) {
     super(`The configuration is not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
@@ -300,7 +300,7 @@ const list = <T>(item: z.ZodType<T, string>) =>
 
 const origins = list(origin).describe('must be origins such as https://app.example, comma separated; never *');
 
-// A network of /0 is `true` in disguise: whoever connects could name any address as its own.
+// A network of /0 is `true` in disguise: any client could name any address as its own.
 const proxies = list(
   z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]).refine((address) => !address.endsWith('/0')),
 ).describe('must be addresses or networks such as 10.0.0.0/8, comma separated; never true');
@@ -334,7 +334,7 @@ const refreshKeys = keyPairs((id) => /^(0|[1-9]\d{0,2})$/.test(id) && Number(id)
   .transform((keys) => keys.map(([id, root]) => ({ id: Number(id), root })))
   .describe('must be id:base64 keys of exactly 32 bytes, comma separated, each id once and from 0 to 255');
 
-/** True for the keys that people type; 32 random bytes as good as never have fewer than 8 distinct values. */
+/** True for the keys that people type; 32 random bytes practically never have fewer than 8 distinct values. */
 const repeats = (key: Uint8Array): boolean => new Set(key).size < 8;
 
 const addressOf = (host: string, port: number): string => `http://${host.includes(':') ? `[${host}]` : host}:${port}`;

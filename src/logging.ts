@@ -55,7 +55,7 @@ function describe(error: unknown): unknown {
   return { name, message, code, stack, ...(cause === undefined ? {} : { cause: describe(cause) }) };
 }
 
-/** What Nest tells about its own start, one line a route; and the errors of a start, which main tells in one line. */
+/** Contexts of Nest's own start-up log, one line a route, and of start-up errors, which main reports in one line. */
 const BOOT_REPORT = new Set([
   'NestFactory',
   'InstanceLoader',

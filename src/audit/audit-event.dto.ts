@@ -32,7 +32,7 @@ export class AuditEventDto implements RecordedEvent {
 
 export class AuditEventPageDto {
   items!: AuditEventDto[];
-  /** For the next page; null on the last one. */
+  /** The `cursor` of the next page; null on the last page. */
   @ApiProperty({ type: String, nullable: true })
   nextCursor!: string | null;
 }

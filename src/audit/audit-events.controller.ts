@@ -21,11 +21,11 @@ import { FindAuditEventsDto, SessionHistoryDto } from './find-audit-events.dto';
 export class AuditEventsController {
   constructor(private readonly queries: QueryBus) {}
 
-  @ApiOperation({ summary: 'Search the audit trail', description: 'Newest first; all filters must hold.' })
+  @ApiOperation({ summary: 'Search the audit trail', description: 'Newest first. An event must match all filters.' })
   @ApiOkResponse({ type: AuditEventPageDto })
   @ApiProblems([400, 401, 403, 503], {
     400: {
-      description: 'A filter that cannot be read, or one that does not exist',
+      description: 'A filter is malformed or does not exist',
       code: 'invalid_request',
       errors: [{ path: 'cursor', message: 'cursor must be the nextCursor of an earlier page' }],
     },
@@ -43,7 +43,7 @@ export class AuditEventsController {
 
   @NoStore()
   @Get('sessions/:id/history')
-  @ApiOperation({ summary: "A session's life, oldest first", description: 'Empty for a session that nobody knows.' })
+  @ApiOperation({ summary: "List a session's events, oldest first", description: 'Empty for an unknown session.' })
   @ApiOkResponse({ type: AuditEventPageDto })
   @ApiProblems([400, 401, 403, 503])
   async getSessionHistory(

@@ -30,7 +30,7 @@ export class AuditListeners implements OnModuleInit {
     });
   }
 
-  /** Not by `@OnEvent`: that listens only after every module's own start, and hides failures from who counts them. */
+  /** Not by `@OnEvent`: that listens only after every module's own start, and its failures are not counted. */
   onModuleInit(): void {
     if (this.log.isLevelEnabled('info')) this.listen(AUTH_EVENTS, (event) => this.log.info(lineOf(event), 'event'));
     this.listen(ALERTS, (event) => this.alert(event));
@@ -38,15 +38,15 @@ export class AuditListeners implements OnModuleInit {
 
   private listen(classes: readonly AuthEventClass[], hear: (event: AuthEvent) => void): void {
     for (const { type } of classes) {
-      // Asynchronous, so that what it throws keeps no other listener from hearing; whoever dispatches logs and counts it.
+      // Asynchronous, so that an error does not stop the other listeners; the dispatcher logs and counts it.
       // eslint-disable-next-line @typescript-eslint/no-misused-promises
       this.emitter.on(type, async (event: AuthEvent) => hear(event));
     }
   }
 
   /**
-   * The place to notify people: a host that sends mail to the user, or wakes its operators, does it here or in a listener
-   * of its own for these two types. It holds no request up, and the session is closed already.
+   * The place to notify people: a host that mails the user or alerts its operators does it here, or in its own listener for
+   * these two types. It delays no request, and a reuse has already ended the session.
    */
   private alert(event: AuthEvent): void {
     const { type } = classOf(event);

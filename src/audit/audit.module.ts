@@ -5,7 +5,7 @@ import { Registry } from 'prom-client';
 import { AuditEventsController } from './audit-events.controller';
 import { AuditListeners } from './audit.listeners';
 
-/** Tells the log and the operators what auth records, and administrators what it has recorded. */
+/** Logs auth's events, alerts operators, and lets administrators search the record. */
 @Module({})
 export class AuditModule {
   static forRoot(logger: Logger): DynamicModule {

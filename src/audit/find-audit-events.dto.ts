@@ -41,12 +41,12 @@ const IsId = () =>
   );
 
 class PageDto {
-  /** The `nextCursor` of the page before. */
+  /** The `nextCursor` of the previous page. */
   @IsOptional()
   @IsCursor()
   cursor?: string;
 
-  /** How many items a page has at most; 50 when absent. */
+  /** The maximum number of items on a page; 50 by default. */
   @IsOptional()
   @Type(() => Number)
   @IsInt()
@@ -68,12 +68,12 @@ export class FindAuditEventsDto extends PageDto {
   @IsId()
   sessionId?: string;
 
-  /** Everything that one request caused. */
+  /** Events of this attempt: everything that one request caused. */
   @IsOptional()
   @IsId()
   attemptId?: string;
 
-  /** One type of event. */
+  /** Events of this type. */
   @IsOptional()
   @IsIn(TYPES)
   type?: string;

@@ -43,8 +43,8 @@ import { UserDirectory } from './ports/user-directory';
 
 interface AuthModuleExtras {
   /**
-   * The host's users. A class that a module in `imports` provides and exports is that very instance; any other is made
-   * here, with what `imports` export. Needed; a missing one is told in a sentence.
+   * The host's users. If a module in `imports` provides and exports the class, auth uses that instance; otherwise auth
+   * creates it, with the exports of `imports`. Required: without it startup fails with a clear message.
    */
   readonly userDirectory?: Type<UserDirectory> | undefined;
   /** Where auth counts; the default counts nothing. */

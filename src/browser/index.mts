@@ -1,74 +1,75 @@
-/** What a login, a password change or a refresh answers. With cookie delivery there is no `refreshToken` in it. */
+/** The answer of a login, a password change or a refresh. With cookie delivery it has no `refreshToken`. */
 export interface TokenPair {
   readonly accessToken: string;
   readonly refreshToken?: string;
-  /** Seconds that the access token still lives. */
+  /** Seconds until the access token expires. */
   readonly expiresIn: number;
   readonly sessionId: string;
 }
 
 /**
- * One text that every tab of the application reads and writes. What `write` was given must be what the next `read`
- * of any tab answers; a store that writes to disk before its promise resolves also survives a crash of the browser.
+ * A string that every tab of the application reads and writes. The next `read` of any tab must return what `write` was
+ * given. A store that writes to disk before its promise resolves also survives a crash of the browser.
  */
 export interface SessionStore {
   read(): string | null | Promise<string | null>;
-  /** Awaited. `null` removes the text. */
+  /** The caller awaits it. `null` removes the string. */
   write(text: string | null): unknown;
 }
 
 export interface SessionOptions {
-  /** Where refresh tokens are exchanged, such as `/auth/refresh`; relative to the page. */
+  /** The URL that exchanges refresh tokens, such as `/auth/refresh`; relative to the page. */
   readonly refreshUrl: string;
   /** By default `logout` beside `refreshUrl`. */
   readonly logoutUrl?: string;
-  /** As at the login: the refresh token in the store that scripts read, or in a cookie that they do not. */
+  /** The delivery of the login: the refresh token is in the store, or in a cookie that scripts cannot read. */
   readonly delivery: 'body' | 'cookie';
   /** By default an item of `localStorage`. */
   readonly store?: SessionStore;
   readonly fetch?: typeof fetch;
-  /** Called in every tab once the session was refused or ended. */
+  /** Called in every tab after the session was refused or has ended. */
   readonly onSignedOut?: () => void;
 }
 
 export interface Session {
   /**
-   * Takes over from a login or a password change, and from whatever session there was. With cookie delivery, `end` a
-   * session before the login of somebody else: the answer to a refresh under way would bring its cookie back.
+   * Starts the session of a login or a password change, and replaces any other session. With cookie delivery, `end` a session
+   * before another user logs in: the answer to a refresh in flight would set the old cookie again.
    */
   start(pair: TokenPair): Promise<void>;
-  /** The access token; refreshed before it expires, once for all tabs. @throws SignedOut, Unavailable */
+  /** Returns the access token, and refreshes it before it expires, once for all tabs. @throws SignedOut, Unavailable */
   accessToken(): Promise<string>;
-  /** A newer access token than the one of this moment. @throws SignedOut, Unavailable */
+  /** Returns a newer access token than the current one. @throws SignedOut, Unavailable */
   refresh(): Promise<string>;
   /**
-   * `fetch` with the access token, which whoever answers can read: for your own services only. Refreshes and sends
-   * again, once, when the token is refused as `invalid_token` (RFC 6750 section 3.1), or when another origin answers 401
-   * and does not expose its challenge (`Access-Control-Expose-Headers: WWW-Authenticate`). @throws SignedOut, Unavailable
+   * `fetch` with the access token. Use it for your own services only, since the server that receives the request can read
+   * the token. If the token is refused as `invalid_token` (RFC 6750 section 3.1), or another origin answers 401 and does not
+   * expose its challenge (`Access-Control-Expose-Headers: WWW-Authenticate`), it refreshes and sends the request again, once.
+   * @throws SignedOut, Unavailable
    */
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
-  /** Logs out. The session is kept if the server could not be told. @throws Unavailable */
+  /** Logs out. If the server cannot be reached, the session is kept. @throws Unavailable */
   end(): Promise<void>;
 }
 
-/** There is no session (any more): sign in again. */
+/** There is no session, or it has ended: sign in again. */
 export class SignedOut extends Error {
   override name = 'SignedOut';
 }
 
-/** No answer that decides anything, for half a minute. The session is kept, and the next call continues the same refresh. */
+/** There was no conclusive answer for half a minute. The session is kept, and the next call continues the same refresh. */
 export class Unavailable extends Error {
   override name = 'Unavailable';
 
-  /** @param retryAfter Seconds that the server asked for; 0 if it did not. */
+  /** @param retryAfter The server's `Retry-After` in seconds; 0 if there was none. */
   constructor(readonly retryAfter: number) {
     super();
   }
 }
 
-/** The pair in the store, and the refresh that is under way. */
+/** The pair in the store, and the refresh in flight. */
 interface Held extends TokenPair {
-  /** When the access token is to be renewed, in milliseconds of the page's clock. */
+  /** When to renew the access token, in milliseconds of the page's clock. */
   readonly dueAt: number;
   /** The `Idempotency-Key`: from before the first request with this refresh token until its successor is stored. */
   readonly key?: string;
@@ -76,7 +77,7 @@ interface Held extends TokenPair {
 
 interface Answer {
   readonly ok: boolean;
-  /** 0 if the answer did not arrive, or not whole. */
+  /** 0 if the answer did not arrive completely. */
   readonly status: number;
   readonly body: Partial<TokenPair> & { readonly code?: string; readonly recovery?: string };
   readonly retryAfter: number;
@@ -92,9 +93,9 @@ const REQUEST_MS = 10_000;
 const SPREAD_MS = 100;
 
 /**
- * Keeps one session alive in all tabs of a browser, through races and lost answers, by the retry rule: one refresh at
- * a time; a fresh random `Idempotency-Key` for each, in the shared store before its request leaves; the same token and
- * key again, by whichever tab comes next, until the answer is stored. The server then answers the identical successor.
+ * Keeps one session alive in all tabs of a browser, through races and lost answers, by the retry rule: one refresh at a
+ * time; a fresh random `Idempotency-Key` for each, which is in the shared store before the request is sent; the same token
+ * and key again, by any tab, until the answer is stored. The server then returns the identical successor.
  */
 export function createSession(options: SessionOptions): Session {
   const { delivery, onSignedOut, fetch = globalThis.fetch } = options;
@@ -155,7 +156,7 @@ export function createSession(options: SessionOptions): Session {
     }
   }
 
-  /** Runs `attempt` while no other tab runs one; again after a pause as long as it is `Unavailable` and there is time. */
+  /** Runs `attempt` while no other tab runs one; repeats it after a pause while it throws `Unavailable` and time is left. */
   function alone<T>(attempt: () => Promise<T>): Promise<T> {
     const deadline = Date.now() + PATIENCE_MS;
     const persist = async (): Promise<T> => {
@@ -184,7 +185,7 @@ export function createSession(options: SessionOptions): Session {
     const held = { key: randomKey(), ...found };
     if (!found.key) await store.write(JSON.stringify(held));
     const answer = await post(refreshUrl, held);
-    // Whatever was answered: what another tab has stored since then is newer.
+    // Whatever the answer: a token that another tab has stored since then is newer.
     const { accessToken } = await current();
     if (accessToken !== stale) return accessToken;
     const { ok, body } = answer;
@@ -193,7 +194,7 @@ export function createSession(options: SessionOptions): Session {
       await keep(pair);
       return pair.accessToken;
     }
-    // Another session's answer: the cookie was replaced by a login that this store knows nothing of.
+    // Another session's answer: a login that is not in this store has replaced the cookie.
     if (isOver(answer) || (ok && body.sessionId)) {
       await forget(held);
       throw new SignedOut();
@@ -206,7 +207,7 @@ export function createSession(options: SessionOptions): Session {
       flight = undefined;
     }));
 
-  /** With cookie delivery 400 says that there is no cookie: the browser has dropped the expired one. */
+  /** With cookie delivery, 400 means that there is no cookie: the browser has dropped the expired one. */
   const isOver = ({ status, body }: Answer): boolean =>
     body.recovery === 'reauthenticate' || (delivery === 'cookie' && status === 400 && body.code === 'invalid_request');
 
@@ -246,13 +247,13 @@ export function createSession(options: SessionOptions): Session {
   return session;
 }
 
-/** Anything that may be another next time is `Unavailable`; the rest is a mistake of the page or of the server. */
+/** An answer that may differ next time is `Unavailable`; any other is a mistake of the page or of the server. */
 const failure = (url: URL, { status, retryAfter }: Answer): Error =>
   status < 400 || status === 429 || status >= 500
     ? new Unavailable(retryAfter)
     : new Error(`${url.href} answered ${String(status)}`);
 
-/** Whether the token is what was refused. Of another origin that does not expose the challenge, nobody can tell. */
+/** Whether the token may be what was refused. If another origin does not expose its challenge, this is unknown. */
 function mayBeRefused({ headers, url }: Response): boolean {
   const challenge = headers.get('WWW-Authenticate');
   return challenge === null ? new URL(url).origin !== location.origin : challenge.includes('invalid_token');
@@ -272,9 +273,9 @@ const inLocalStorage = (name: string): SessionStore => ({
 });
 
 /**
- * For pages without Web Locks, which need https: a tab asks the others, and goes on when none objects in time. Who
- * holds the lock objects, and so does who asked earlier. Two may get through when a tab is too slow to object; the
- * store's key makes that harmless, or the server asks one of them to read the store again.
+ * For pages without Web Locks, which require https: a tab asks the others, and continues when none objects in time. A tab
+ * that holds the lock objects, and so does a tab that asked earlier. Two tabs may get through when a tab is too slow to
+ * object; the key in the store makes that harmless, or the server asks one of them to read the store again.
  */
 function lockOver(channel: BroadcastChannel): Exclusive {
   const IDLE = Infinity;
@@ -304,7 +305,7 @@ function lockOver(channel: BroadcastChannel): Exclusive {
     for (;;) {
       channel.postMessage(['ask', ticket]);
       if (!(await heard('no', 100))) break;
-      // No longer than this, since a holder that was closed never says so.
+      // No longer than this, since a tab that was closed while it held the lock never frees it.
       await heard('free', 1000);
     }
     ticket = HOLDER;

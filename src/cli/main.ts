@@ -27,7 +27,7 @@ async function run(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv);
     return EXIT.ok;
   } catch (error) {
-    // Commander has told already.
+    // Commander has already reported it.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     const { message, exitCode } = failureOf(error);
     complain(message);

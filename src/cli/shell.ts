@@ -77,7 +77,7 @@ export class Shell {
     if (database.url !== null) return work(database.url);
     if (!existsSync(join(EMBEDDED_DATA, 'PG_VERSION'))) {
       throw new Failure(
-        `There is no database in ${EMBEDDED_DATA}: npm run up makes it, or set DATABASE_URL`,
+        `There is no database in ${EMBEDDED_DATA}: npm run up creates it, or set DATABASE_URL`,
         EXIT.dependency,
       );
     }

@@ -40,17 +40,17 @@ export function dataSourceOptions({ url, poolSize }: DatabaseConfig, schema: Dat
   } as const satisfies DataSourceOptions;
 }
 
-/** SQLSTATEs of a server that takes no changes (a standby, a former primary), or that is going away. */
+/** SQLSTATEs of a server that accepts no changes (a standby, a former primary), or that is shutting down. */
 const SPENT = /^(25006|57P0\d)$/;
 
 /**
- * A connection that is not answered in time goes: back in the pool, it would make its next user wait for the same answer.
- * So does one whose server cannot write: behind the same address there may be another by now.
+ * A connection without an answer in time is closed: in the pool, it would make its next user wait for the same answer. So is
+ * a connection whose server cannot write: the same address may lead to another server by now.
  */
 class ImpatientClient extends Client {
   constructor(config?: string | ClientConfig) {
     super(config);
-    // On its way from the pool to who asked for it nobody listens, and an error that nobody hears ends the process.
+    // Between the pool and its caller a connection has no listener, and an unhandled error ends the process.
     this.on('error', () => undefined);
   }
 

@@ -8,7 +8,7 @@ import { runMigrations } from './migrate';
 const STARTING_UP = '57P03';
 
 /**
- * The DataSource of the whole application; whoever is given it finds the schema up to date, if so configured.
+ * The DataSource of the whole application; if so configured, the schema is up to date before it is injected.
  * Nest closes it in `onApplicationShutdown`, after the hooks of all modules that are not global.
  */
 export function databaseModule(database: DatabaseConfig, schema: DatabaseSchema): DynamicModule {

@@ -148,7 +148,7 @@ async function leave({ pid, socketDirectory, presence }: Server, dataDir: string
   await presence.end();
 }
 
-/** While the exclusive lock is held nobody can enter: whoever tries is turned away by the shutdown and starts a new server. */
+/** While the exclusive lock is held nobody can enter: the shutdown refuses a process that tries, which then starts a new server. */
 async function isLast(presence: Client): Promise<boolean> {
   try {
     await presence.query(`SELECT pg_advisory_unlock_shared(${PRESENCE})`);

@@ -105,7 +105,7 @@ function nativeFolder(): string | undefined {
     try {
       if (!existsSync(join(root, target))) symlinkSync(basename(source), join(root, target));
     } catch {
-      // Made by another process in this moment, or not to be made by us: then the binaries say what they lack.
+      // Another process has just created it, or this one may not create it: then the binaries report what they lack.
     }
   }
   return join(root, 'native');

@@ -7,9 +7,9 @@ import { isHonoured } from './versions';
 
 const MAX_REMEMBERED = 20_000;
 
-/** Decides whether an access token is honoured, without a statement or a command: all that it needs is in memory. */
+/** Decides whether an access token is accepted, without a query: all the data is in memory. */
 export class AccessTokenAuthenticator {
-  /** By SHA-256 of the whole token: nothing shorter may be the key. Only the signature is remembered, never the verdict. */
+  /** Claims by the SHA-256 of the whole token: nothing shorter may be the key. It caches the signature check, never the decision. */
   private readonly genuine = new LRUCache<string, AccessTokenClaims>({ max: MAX_REMEMBERED });
 
   constructor(
@@ -20,8 +20,8 @@ export class AccessTokenAuthenticator {
   ) {}
 
   /**
-   * The principal, or null for a token that does not count, or does not any more.
-   * @throws Overloaded when this instance does not know the revocations well enough to tell
+   * Returns the principal, or null for a token that is not valid, or not any more.
+   * @throws Overloaded when this instance does not know the revocations well enough to decide
    */
   authenticate(token: string): Principal | null {
     const claims = this.claimsOf(token);

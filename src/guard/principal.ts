@@ -1,4 +1,4 @@
-/** Whom a valid access token speaks for. */
+/** The user and session of a valid access token. */
 export interface Principal {
   readonly userId: string;
   readonly sessionId: string;

@@ -10,7 +10,7 @@ import {
 } from './ports/revocation.feed';
 import { type Floors, isNewer, type SecurityPolicy } from './versions';
 
-/** How long what the view knows counts, in seconds. */
+/** How long the view's contents are valid, in seconds. */
 export interface ViewLimits {
   /** The longest life of an access token: a revocation is remembered that long, and a margin. */
   readonly accessTokenTtlSeconds: number;
@@ -32,8 +32,8 @@ const SWEEP_EVERY_MS = 60_000;
 const READ_TIMEOUT_MS = 5000;
 
 /**
- * All that a guard must know, in memory: the policy, and the revocations that a living access token could meet. It is
- * brought up to date once a second and at each hint; merging only ever adds and raises, so an old reading does no harm.
+ * All that a guard must know, in memory: the policy, and the revocations that could affect an unexpired access token. It is
+ * updated once a second and at each hint. Merging only adds and raises, so an old reading does no harm.
  */
 export class RevocationView implements RevocationWatcher {
   private readonly outage: Outage;
@@ -124,7 +124,7 @@ export class RevocationView implements RevocationWatcher {
     this.hint();
   }
 
-  /** What has been committed, here or elsewhere. Answers whether anything was new. */
+  /** Merges what has been committed, here or elsewhere. Returns whether a revocation was new. */
   committed(revocations: readonly Revocation[], policy?: SecurityPolicy): boolean {
     let isNew = false;
     const until = performance.now() + (this.limits.accessTokenTtlSeconds + ISSUE_MARGIN_SECONDS) * 1000;
@@ -146,7 +146,7 @@ export class RevocationView implements RevocationWatcher {
     while (await this.pause()) await this.refresh();
   }
 
-  /** A second, or until a hint, but long enough that hints cannot turn into a flood of readings. False when all is over. */
+  /** A second, or until a hint, but long enough that hints cannot turn into a flood of readings. False after {@link stop}. */
   private async pause(): Promise<boolean> {
     await this.sleep(HINT_GAP_MS);
     if (!this.hinted) await this.sleep(POLL_MS - HINT_GAP_MS, true);
@@ -197,7 +197,7 @@ export class RevocationView implements RevocationWatcher {
     this.committed([], policy);
     this.horizon = horizon;
     this.freshAt = startedAt;
-    // The reading's clock was read somewhere between question and answer: in the middle, for want of better knowledge.
+    // The reading's clock was read somewhere between question and answer: in the middle, as the best estimate.
     this.clockOffsetMs = now.getTime() - (Date.now() - (performance.now() - startedAt) / 2);
     this.sweep();
     this.metrics.viewRefreshed(this.users.size + this.sessions.size);

@@ -20,7 +20,7 @@ export type CutOffMode = (typeof CUT_OFF_MODES)[number];
 /** The longest grace period: 30 days. */
 export const MAX_GRACE_SECONDS = 30 * 24 * 60 * 60;
 
-/** The part of the policy that decides. One value: a version from one reading never meets a mode from another. */
+/** The part of the policy that decides. One value, so that a version from one reading is never combined with a mode from another. */
 export interface GlobalFloor {
   readonly globalMinTokenVersion: number;
   readonly mode: CutOffMode;
@@ -50,11 +50,11 @@ export interface VersionRejection {
   readonly requiredVersion: number;
 }
 
-/** The one rule: does a token with these stamps still count? `now` is the database's clock. */
+/** The rule by which a token with these stamps is accepted or refused. `now` is the database's clock. */
 export const isHonoured = (stamps: VersionStamps, floors: Floors, now: Date): boolean =>
   rejectionOf(stamps, floors, now) === null;
 
-/** Why a token is not honoured: the pair of the counter that failed (both failing: the global one), or null. */
+/** Why a token is refused: the versions of the counter that failed (of the global one if both failed), or null. */
 export function rejectionOf(stamps: VersionStamps, floors: Floors, now: Date): VersionRejection | null {
   if (!globalHonoured(stamps, floors, now)) {
     return {
@@ -89,14 +89,14 @@ export const stampsOf = (floors: Floors): VersionStamps => ({
   globalVersionAtIssuance: floors.globalMinTokenVersion,
 });
 
-/** The stamps after a rotation: today's floors, except that a drained session keeps its global one and dies with it. */
+/** The stamps after a rotation: the current floors, except that a drained session keeps its global version and ends with it. */
 export function stampsAfterRotation(stamps: VersionStamps, floors: Floors): VersionStamps {
   const current = stampsOf(floors);
   const drained = floors.mode === 'drain' && stamps.globalVersionAtIssuance < floors.globalMinTokenVersion;
   return drained ? { ...current, globalVersionAtIssuance: stamps.globalVersionAtIssuance } : current;
 }
 
-/** When tokens with these stamps stop counting although nothing else happens: the end of the grace they live on, or null. */
+/** When tokens with these stamps are refused without a further change: the end of their grace period, or null. */
 export const graceLimitOf = (stamps: VersionStamps, floors: GlobalFloor): Date | null =>
   stamps.globalVersionAtIssuance < floors.globalMinTokenVersion ? floors.graceEndsAt : null;
 

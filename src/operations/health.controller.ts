@@ -21,10 +21,10 @@ import { DataSource, MigrationExecutor } from 'typeorm';
 import { Public, RedisConnection, RevocationView } from '../index';
 
 const PATIENCE_MS = 1000;
-/** Whoever asks for readiness often waits a second only, and must not give up for want of Redis. */
+/** A readiness probe often waits only a second, and must not time out because of Redis. */
 const PATIENCE_WITH_REDIS_MS = 200;
 
-/** What is unhealthy is answered with what ails it, and not as a problem; when to ask again is said with every 503. */
+/** Returns 503 with Terminus's report instead of problem details, plus `Retry-After`. */
 @Catch(ServiceUnavailableException)
 class UnhealthyFilter implements ExceptionFilter {
   constructor(private readonly adapterHost: HttpAdapterHost) {}
@@ -51,7 +51,7 @@ export class HealthController {
     private readonly modules: ModuleRef,
   ) {}
 
-  @ApiOperation({ summary: 'Is it alive', description: 'Whether the process answers at all; if not, restart it.' })
+  @ApiOperation({ summary: 'Liveness', description: 'Whether the process responds; if not, restart it.' })
   @Get('live')
   @HealthCheck()
   live(): Promise<HealthCheckResult> {
@@ -59,10 +59,10 @@ export class HealthController {
   }
 
   @ApiOperation({
-    summary: 'Is it ready',
+    summary: 'Readiness',
     description:
       'Whether the database is reachable and up to date, and the revocations are known; if not, and during a shutdown, ' +
-      'send requests elsewhere. A Redis that does not answer is told, and no reason to.',
+      'send requests to another instance. An unreachable Redis is reported as degraded; the instance stays ready.',
   })
   @Get('ready')
   @HealthCheck()

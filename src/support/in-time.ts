@@ -1,4 +1,4 @@
-/** What `work` resolves to, or an error after `ms`: for connections that neither answer nor break. `work` itself goes on. */
+/** What `work` resolves to, or an error after `ms`: for connections that neither answer nor break. `work` itself continues. */
 export async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

@@ -7,8 +7,8 @@ export interface Log {
 }
 
 /**
- * Logs something that fails again and again: when it begins, once a minute while it lasts, and when it is over. What
- * comes and goes within the minute is not logged a second time.
+ * Logs a repeated failure: when it begins, once a minute while it lasts, and when it ends. A failure that ends and begins
+ * again within the minute is not logged a second time.
  */
 export class Outage {
   /** On the monotonic clock. */

@@ -23,20 +23,20 @@ import { InMemoryUserDirectory } from './in-memory-user.directory';
 import { MovableClock } from './movable-clock';
 
 export interface AuthTestingOptions {
-  /** The options of auth that a test is about. By default refusals tell their reason, and nothing is limited. */
+  /** Options of auth for this test. By default the `code` of a refusal is its reason, and there are no rate limits. */
   readonly options?: Partial<GivenAuthOptions>;
-  /** Puts the guard on every route, as in the application. Default: true. */
+  /** Whether the guard protects every route, as in the application. Default: true. */
   readonly globalGuard?: boolean;
-  /** Mounts auth's own routes. Default: true. */
+  /** Whether auth's own routes are mounted. Default: true. */
   readonly controllers?: boolean;
-  /** Providers in the place of those of this module, by token. */
+  /** Providers that replace those of this module, by token. */
   readonly providers?: readonly Provider[];
 }
 
 /**
- * The whole of auth on the in-memory ports: real tokens, guard, handlers and events, and neither a database nor an
- * environment. It brings the buses and the event emitter along. From the module: `InMemoryStore`,
- * `InMemoryUserDirectory`, `MovableClock`.
+ * All of auth on the in-memory ports: real tokens, guard, handlers and events, without a database or environment variables.
+ * It imports the buses and the event emitter itself. You can get `InMemoryStore`, `InMemoryUserDirectory` and `MovableClock`
+ * from the application.
  */
 @Module({})
 export class AuthTestingModule {

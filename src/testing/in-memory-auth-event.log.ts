@@ -58,7 +58,7 @@ export class InMemoryAuthEventLog extends AuthEventLog {
     const { eventId: id, ...common } = event.context;
     if (this.store.events.has(id)) return false;
     const reason = 'reason' in event ? event.reason : null;
-    // By JSON and back, as in a database: whoever changes what was recorded changes a copy.
+    // To JSON and back, as in a database: a caller that changes a returned event changes a copy.
     const details = JSON.parse(JSON.stringify(detailsOf(event))) as Record<string, unknown>;
     this.store.demandText(common.userAgent, reason, ...Object.values(details).filter((one) => typeof one === 'string'));
     this.store.events.set(id, { id, type, outcome, ...common, reason, details });

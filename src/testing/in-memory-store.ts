@@ -42,7 +42,7 @@ export class InMemoryStore {
     return result;
   }
 
-  /** The policy; a missing one is made again with its defaults. */
+  /** The policy; a missing one is created again with its defaults. */
   currentPolicy(): SecurityPolicy {
     const now = this.clock.now();
     this.policy ??= {
@@ -65,7 +65,7 @@ export class InMemoryStore {
     else running.afterCommit.push(effect);
   }
 
-  /** A broken constraint, which also ends the work around it, even if that catches the error and goes on. */
+  /** A broken constraint, which also ends the work around it, even if that catches the error and continues. */
   violated(constraint: string): never {
     const violation = new Error(constraint);
     Object.assign(this.inside.getStore() ?? {}, { violation });

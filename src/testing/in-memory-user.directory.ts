@@ -8,13 +8,13 @@ import {
 } from '../index';
 import type { InMemoryStore } from './in-memory-store';
 
-/** Users by the e-mail that they sign in with, spelled in any way. */
+/** Users in memory. They sign in with their e-mail, in any case and Unicode form. */
 export class InMemoryUserDirectory extends UserDirectory {
   constructor(private readonly store: InMemoryStore) {
     super();
   }
 
-  /** Stores a user, in place of one with the same id. */
+  /** Adds a user, and replaces a user with the same id. */
   add(user: UserWithPassword): Promise<void> {
     return this.store.alone(
       async () => void this.store.users.set(user.id, { ...user, email: loginSpelling(user.email) }),

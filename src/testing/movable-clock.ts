@@ -1,6 +1,6 @@
 import { Clock } from '../index';
 
-/** A clock that stands until it is moved; with the in-memory ports it is the database's clock, too. */
+/** A clock that stands still until you move it; for the in-memory ports it is also the database's clock. */
 export class MovableClock extends Clock {
   constructor(private moment = new Date()) {
     super();

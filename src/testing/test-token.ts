@@ -13,19 +13,19 @@ import { InMemoryUserDirectory } from './in-memory-user.directory';
 import { MovableClock } from './movable-clock';
 
 export interface TestToken {
-  /** A UUID; by default a new user's. */
+  /** A UUID; by default that of a new user. */
   readonly userId?: string;
-  /** By default `['user']`. A user who is not in the in-memory directory yet gets there with these roles. */
+  /** By default `['user']`. If the user is not in the in-memory directory yet, it is added with these roles. */
   readonly roles?: readonly string[];
-  /** A UUID. There need not be such a session: an access token is honoured until its session is ended. */
+  /** A UUID. The session does not have to exist: an access token is accepted until its session is ended. */
   readonly sessionId?: string;
-  /** By default as long as the application's own tokens; zero or less: a token that has expired. */
+  /** By default the lifetime of the application's own tokens; with zero or less, the token has expired. */
   readonly expiresInSeconds?: number;
 }
 
 type Application = Pick<INestApplicationContext, 'get'>;
 
-/** An access token that the guard of `app` honours as one of its own. */
+/** Issues an access token that the guard of `app` accepts as one of its own. */
 export async function issueTestToken(app: Application, token: TestToken = {}): Promise<string> {
   const part = <T>(type: abstract new (...args: never[]) => T): T => app.get<T>(type, { strict: false });
   const { userId = uuidv7(), roles = ['user'], sessionId = uuidv7() } = token;
@@ -47,7 +47,7 @@ export async function issueTestToken(app: Application, token: TestToken = {}): P
   });
 }
 
-/** Moves the clock of `app`, and waits until its guard has looked at it. */
+/** Moves the clock of `app` forward, and waits until its guard has read it. */
 export async function advanceClock(app: Application, seconds: number): Promise<void> {
   const clock = app.get(MovableClock, { strict: false });
   const view = app.get(RevocationView, { strict: false });

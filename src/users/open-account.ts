@@ -47,7 +47,7 @@ export class OpenAccount {
         .insert()
         .into(UserEntity)
         .values({ ...account, id, passwordHash, roles: [...roles] })
-        // Not by catching the violation: an error would end the transaction of whoever calls this inside one.
+        // Not by catching the violation: an error would end the transaction of a caller that has one.
         .orIgnore()
         .returning('*')
         .execute();

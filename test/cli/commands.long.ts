@@ -104,7 +104,7 @@ describe('ratchet, beside a running application,', () => {
         run('sessions', 'revoke', one.sessionId),
         run('sessions', 'revoke', NOBODY),
       ]);
-      expect(over).toMatchObject({ code: 0, stdout: `Session ${one.sessionId} is over.\n` });
+      expect(over).toMatchObject({ code: 0, stdout: `Session ${one.sessionId} has ended.\n` });
       expectFailure(unknown, 1, /There is no session/);
     });
 
@@ -313,7 +313,7 @@ describe('ratchet, beside a running application,', () => {
       ]);
       for (const { code, stdout, stderr } of [no, nothing]) {
         expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-        expect(stderr).toMatch(/Type yes to go on: ratchet: Nothing has been changed\n$/);
+        expect(stderr).toMatch(/Type yes to continue: ratchet: Nothing has been changed\n$/);
       }
       expect(await everything()).toEqual(before);
     });

@@ -58,7 +58,7 @@ describe('ratchet doctor', () => {
     expect(complaints(outcome)).toEqual([
       'fail configuration: ACCESS_TOKEN_KEYS still holds the placeholder of .env.example',
       expect.stringMatching(/^fail configuration: DATABASE_POOL_SIZE must be a whole number/),
-      expect.stringMatching(/^warn everything else: not looked at/),
+      expect.stringMatching(/^warn everything else: not checked/),
     ]);
   });
 

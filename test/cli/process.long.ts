@@ -28,7 +28,7 @@ describe('ratchet', () => {
     [['sessions', 'revoke'], /give either a session or --user/],
     [['sessions', 'revoke', '01980000-0000-7000-8000-000000000000', '--user', 'a@b.example'], /give either/],
     [['users', 'rotate', 'a@b.example', '--reason', 'a\u001b[31m'], /must be a string without control characters/],
-    [rotate('--mode', 'immediate', '--grace', '5m'), /--grace has no meaning in mode immediate/],
+    [rotate('--mode', 'immediate', '--grace', '5m'), /--grace must not be given in mode immediate/],
     [rotate('--mode', 'drain', '--grace', '31d'), /from 0s to 2592000s/],
     [['audit', 'tail', '-n', '-1'], /It must be a whole number/],
   ])('says what is wrong with %j, and ends with 2', async (args, message) => {
@@ -106,7 +106,7 @@ describe('ratchet in development', () => {
   });
 
   it('makes no database where there is none', async () => {
-    expectFailure(await ratchet(['clean'], {}, { cwd }), 4, /no database in \.data\/pg: npm run up makes it/);
+    expectFailure(await ratchet(['clean'], {}, { cwd }), 4, /no database in \.data\/pg: npm run up creates it/);
     expect(existsSync(join(cwd, '.data/pg'))).toBe(false);
   });
 

@@ -16,7 +16,7 @@ export function complaintsOf(...sources: string[]): string[] {
     experimentalDecorators: true,
     skipLibCheck: true,
     types: ['node'],
-    paths: { 'nest-ratchet': [join(ROOT, 'src/auth/index.ts')] },
+    paths: { 'nest-ratchet': [join(ROOT, 'src/index.ts')] },
   };
   const host = ts.createCompilerHost(options);
   const fromDisk = host.getSourceFile.bind(host);

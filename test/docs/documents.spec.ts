@@ -29,7 +29,7 @@ const OTHER_SCRIPTS = ['start:prod'];
 
 /** The use case that somebody may add. */
 const FILES_TO_BE: Record<string, string[]> = {
-  'CONTRIBUTING.md': ['command', 'handler'].map((role) => `src/auth/application/rename-session.${role}.ts`),
+  'CONTRIBUTING.md': ['command', 'handler'].map((role) => `src/auth/application/sessions/rename-session.${role}.ts`),
 };
 
 describe.each(documents)('$path', ({ path, text }) => {

@@ -36,8 +36,8 @@ describe("a host's options", () => {
     expect(problemsOf({})).toEqual([
       expect.stringMatching(/^accessTokenKeys must be keys/),
       expect.stringMatching(/^refreshTokenKeys must be keys/),
-      'accessTokenIssuer must be a text that is not empty',
-      'accessTokenAudience must be a text that is not empty',
+      'accessTokenIssuer must be a non-empty string',
+      'accessTokenAudience must be a non-empty string',
     ]);
   });
 
@@ -94,7 +94,7 @@ describe("a host's options", () => {
     await expect(start).rejects.toThrow(
       'The options of AuthModule are not usable:\n' +
         '  - refreshTokenKeys must be keys { id, root } with roots of exactly 32 bytes, each id once and from 0 to 255\n' +
-        '  - accessTokenIssuer must be a text that is not empty\n' +
+        '  - accessTokenIssuer must be a non-empty string\n' +
         '  - bcryptCost must be a whole number from 4 to 31',
     );
   });

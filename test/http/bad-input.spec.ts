@@ -105,7 +105,7 @@ describe.each(ADAPTERS)('Over %s', (adapter) => {
         name: 'without a token',
         body: () => ({}),
         status: 400,
-        problem: rules('refreshToken', 'refreshToken must be a string, or come as the cookie'),
+        problem: rules('refreshToken', 'refreshToken must be a string, or be sent as the cookie'),
       },
       ...[null, 7, true, {}, ['rt1_']].map((other) => ({
         name: `with the token ${JSON.stringify(other)}`,

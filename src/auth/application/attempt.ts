@@ -6,7 +6,7 @@ import { networkOf, unmapped } from '../domain/network';
 import { randomBytesInBulk } from '../domain/random';
 import type { Client } from '../domain/session';
 
-/** Whom and what an event is about, as far as it is known. */
+/** The user, session and generation of an event, as far as they are known. */
 export interface Subject {
   readonly userId?: string | null;
   readonly sessionId?: string | null;
@@ -47,22 +47,22 @@ export class Attempt {
     };
   }
 
-  /** What limits count the attempt by; null for a caller without a request. What cannot be read counts together. */
+  /** The key by which limits count the attempt; null for a caller without a request. All unreadable addresses share one key. */
   get network(): string | null {
     const { ipAddress } = this.client;
     if (ipAddress !== null) return networkOf(ipAddress);
     return this.hasAddress ? 'unreadable' : null;
   }
 
-  /** The context of the event that tells of the attempt. */
+  /** The context of the event that records the attempt. */
   beginning(subject: Subject): EventContext {
     return this.context(this.id, subject);
   }
 
-  /** The context of whatever happened in between; each call has an id of its own. */
+  /** The context of an event between the attempt and its ending; each call has its own id. */
   finding(subject: Subject): EventContext {
     const place = BEGINNING + ++this.findings;
-    // A bulk change may have more of them than there are places between the beginning and the ending.
+    // A bulk change may have more events than there are places between the beginning and the ending.
     const eventId = place < ENDING ? this.eventId(place) : uuidv7({ msecs: this.startedAt.getTime() });
     return this.context(eventId, subject);
   }
@@ -97,8 +97,8 @@ export class Attempt {
 }
 
 /**
- * The address without its zone and the port that some proxies append, or null for what is none: a bad one must not cost
- * the request its record.
+ * The address without its zone and the port that some proxies append, or null if it is not an address: a bad one must not
+ * prevent the record.
  */
 function ipOf(ip: string | undefined): string | null {
   if (ip === undefined || isIPv4(ip)) return ip ?? null;

@@ -3,7 +3,7 @@ import { Throttled } from '../../support/throttled';
 import type { AuthEvent, FaultReason } from '../domain/events';
 import type { AuthEvents } from '../ports/auth-events';
 
-/** Lost every race that it ran; the client's token is as good as before. */
+/** The refresh lost every race; the client's token remains valid. */
 export class TooContended extends Overloaded {
   constructor() {
     super('The session changed again and again while it was refreshed');
@@ -11,8 +11,8 @@ export class TooContended extends Overloaded {
 }
 
 /**
- * Runs `work`; whatever it throws becomes the attempt's ending, and is thrown on. Where the fault is that nothing can be
- * recorded, neither the attempt nor an ending has a record, and nothing was changed.
+ * Runs `work`. If it throws, the fault is recorded as the attempt's ending and thrown again. If the fault is that nothing
+ * can be recorded, neither the attempt nor an ending has a record, and nothing was changed.
  */
 export async function endingWithFaults<T>(
   events: AuthEvents,
@@ -28,7 +28,7 @@ export async function endingWithFaults<T>(
       throw fault;
     }
     const reason = fault instanceof TooContended ? 'contended' : fault instanceof Overloaded ? 'overloaded' : 'fault';
-    await events.record(failed(reason)).catch(() => undefined); // the caller is to hear of the first fault
+    await events.record(failed(reason)).catch(() => undefined); // the caller gets the first fault
     throw fault;
   }
 }

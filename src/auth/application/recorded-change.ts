@@ -4,13 +4,13 @@ import { AuthEventLog } from '../ports/auth-event.log';
 import { AuthEvents } from '../ports/auth-events';
 import { UnitOfWork } from '../ports/unit-of-work';
 
-/** What a change answers, and the events that record it; none where nothing was changed. */
+/** The result of a change, and the events that record it; no events if nothing changed. */
 export interface Recorded<T> {
   readonly value: T;
   readonly events: readonly AuthEvent[];
   /**
-   * A change of the host's users. It comes after the records, since a directory outside of this database keeps what it
-   * has changed, whatever comes after. Resolves to null, or to the answer with which everything is undone.
+   * A change of the host's users. It runs after the records are stored, since a directory outside of this database keeps its
+   * change even if a later step fails. Resolves to null, or to the answer with which everything else is undone.
    */
   readonly last?: () => Promise<T | null>;
 }
@@ -25,9 +25,9 @@ export class RecordedChange {
   ) {}
 
   /**
-   * Runs `work` as a unit of work, stores its events in it, and hands them to the listeners once the outermost unit of work
-   * has committed: once, however often that was tried. Within another unit of work, an answer of `last` undoes nothing
-   * before that one is undone.
+   * Runs `work` in a unit of work, stores its events in it, and dispatches them to the listeners after the outermost unit of
+   * work has committed: once, however often it was tried. Inside another unit of work, an answer of `last` undoes nothing
+   * until that outer one is undone.
    */
   async commit<T>(work: () => Promise<Recorded<T>>): Promise<T> {
     try {

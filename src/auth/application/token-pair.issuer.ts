@@ -7,12 +7,12 @@ import type { Session } from '../domain/session';
 import { AuthOptions } from '../options/auth.options';
 import { AccessTokenSigner } from '../ports/access-token.signer';
 
-/** What a login, a refresh and a password change answer. */
+/** The result of a login, a refresh or a password change. */
 export interface TokenPair {
   readonly accessToken: string;
   readonly refreshToken: string;
   readonly tokenType: 'Bearer';
-  /** Seconds that the access token really has left. */
+  /** Seconds until the access token expires. */
   readonly expiresIn: number;
   /** Seconds until the session expires unless it is refreshed. */
   readonly refreshExpiresIn: number;
@@ -30,8 +30,8 @@ export class TokenPairIssuer {
   ) {}
 
   /**
-   * The pair for a session whose row has, after this, the stamps and the expiry of `row`. The roles are those that the
-   * user has now, never what an older token said. `now` is the database's clock.
+   * Issues the pair for a session whose row will have the stamps and the expiry of `row`. The roles are the user's current
+   * ones, never those of an older token. `now` is the database's clock.
    */
   issue(
     user: RefreshUser,
@@ -43,7 +43,7 @@ export class TokenPairIssuer {
     const graceLimit = graceLimitOf(row, floors);
     const exp = Math.min(
       iat + this.options.accessTokenTtlSeconds,
-      // Nothing that ends the user's other sessions looks at one that has expired.
+      // Code that ends the user's other sessions ignores an expired one.
       seconds(row.expiresAt),
       graceLimit === null ? Infinity : seconds(graceLimit),
     );

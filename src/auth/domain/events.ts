@@ -8,13 +8,13 @@ import type { Delivery } from './session';
  * A class is dispatched and recorded under its `type`; a change of shape is a new version of the type.
  */
 
-/** What every event tells, and every row of the event log has a column for (PCI DSS 4.0.1, 10.2.2). */
+/** The fields that every event has, each with a column in the event log (PCI DSS 4.0.1, 10.2.2). */
 export interface EventContext {
   /** UUIDv7. */
   readonly eventId: string;
   /** The start of the attempt that the event belongs to, on the application's clock. */
   readonly occurredAt: Date;
-  /** Shared by everything that one request caused; null for what no request caused. */
+  /** Shared by everything that one request caused; null if no request caused the event. */
   readonly attemptId: string | null;
   readonly userId: string | null;
   readonly sessionId: string | null;
@@ -26,7 +26,7 @@ export interface EventContext {
 
 export type EventOutcome = 'attempted' | 'succeeded' | 'failed';
 
-/** An unexpected failure, a try that lost every race, or a rate limit: why an attempt failed that was not refused. */
+/** Why an attempt failed without a refusal: an unexpected failure, a refresh that lost every race, or a rate limit. */
 export type FaultReason = 'fault' | 'contended' | 'throttled' | 'overloaded';
 
 export class AuthTokenRefreshAttempted {
@@ -35,7 +35,7 @@ export class AuthTokenRefreshAttempted {
   constructor(readonly context: EventContext) {}
 }
 
-/** Device fields are there when the refresh gave others than the login; the session keeps the login's. */
+/** Device fields are present if the refresh's differ from the login's; the session keeps the login's. */
 export interface ChangedDevice {
   readonly deviceId?: string;
   readonly deviceName?: string;
@@ -46,7 +46,7 @@ export class AuthTokenRefreshSucceeded {
   static readonly outcome = 'succeeded';
   constructor(
     readonly context: EventContext,
-    /** True when an earlier answer was given again. */
+    /** True if the refresh returned the successor of an earlier refresh again. */
     readonly replayed: boolean,
     /** What allowed the replay: the concurrency window or the retry key. */
     readonly door: 'window' | 'key' | null,
@@ -65,7 +65,7 @@ export class AuthTokenRefreshFailed {
   ) {}
 }
 
-/** A token fell below a floor. The versions are the pair of the counter that failed; both failing: the global one. */
+/** A token is below a floor. The versions are those of the counter that failed; if both failed, of the global one. */
 export class TokenRejectedDueToRotation {
   static readonly type = 'auth.token.rejected_due_to_rotation.v1';
   static readonly outcome = 'failed';
@@ -107,7 +107,7 @@ export class RefreshTokenReuseDetected {
   ) {}
 }
 
-/** A token that only a key holder or a restored backup explains: look at the keys, or run the after-restore command. */
+/** A token that only a key holder or a restored backup explains: check the keys, or run the after-restore command. */
 export class TokenForgerySuspected {
   static readonly type = 'auth.token.forgery_suspected.v1';
   static readonly outcome = 'failed';
@@ -182,12 +182,12 @@ export class SessionRevoked {
   constructor(
     readonly context: EventContext,
     readonly reason: RevocationReason,
-    /** Who ended it, when that was neither the user nor the system. */
+    /** The administrator who ended it; null for the user or the system. */
     readonly actorId: string | null = null,
   ) {}
 }
 
-/** The least recently used session made room for a new one. */
+/** The least recently used session ended because a new one exceeded the limit. */
 export class SessionEvicted {
   static readonly type = 'auth.session.evicted.v1';
   static readonly outcome = 'succeeded';
@@ -228,7 +228,7 @@ export class PasswordChangeSucceeded {
   static readonly outcome = 'succeeded';
   constructor(
     readonly context: EventContext,
-    /** How many earlier sessions ended with it. */
+    /** The number of earlier sessions that ended with it. */
     readonly revokedSessions: number,
   ) {}
 }
@@ -244,7 +244,7 @@ export class PasswordChangeFailed {
   ) {}
 }
 
-/** What an administrator did has two users: the context's is the one it was done to, `actorId` the one who did it. */
+/** An administrator's change has two users: the context's is the one who was changed, `actorId` is the administrator. */
 export class UserDeactivated {
   static readonly type = 'auth.user.deactivated.v1';
   static readonly outcome = 'succeeded';

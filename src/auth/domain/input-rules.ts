@@ -9,10 +9,10 @@ import { REVOCATION_REASONS } from './refusals';
  * are public: their handlers ask these, and so do the DTOs and the command line, which name every broken rule at once.
  */
 
-const MAX_REASON = 500;
+export const MAX_REASON = 500;
 const MAX_ROLES = 32;
 const MAX_ROLE = 64;
-const MAX_INTEGER = 2 ** 31 - 1;
+export const MAX_VERSION = 2 ** 31 - 1;
 
 type Problem = string | null;
 
@@ -48,7 +48,7 @@ const wholeProblem = (value: unknown, min: number, max: number): Problem =>
 /** Seconds. */
 export const graceProblem = (seconds: unknown): Problem => wholeProblem(seconds, 0, MAX_GRACE_SECONDS);
 
-export const versionProblem = (version: unknown): Problem => wholeProblem(version, 1, MAX_INTEGER);
+export const versionProblem = (version: unknown): Problem => wholeProblem(version, 1, MAX_VERSION);
 
 const oneOfProblem = (value: unknown, values: readonly string[]): Problem =>
   values.includes(value as string) ? null : `must be one of ${values.join(', ')}`;

@@ -1,13 +1,13 @@
-/** An IPv6 prefix of 96 bits, as groups, behind which an IPv4 address stands. */
+/** An IPv6 prefix of 96 bits, as groups, in front of an IPv4 address. */
 const MAPPED = [0, 0, 0, 0, 0, 0xffff]; // RFC 4291 section 2.5.5.2: what a dual-stack socket writes
 const NAT64 = [0x64, 0xff9b, 0, 0, 0, 0]; // RFC 6052 section 2.1
 
-/** The IPv4 address that a dual-stack socket has written into an IPv6 one, in whatever spelling; others as they are. */
+/** The IPv4 address that a dual-stack socket has written into an IPv6 one, in any spelling; other addresses unchanged. */
 export const unmapped = (ip: string): string => (ip.includes(':') && ipv4Behind(MAPPED, groupsOf(ip))) || ip;
 
 /**
- * Who an address belongs to, in one spelling: an IPv6 customer has a /64, so single addresses of it count together. IPv4
- * addresses behind a prefix that all of them share count as themselves.
+ * The network of an address for counting, in one spelling: an IPv6 customer has a /64, so all of its addresses count
+ * together. IPv4 addresses behind a shared prefix count as themselves.
  */
 export function networkOf(ip: string): string {
   if (!ip.includes(':')) return ip;

@@ -3,7 +3,7 @@ import { controlProblem } from './input-rules';
 
 const MIN_CHARACTERS = 8;
 const MAX_CHARACTERS = 64;
-/** What bcrypt reads; it ignores the rest, so a longer password would be opened by its beginning. */
+/** How many bytes bcrypt reads. It ignores the rest, so the beginning of a longer password would match, too. */
 const MAX_BYTES = 72;
 
 /** The one spelling of a password: NFKC, so that every keyboard's way to type it is the same password (NIST SP 800-63B-4). */
@@ -12,7 +12,7 @@ export const normalisePassword = (password: string): string => password.normaliz
 /** Whether bcrypt reads the whole of a normalised password. */
 export const fitsHash = (normalised: string): boolean => Buffer.byteLength(normalised) <= MAX_BYTES;
 
-/** Why a password may not be chosen, as words that follow its name, or null (ASVS 5.0 6.2.1, 6.2.4, 6.2.9). */
+/** The rule that a new password breaks, as words to follow the field's name, or null (ASVS 5.0 6.2.1, 6.2.4, 6.2.9). */
 export function passwordProblem(password: string): string | null {
   const problem = controlProblem(password);
   if (problem !== null) return problem;

@@ -11,7 +11,7 @@ export interface Presentation {
   readonly delivery: Delivery;
 }
 
-/** The columns of the session row that decide a refresh, or that its records tell: what the refresh reads of it. */
+/** The columns of the session row that decide a refresh, or that its records contain: what a refresh reads of it. */
 export const READ_BY_REFRESH = [
   'id',
   'userId',
@@ -48,7 +48,7 @@ export interface RefreshUser {
   readonly isActive: boolean;
 }
 
-/** Everything that decides a refresh, of one moment; `now` is the database's clock. */
+/** Everything that decides a refresh, from one snapshot; `now` is the database's clock. */
 export interface RefreshFacts {
   readonly session: RefreshSession;
   readonly floors: Floors;
@@ -59,7 +59,7 @@ export interface RefreshFacts {
 export type ForgeryEvidence = 'generation_ahead' | 'stamp_above_policy' | 'digest_differs';
 
 export interface ReplayRules {
-  /** How long after a rotation a keyless predecessor is answered, in seconds; 0 closes that door. */
+  /** How long after a rotation a predecessor without a key is accepted, in seconds; 0 closes that door. */
   readonly replayWindowSeconds: number;
   readonly maxReplays: number;
   readonly retryKeys: boolean;
@@ -86,7 +86,7 @@ export type RefreshDecision = RefreshGrant | RefreshDenial;
 
 /**
  * The decision table of the refresh, row by row, for a token that this system has sealed and whose session exists.
- * Reuse is looked for before expiry: an expired replay is still evidence. It has no effects.
+ * Reuse is checked before expiry: an expired replay is still evidence. The decision has no effects.
  */
 export function decideRefresh(presented: Presentation, facts: RefreshFacts, rules: ReplayRules): RefreshDecision {
   const { session, floors, user, now } = facts;
@@ -138,7 +138,7 @@ function wayOfPredecessor({ retryKeyHash }: Presentation, { session, now }: Refr
     return inWindow ? { outcome: 'wait', reason: 'replay_refused', retryAfterSeconds: 1 } : REUSE;
   }
   if (!inWindow) return REUSE;
-  // One second, not the rest of the window: whoever waits that long comes back as reuse.
+  // One second, not the rest of the window: a client that waits that long returns as a reuse.
   if (replayCount >= rules.maxReplays) return { outcome: 'wait', reason: 'too_many_replays', retryAfterSeconds: 1 };
   return { outcome: 'replay', door: 'window' };
 }

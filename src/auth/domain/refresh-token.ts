@@ -58,11 +58,11 @@ export const retryKeyHashOf = (retryKey: string | undefined): Buffer | null =>
 export const RETRY_KEY_PATTERN = /^[A-Za-z0-9_-]{22,128}$/;
 
 /**
- * Makes and reads refresh tokens. The first key issues; every key of the ring verifies and re-derives.
+ * Issues and reads refresh tokens. The first key issues; every key of the ring verifies and re-derives.
  *
- * The MAC separates a forged token from a superseded one without a look at the database; it is not the credential.
- * Successors are derived, not drawn: whoever presents the predecessor can be given the identical successor, while
- * nothing that is stored can be turned into a token without the key *and* the predecessor.
+ * The MAC distinguishes a forged token from a superseded one without a read of the database; it is not the credential.
+ * Successors are derived, not drawn: a client that presents the predecessor can get the identical successor, while nothing
+ * that is stored can be turned into a token without the key *and* the predecessor.
  */
 export class RefreshTokenKeyRing {
   private readonly keys = new Map<number, { mac: KeyObject; derive: KeyObject }>();
@@ -89,8 +89,8 @@ export class RefreshTokenKeyRing {
 
   /**
    * The successor that the session already has: the same from any instance, after any crash.
-   * @throws UnknownRefreshTokenKey when its key has left the ring
-   * @throws Error when it is not the stored one: never hand out a token that is not
+   * @throws UnknownRefreshTokenKey when its key is no longer in the ring
+   * @throws Error when its digest is not the stored one: such a token must never be returned
    */
   storedSuccessor(token: RefreshToken, stored: StoredSuccessor): RefreshToken {
     if (stored.successorNonce === null) throw new Error(`Session ${token.sessionId} has no successor yet`);
@@ -172,6 +172,6 @@ function uuidOf(bytes: Uint8Array): string | null {
   try {
     return uuidFromBytes(bytes);
   } catch {
-    return null; // sealed with our key, yet no UUID: whoever did that holds the key, and gets no session for it
+    return null; // sealed with our key, yet no UUID: the sender holds the key, and gets no session for it
   }
 }

@@ -1,10 +1,10 @@
-/** Why a refresh was refused. From outside they all look alike; the audit trail always has the reason. */
+/** Why a refresh was refused. All refusals look alike from outside; the audit trail always has the reason. */
 export type RefusalReason =
   'token_invalid' | 'token_expired' | 'token_revoked' | 'token_version_rejected' | 'user_not_found' | 'user_inactive';
 
 /**
- * Why a refresh was put off: the session is untouched and the client may ask again.
- * `replay_refused`: a keyed session, and the predecessor came without the rotation's retry key.
+ * Why a refresh must wait: the session is untouched and the client may retry.
+ * `replay_refused`: a keyed session, and the predecessor was presented without the rotation's retry key.
  * `too_many_replays`: the window's cap is used up.
  */
 export type WaitReason = 'replay_refused' | 'too_many_replays';

@@ -1,4 +1,4 @@
-/** What a use case answers: a value, or the reason of an expected refusal. Faults are thrown. */
+/** The result of a use case: a value, or the reason of an expected refusal. Faults are thrown. */
 export type Result<T, R> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: R };
 
 export function ok(): Result<void, never>;

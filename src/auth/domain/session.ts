@@ -5,7 +5,7 @@ import type { RevocationReason } from './refusals';
 export const DELIVERIES = ['body', 'cookie'] as const;
 export type Delivery = (typeof DELIVERIES)[number];
 
-/** Who is calling, as far as it is known. A caller without a request leaves it empty. */
+/** The client of a call, as far as it is known. Callers without a request leave it empty. */
 export interface Client {
   readonly ip?: string | undefined;
   readonly userAgent?: string | undefined;
@@ -25,9 +25,9 @@ export interface Session extends VersionStamps {
   /** The key that derived the current secret. */
   readonly keyId: number;
   readonly retryKeyHash: Buffer | null;
-  /** True once a rotation or an answered replay carried a retry key; never goes back. */
+  /** True once a rotation or a granted replay had a retry key; never false again. */
   readonly keyed: boolean;
-  /** Keyless replays answered since the last rotation. */
+  /** The number of replays without a key since the last rotation. */
   readonly replayCount: number;
   readonly rotatedAt: Date | null;
   readonly delivery: Delivery;

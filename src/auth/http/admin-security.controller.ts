@@ -33,7 +33,7 @@ export class AdminSecurityController {
     private readonly queries: QueryBus,
   ) {}
 
-  @ApiOperation({ summary: 'The security policy' })
+  @ApiOperation({ summary: 'Show the security policy' })
   @ApiOkResponse({ type: SecurityPolicyDto })
   @ApiProblems([401, 403, 503])
   @Get('security')
@@ -42,8 +42,8 @@ export class AdminSecurityController {
   }
 
   @ApiOperation({
-    summary: 'Set the grace period of later rotations',
-    description: 'A running grace period does not move.',
+    summary: 'Set the default grace period of later rotations',
+    description: 'A running grace period does not change.',
   })
   @ApiBody({ type: UpdateSecurityPolicyDto })
   @ApiOkResponse({ type: SecurityPolicyDto })
@@ -60,7 +60,7 @@ export class AdminSecurityController {
   @ApiOperation({
     summary: 'Rotate all tokens',
     description:
-      'Raises the global version: tokens of an older one are refused, at once or at the end of the grace period.',
+      'Raises the global version. Tokens of an older version are refused, at once or at the end of the grace period.',
   })
   @ApiBody({
     type: RotateAllDto,
@@ -75,14 +75,14 @@ export class AdminSecurityController {
         value: { reason: 'The signing key was in a log', mode: 'drain', gracePeriodSeconds: 600 },
       },
       migrate: {
-        summary: 'Within a day, signing nobody out who comes back, for hygiene',
+        summary: 'Within a day, without signing out users who return, for hygiene',
         value: { reason: 'Once a year', mode: 'migrate', gracePeriodSeconds: 86_400 },
       },
     },
   })
   @ApiCreatedResponse({ type: GlobalRotationDto })
   @ApiProblems([400, 401, 403, 409, 413, 415, 503], {
-    409: { description: 'The version is not the expected one: somebody has rotated already', code: 'version_mismatch' },
+    409: { description: 'The version is not the expected one: somebody has already rotated', code: 'version_mismatch' },
   })
   @Post('security/rotations')
   async rotateAllTokens(

@@ -23,7 +23,7 @@ export class AdminSessionsController {
     private readonly queries: QueryBus,
   ) {}
 
-  @ApiOperation({ summary: "A user's sessions" })
+  @ApiOperation({ summary: "List a user's sessions" })
   @ApiOkResponse({ type: [SessionDto] })
   @ApiProblems([400, 401, 403, 503])
   @NoStore()
@@ -34,7 +34,7 @@ export class AdminSessionsController {
 
   @ApiOperation({
     summary: "End a user's sessions",
-    description: 'All of them; the access tokens are refused at once.',
+    description: "Ends all of the user's sessions. Their access tokens are refused at once.",
   })
   @ApiOkResponse({ type: RevokedSessionsDto })
   @ApiProblems([400, 401, 403, 503])

@@ -39,7 +39,7 @@ import { RevokedSessionsDto } from './session.dto';
 import { TokenPairDto } from './token-pair.dto';
 
 const ORIGIN_REFUSED = {
-  description: 'Asked with the cookie, or for one, by a page of another origin',
+  description: 'A page of another origin sent the cookie, or requested cookie delivery',
   code: 'origin_refused',
 };
 
@@ -84,26 +84,27 @@ export class AuthController {
   @ApiOperation({
     summary: 'Refresh',
     description:
-      'Exchanges the newest refresh token for its successor. The predecessor is answered again with the same successor ' +
-      'for a few seconds, or with the `Idempotency-Key` of the first request until the successor is used; an older ' +
-      'token, or the predecessor outside these rules, ends the session.',
+      'Exchanges the newest refresh token for its successor. The predecessor gets the same successor again for a few ' +
+      'seconds or, with the `Idempotency-Key` of the first request, until the successor is used. An older token, or the ' +
+      'predecessor outside these rules, ends the session.',
   })
   @ApiHeader({
     name: 'Idempotency-Key',
     required: false,
-    description: 'Fresh and random for each refresh, the same for its retries: keep it until the answer is stored',
+    description:
+      'Use a fresh random key for each refresh and the same key for its retries; keep it until the answer is stored',
     schema: { type: 'string', pattern: RETRY_KEY_PATTERN.source },
   })
   @ApiBody({
     type: RefreshDto,
     examples: {
-      refreshToken: { summary: 'The token alone', value: { refreshToken: 'rt1_…, as the login answered it' } },
+      refreshToken: { summary: 'The token alone', value: { refreshToken: 'rt1_…, as the login returned it' } },
     },
   })
   @ApiOkResponse({ type: TokenPairDto })
   @ApiProblems([400, 401, 403, 413, 415, 429, 503], {
     403: ORIGIN_REFUSED,
-    401: { description: 'The token does not count (any more): sign in again', code: 'refresh_refused' },
+    401: { description: 'The token is not valid, or not any more: sign in again', code: 'refresh_refused' },
     429: {
       description: 'Another request has just refreshed: read your store again (`retry`), or slow down (`wait`)',
       code: 'replay_refused',
@@ -123,7 +124,10 @@ export class AuthController {
     const delivery = body.refreshToken === undefined ? 'cookie' : 'body';
     const token = body.refreshToken ?? this.cookie.read(request);
     if (token === undefined) {
-      throw invalidRequest({ path: 'refreshToken', message: 'refreshToken must be a string, or come as the cookie' });
+      throw invalidRequest({
+        path: 'refreshToken',
+        message: 'refreshToken must be a string, or be sent as the cookie',
+      });
     }
     if (delivery === 'cookie') this.cookie.demandOrigin(request);
     const result = await this.commands.execute(
@@ -137,7 +141,7 @@ export class AuthController {
     summary: 'Log out',
     description:
       'Ends the session of every credential that the request holds: the refresh token in the body, the one in the cookie, ' +
-      'the bearer access token. The answer does not say whether they were known (RFC 7009 section 2.2).',
+      'the bearer access token. The answer does not reveal whether they were known (RFC 7009 section 2.2).',
   })
   @ApiBearerAuth()
   @ApiBody({
@@ -148,7 +152,7 @@ export class AuthController {
       refreshToken: { summary: 'The session of a refresh token', value: { refreshToken: 'rt1_…' } },
     },
   })
-  @ApiNoContentResponse({ description: 'The session is over, if there was one' })
+  @ApiNoContentResponse({ description: 'The session has ended, if there was one' })
   @ApiProblems([400, 403, 413, 415, 503], {
     403: ORIGIN_REFUSED,
     400: {
@@ -186,7 +190,7 @@ export class AuthController {
 
   @ApiOperation({
     summary: 'Log out everywhere',
-    description: "Ends all of the user's sessions, and refuses their access tokens at once.",
+    description: "Ends all of the user's sessions. Their access tokens are refused at once.",
   })
   @ApiBearerAuth()
   @ApiOkResponse({ type: RevokedSessionsDto })
@@ -206,14 +210,14 @@ export class AuthController {
 
   @ApiOperation({
     summary: 'Change the password',
-    description: 'Every session ends, this one too, and the answer is a new one.',
+    description: 'Ends every session, including the current one, and returns a new session.',
   })
   @ApiBearerAuth()
   @ApiBody({ type: ChangePasswordDto })
   @ApiOkResponse({ type: TokenPairDto })
   @ApiProblems([400, 401, 413, 415, 429, 503], {
     400: {
-      description: 'The request breaks a rule; `errors` says which',
+      description: 'The request breaks a rule; `errors` lists the broken rules',
       code: 'invalid_request',
       errors: [{ path: 'newPassword', message: 'newPassword is one of the most common passwords' }],
     },
@@ -238,7 +242,7 @@ export class AuthController {
     throw new ProblemException(401, { code: refusal.kind, challenge: 'Bearer' });
   }
 
-  @ApiOperation({ summary: 'Who am I' })
+  @ApiOperation({ summary: 'Show the user of the access token' })
   @ApiBearerAuth()
   @ApiOkResponse({ type: MeDto })
   @ApiProblems([401, 503])

@@ -4,16 +4,16 @@ import { controlProblem } from '../domain/input-rules';
 import { DELIVERIES, type Delivery } from '../domain/session';
 import { ByRule, IfPresent, IsPlainText } from './kit/validation.pipe';
 
-/** What a client may tell about the device it runs on. */
+/** What a client may say about the device it runs on. */
 export class DeviceDto {
-  /** An id that the client gave itself. */
+  /** An id that the client chose for its device. */
   @ApiProperty({ example: 'a-browser' })
   @IsPlainText()
   @MaxLength(128)
   @IfPresent()
   deviceId?: string;
 
-  /** What people call the device; shown in the list of sessions. */
+  /** A name for the device; shown in the list of sessions. */
   @ApiProperty({ example: 'Firefox on the laptop' })
   @IsPlainText()
   @MaxLength(128)
@@ -33,7 +33,7 @@ export class LoginDto extends DeviceDto {
   @MinLength(1)
   password!: string;
 
-  /** How the refresh token is given out, for the whole session. */
+  /** Whether this session's refresh tokens are returned in the body or as a cookie. */
   @ApiProperty({ enum: DELIVERIES, example: 'body' })
   @IsIn(DELIVERIES)
   @IfPresent()

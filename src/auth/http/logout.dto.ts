@@ -2,7 +2,7 @@ import { IsString } from 'class-validator';
 import { IfPresent } from './kit/validation.pipe';
 
 export class LogoutDto {
-  /** Any genuine refresh token of the session, also a superseded or expired one. */
+  /** Any genuine refresh token of the session, including a superseded or expired one. */
   @IsString()
   @IfPresent()
   refreshToken?: string;

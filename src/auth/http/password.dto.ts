@@ -7,7 +7,7 @@ export class ChangePasswordDto {
   @ByRule(controlProblem)
   currentPassword!: string;
 
-  /** 8 to 64 characters, at most 72 bytes, and none of the 3,000 most common. */
+  /** 8 to 64 characters, at most 72 bytes, and not one of the 3,000 most common passwords. */
   @ApiProperty({ example: 'another four sensible words' })
   @ByRule(controlProblem)
   newPassword!: string;

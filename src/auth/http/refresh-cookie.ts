@@ -30,8 +30,8 @@ export class RefreshCookie {
   }
 
   /**
-   * The token that the request carries; undefined without one. Of several cookies of the name the first counts that is sealed
-   * by our keys: another path or a neighbouring host may have set the others. Demand the origin before you use it.
+   * The token that the request carries; undefined without one. Of several cookies of the name, the first one that is sealed
+   * by our keys counts: another path or a neighbouring host may have set the others. Callers must demand the origin first.
    */
   read({ headers }: HttpRequest): string | undefined {
     const values: string[] = [];

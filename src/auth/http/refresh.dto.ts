@@ -3,7 +3,7 @@ import { IfPresent } from './kit/validation.pipe';
 import { DeviceDto } from './login.dto';
 
 export class RefreshDto extends DeviceDto {
-  /** The newest refresh token of the session, unless the cookie holds it. Any string is judged by its seal, also an empty one. */
+  /** The newest refresh token of the session, unless the cookie contains it. Any string is accepted and checked by its seal, even an empty one. */
   @IsString()
   @IfPresent()
   refreshToken?: string;

@@ -1,10 +1,20 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { CUT_OFF_MODES, type CutOffMode, type SecurityPolicy } from '../../guard/versions';
-import { cutOffModeProblem, graceProblem, reasonProblem, versionProblem } from '../domain/input-rules';
+import { CUT_OFF_MODES, type CutOffMode, MAX_GRACE_SECONDS, type SecurityPolicy } from '../../guard/versions';
+import {
+  cutOffModeProblem,
+  graceProblem,
+  MAX_REASON,
+  MAX_VERSION,
+  reasonProblem,
+  versionProblem,
+} from '../domain/input-rules';
 import { ByRule, IfPresent } from './kit/validation.pipe';
 
+/** For the document: the rules themselves are those of the use cases. */
+const GRACE = { minimum: 0, maximum: MAX_GRACE_SECONDS } as const;
+
 export class SecurityPolicyDto implements SecurityPolicy {
-  /** Tokens that were issued below this version are refused, grace aside. */
+  /** Tokens of a lower version are refused, except during a grace period. */
   @ApiProperty({ example: 1 })
   globalMinTokenVersion!: number;
 
@@ -12,10 +22,11 @@ export class SecurityPolicyDto implements SecurityPolicy {
   @ApiProperty({ enum: CUT_OFF_MODES })
   mode!: CutOffMode;
 
+  /** When the grace period of the last rotation ends; null if it has none. */
   @ApiProperty({ type: String, format: 'date-time', nullable: true })
   graceEndsAt!: Date | null;
 
-  /** The default of later rotations, in seconds. */
+  /** The default grace period of later rotations, in seconds. */
   @ApiProperty({ example: 300 })
   gracePeriodSeconds!: number;
 
@@ -33,15 +44,15 @@ export class SecurityPolicyDto implements SecurityPolicy {
 }
 
 export class UpdateSecurityPolicyDto {
-  /** The default grace period of later rotations, in seconds, at most 30 days. A running one does not move. */
-  @ApiProperty({ example: 300 })
+  /** The default grace period of later rotations, in seconds, at most 30 days. A running grace period does not change. */
+  @ApiProperty({ example: 300, ...GRACE })
   @ByRule(graceProblem)
   gracePeriodSeconds!: number;
 }
 
-/** Why: for the audit trail, which keeps it. */
 class ReasonDto {
-  @ApiProperty({ example: 'The signing key was in a log', maxLength: 500 })
+  /** Why; kept in the audit trail. */
+  @ApiProperty({ example: 'The signing key was in a log', maxLength: MAX_REASON, pattern: '\\S' })
   @ByRule(reasonProblem)
   reason!: string;
 }
@@ -49,20 +60,20 @@ class ReasonDto {
 export class RotateUserDto extends ReasonDto {}
 
 export class RotateAllDto extends ReasonDto {
-  /** `immediate` refuses older tokens at once, `drain` at the end of the grace period, `migrate` exchanges them until then. */
+  /** `immediate` refuses older tokens at once; `drain` refuses them at the end of the grace period; `migrate` exchanges them for current ones until then. */
   @ApiProperty({ enum: CUT_OFF_MODES, default: 'immediate' })
   @ByRule(cutOffModeProblem)
   @IfPresent()
   mode?: CutOffMode;
 
-  /** For `drain` and `migrate`, in seconds, at most 30 days; the policy's when it is left out. */
-  @ApiProperty({ required: false })
+  /** For `drain` and `migrate`, in seconds, at most 30 days; by default the policy's. */
+  @ApiProperty({ required: false, ...GRACE })
   @ByRule(graceProblem)
   @IfPresent()
   gracePeriodSeconds?: number;
 
-  /** Rotates only from this version: a double click is then one rotation. */
-  @ApiProperty({ required: false })
+  /** Rotates only from this version, so that a double click is one rotation. */
+  @ApiProperty({ required: false, minimum: 1, maximum: MAX_VERSION })
   @ByRule(versionProblem)
   @IfPresent()
   expectedVersion?: number;

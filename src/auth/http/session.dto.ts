@@ -6,7 +6,7 @@ export class SessionDto implements ListedSession {
   @ApiProperty({ format: 'uuid' })
   id!: string;
 
-  /** Whether it is the session that asks. */
+  /** Whether this is the caller's session. */
   @ApiProperty({ example: true })
   current!: boolean;
 
@@ -16,14 +16,14 @@ export class SessionDto implements ListedSession {
   @ApiProperty({ type: String, nullable: true, example: 'Firefox on the laptop' })
   deviceName!: string | null;
 
-  /** At login, as the address beside it. */
+  /** The user agent at login, like `ipAddress`. */
   @ApiProperty({ example: 'Mozilla/5.0' })
   userAgent!: string;
 
   @ApiProperty({ type: String, nullable: true, example: '192.0.2.1' })
   ipAddress!: string | null;
 
-  /** At the last refresh, as the address beside it; null before the first. */
+  /** The user agent at the last refresh, like `lastIpAddress`; null before the first refresh. */
   @ApiProperty({ type: String, nullable: true })
   lastUserAgent!: string | null;
 
@@ -36,11 +36,11 @@ export class SessionDto implements ListedSession {
   @ApiProperty({ format: 'date-time' })
   lastUsedAt!: Date;
 
-  /** When it ends unless it is refreshed. */
+  /** When the session ends unless it is refreshed. */
   @ApiProperty({ format: 'date-time' })
   expiresAt!: Date;
 
-  /** When it ends in any case. */
+  /** When the session ends in any case. */
   @ApiProperty({ format: 'date-time' })
   absoluteExpiresAt!: Date;
 
@@ -54,7 +54,7 @@ export class RevokeOthersQueryDto {
 }
 
 export class RevokedSessionsDto {
-  /** How many sessions ended with this request. */
+  /** The number of sessions that this request ended. */
   @ApiProperty({ example: 2 })
   revokedSessions!: number;
 }

@@ -26,7 +26,10 @@ export class SessionsController {
     private readonly cookie: RefreshCookie,
   ) {}
 
-  @ApiOperation({ summary: 'My sessions', description: 'Those that could still be refreshed, newest use first.' })
+  @ApiOperation({
+    summary: 'List my sessions',
+    description: 'Sessions that could still be refreshed, most recently used first.',
+  })
   @ApiOkResponse({ type: [SessionDto] })
   @ApiProblems([401, 503])
   @NoStore()
@@ -36,7 +39,7 @@ export class SessionsController {
   }
 
   @ApiOperation({ summary: 'End one of my sessions' })
-  @ApiNoContentResponse({ description: 'The session is over' })
+  @ApiNoContentResponse({ description: 'The session has ended' })
   @ApiProblems([400, 401, 404, 503], { 404: { description: 'No session of yours has this id' } })
   @NoStore()
   @HttpCode(204)
@@ -58,7 +61,7 @@ export class SessionsController {
   @ApiQuery({
     name: 'except',
     enum: ['current'],
-    description: 'Asked for, so that nobody ends all sessions by leaving out an id.',
+    description: 'Required, so that a request with a missing id does not end all sessions.',
   })
   @ApiOkResponse({ type: RevokedSessionsDto })
   @ApiProblems([400, 401, 503])

@@ -6,14 +6,14 @@ export class TokenPairDto implements Omit<TokenPair, 'refreshToken'> {
   @ApiProperty({ example: 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9.…' })
   accessToken!: string;
 
-  /** Opaque; 96 characters; every refresh answers a new one. Left out with cookie delivery. */
+  /** Opaque, 96 characters. Every refresh returns a new one. Absent with cookie delivery. */
   @ApiProperty({ example: 'rt1_…', required: false })
   refreshToken?: string;
 
   @ApiProperty({ example: 'Bearer', enum: ['Bearer'] })
   tokenType!: 'Bearer';
 
-  /** Seconds that the access token really has left. */
+  /** Seconds until the access token expires. */
   @ApiProperty({ example: 900 })
   expiresIn!: number;
 

@@ -19,7 +19,7 @@ import { JwtAccessTokenSigner } from './jwt/jwt-access-token.signer';
 import { FlexibleRateLimits } from './limits/flexible-rate-limits';
 import { RedisConnection } from './redis/redis-connection';
 
-/** What the ports are by default, but for those that hold state. */
+/** The default implementations of the ports, except those that hold state. */
 export const adapters: readonly Provider[] = [
   {
     provide: RefreshTokenKeyRing,

@@ -7,7 +7,7 @@ export interface AccessTokenKey {
   readonly secret: Uint8Array;
 }
 
-/** What is limited; the window's replays are bounded by `maxReplays` alone. */
+/** The names of the rate limits. Only `maxReplays` bounds the replays within the window. */
 export const LIMIT_NAMES = [
   'loginPerAccount',
   'loginPerIp',
@@ -18,54 +18,57 @@ export const LIMIT_NAMES = [
 
 export type LimitName = (typeof LIMIT_NAMES)[number];
 
-/** `points` in `seconds`. */
+/** At most `points` requests in `seconds`. */
 export interface Limit {
   readonly points: number;
   readonly seconds: number;
 }
 
-/** What the host decides. An abstract class, so that it is its own injection token. */
+/** The options that a host sets. An abstract class, so that it is its own injection token. */
 export abstract class AuthOptions {
   abstract readonly accessTokenKeys: readonly AccessTokenKey[];
   abstract readonly accessTokenIssuer: string;
   abstract readonly accessTokenAudience: string;
-  /** Seconds; also the longest life that the guard grants, whatever a token says. */
+  /** The lifetime of an access token in seconds; also the longest that the guard grants, whatever a token says. */
   abstract readonly accessTokenTtlSeconds: number;
   /** The first key issues, every key verifies and re-derives. */
   abstract readonly refreshTokenKeys: readonly RefreshTokenRootKey[];
-  /** The idle limit in seconds: moved forward by each rotation. */
+  /** The idle limit of a session in seconds. Each rotation extends it. */
   abstract readonly refreshTokenTtlSeconds: number;
-  /** The limit that nothing moves, in seconds from login (ASVS 5.0 10.4.8). */
+  /** The absolute limit of a session in seconds from login, which nothing extends (ASVS 5.0 10.4.8). */
   abstract readonly sessionAbsoluteTtlSeconds: number;
+  /** How long after a refresh the predecessor is accepted again without proof, in seconds; 0: never. */
   abstract readonly replayWindowSeconds: number;
+  /** How many times the predecessor is accepted within that window. */
   abstract readonly maxReplays: number;
+  /** Whether the `Idempotency-Key` of a refresh allows its retry until the successor is used. */
   abstract readonly retryKeys: boolean;
   /** What a reuse ends: its session, or every session of the user. */
   abstract readonly reuseScope: 'session' | 'user';
   /** After this many reuses within 24 hours, all of the user's sessions end. */
   abstract readonly reuseEscalationThreshold: number;
-  /** Puts the user's e-mail into access tokens. */
+  /** Whether access tokens contain the user's e-mail. */
   abstract readonly emailClaim: boolean;
-  /** Whether a refusal's `code` tells its reason; the audit trail always does. */
+  /** Whether the `code` of a refused refresh is its reason; the audit trail always contains the reason. */
   abstract readonly exposeRefusalReason: boolean;
   /** How long an answer may wait for its record, in milliseconds. */
   abstract readonly auditDeadlineMs: number;
   /**
-   * Whether the guard learns of revocations: by reading them once a second, and by hints. Without it the guard answers 503;
-   * for processes that guard nothing, such as a command line.
+   * Whether the guard learns of revocations: by reading them once a second, and by hints. Without it the guard answers 503.
+   * Switch it off in processes that guard nothing, such as a command line.
    */
   abstract readonly watchRevocations: boolean;
   /** How old the guard's view of revocations may grow before it answers 503, in seconds. */
   abstract readonly maxStalenessSeconds: number;
-  /** Whether commits hint at once to the other instances; without hints they look once a second. */
+  /** Whether commits send a hint to the other instances at once; without hints these only poll once a second. */
   abstract readonly revocationNotify: 'postgres' | 'none';
-  /** Where to listen for hints, when that is not the pool's server (a PgBouncer, say). */
+  /** Where to listen for hints, if not on the pool's server (because that is a PgBouncer, for example). */
   abstract readonly listenUrl: string | null;
-  /** How old the guard's view may be to serve as the cache of the security policy for those who display it, in seconds. */
+  /** How old the guard's view may be to serve as the cache of the security policy for displays, in seconds. */
   abstract readonly securityCacheTtlSeconds: number;
   /** Redis for limits that all instances count together; null: each process counts on its own. */
   abstract readonly redis: { readonly url: string; readonly prefix: string } | null;
-  /** How many sessions a user may have; one more evicts the least recently used. 0: no limit. */
+  /** How many sessions a user may have; an extra one evicts the least recently used. 0: no limit. */
   abstract readonly maxSessionsPerUser: number;
   /** How long after its absolute limit a session is kept as evidence, in seconds. */
   abstract readonly sessionRetentionSeconds: number;
@@ -73,17 +76,18 @@ export abstract class AuthOptions {
   abstract readonly auditRetentionSeconds: number | null;
   /** How often ended sessions are cleaned up, in seconds; 0: by command only. */
   abstract readonly cleanUpIntervalSeconds: number;
-  /** What is limited, and how; null: not at all. */
+  /** Each rate limit; null: no limit. */
   abstract readonly limits: Readonly<Record<LimitName, Limit | null>>;
+  /** The cost of a password hash, as a power of two. */
   abstract readonly bcryptCost: number;
-  /** How many passwords may wait to be hashed or verified before the answer is 503. */
+  /** How many passwords may wait to be hashed or verified; beyond it the answer is 503. */
   abstract readonly hashQueueLimit: number;
   /**
-   * The origin that browsers see, such as `https://app.example`. Without one (null), cookies count only in requests that
-   * say `Sec-Fetch-Site: same-origin`.
+   * The origin that browsers see, such as `https://app.example`. Without one (null), cookies are accepted only in requests
+   * with `Sec-Fetch-Site: same-origin`.
    */
   abstract readonly publicOrigin: string | null;
-  /** Origins beside it whose pages may refresh and log out by cookie. */
+  /** Other origins whose pages may refresh and log out by cookie. */
   abstract readonly corsOrigins: readonly string[];
   /** Whether the refresh cookie is `__Host-refresh`, for https only; off for plain http on localhost. */
   abstract readonly secureCookies: boolean;

@@ -66,7 +66,7 @@ export const AUTH_RANGES = {
   maxReplays: [0, 1_000_000],
   reuseEscalationThreshold: [1, 1_000_000],
   auditDeadlineMs: [1000, 60_000],
-  // The next poll comes after a second: with one alone, a sound instance would refuse for a moment each time.
+  // The next poll is a second later: with only one second, a healthy instance would refuse for a moment each time.
   maxStalenessSeconds: [2, EVER],
   securityCacheTtlSeconds: [1, EVER],
   maxSessionsPerUser: [0, 1_000_000],
@@ -125,7 +125,7 @@ function problemsOf(options: AuthOptions): string[] {
   demand(isRing(options.accessTokenKeys, isAccessKey, 'kid'), `accessTokenKeys ${ACCESS_KEYS_RULE}`);
   demand(isRing(options.refreshTokenKeys, isRefreshKey, 'id'), `refreshTokenKeys ${REFRESH_KEYS_RULE}`);
   for (const name of ['accessTokenIssuer', 'accessTokenAudience'] as const) {
-    demand(isText(options[name]), `${name} must be a text that is not empty`);
+    demand(isText(options[name]), `${name} must be a non-empty string`);
   }
   for (const [name, [min, max]] of Object.entries(AUTH_RANGES)) {
     const value: unknown = options[name as keyof typeof AUTH_RANGES];

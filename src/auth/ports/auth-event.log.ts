@@ -1,6 +1,6 @@
 import type { AuthEvent, EventOutcome } from '../domain/events';
 
-/** A recorded event as it is read back. */
+/** A recorded event, read from the log. */
 export interface RecordedEvent {
   readonly id: string;
   readonly type: string;
@@ -29,7 +29,7 @@ export interface EventFilter {
   readonly to?: Date | undefined;
 }
 
-/** Where a page ended: the next one starts beyond it. */
+/** Where a page ended; the next one starts after it. */
 export interface EventPosition {
   readonly occurredAt: Date;
   readonly id: string;
@@ -40,16 +40,16 @@ export type EventOrder = 'newest first' | 'oldest first';
 /** The append-only record of what happened: the audit trail (PCI DSS 4.0.1, 10.2.1). */
 export abstract class AuthEventLog {
   /**
-   * Stores `events`, all or none; joins the current unit of work, which fails with it when one of them is stored
-   * already: a change whose attempt has ended as a fault must not commit. Durable once it, or the unit of work, has
-   * committed.
+   * Stores `events`, all or none; joins the current unit of work. Throws when one of them is stored already, which also
+   * fails the unit of work: a change whose attempt has ended as a fault must not commit. The events are durable once this
+   * call, or the unit of work, has committed.
    */
   abstract append(events: readonly AuthEvent[]): Promise<void>;
 
-  /** The same without a unit of work, and events that are stored already are left as they are. Answers the ones that this call stored. */
+  /** Like {@link append}, but outside of a unit of work, and skips events that are stored already. Returns those that this call stored. */
   abstract appendNew(events: readonly AuthEvent[]): Promise<AuthEvent[]>;
 
-  /** At most `limit` events in the given order, beyond `after`. */
+  /** Returns at most `limit` events in the given order, after the position `after`. */
   abstract find(
     filter: EventFilter,
     limit: number,
@@ -58,8 +58,8 @@ export abstract class AuthEventLog {
   ): Promise<RecordedEvent[]>;
 
   /**
-   * Drops the months that ended more than `retentionSeconds` ago, but for those that would make others wait; a dry run
-   * only counts them. Answers how many.
+   * Drops the months that ended more than `retentionSeconds` ago, except those that would make other transactions wait; a
+   * dry run only counts them. Returns the number of months.
    */
   abstract dropOlderThan(retentionSeconds: number, dryRun: boolean): Promise<number>;
 }

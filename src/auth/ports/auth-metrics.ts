@@ -1,23 +1,25 @@
-/** What auth counts. The default counts nothing; a port of its own, so that auth needs no metrics library. No method throws. */
+/** Auth's metrics. The default counts nothing. It is a port, so that auth depends on no metrics library. No method throws. */
 export abstract class AuthMetrics {
-  /** One refresh: `rotated`, `replayed_window`, `replayed_key`, or the reason of its failure; the seconds it took. */
+  /** One refresh. `outcome` is `rotated`, `replayed_window`, `replayed_key`, or the reason of its failure; `seconds` is its duration. */
   abstract refresh(outcome: string, seconds: number): void;
+  /** One sign-in. */
   abstract login(outcome: string): void;
-  /** Events waiting for their record. */
+  /** Events that wait for their record. */
   abstract auditQueue(depth: number): void;
   /** Events that shared one insert. */
   abstract auditBatch(size: number): void;
-  /** Passwords waiting to be hashed or verified. */
+  /** Passwords that wait to be hashed or verified. */
   abstract hashQueue(depth: number): void;
-  /** The security policy was found in the cache, was not, or the cache failed. */
+  /** The guard's view could show the security policy (`hit`), could not (`error`), or the policy was read from the database (`miss`). */
   abstract securityCache(event: 'hit' | 'miss' | 'error'): void;
-  /** The guard's view was brought up to date; how many revocations it holds. */
+  /** The guard's view was updated; `size` is the number of revocations that it holds. */
   abstract viewRefreshed(size: number): void;
-  /** How long another instance's revocation took to get here. */
+  /** How many seconds another instance's revocation took to arrive here. */
   abstract revocationSeen(seconds: number): void;
   /** A request was refused by a limit. */
   abstract limited(limit: string): void;
   /** Rows, or months of the event log, that a clean-up removed. */
   abstract cleanedUp(what: 'sessions' | 'revocations' | 'audit_months', count: number): void;
+  /** A listener threw. */
   abstract listenerFailed(eventType: string): void;
 }

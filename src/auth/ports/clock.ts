@@ -1,4 +1,4 @@
-/** The application's clock: for event times and queues. Expiry and order are the database's business. */
+/** The application's clock, for event times and queues. Expiry and order are decided on the database's clock. */
 export abstract class Clock {
   abstract now(): Date;
 }

@@ -3,11 +3,11 @@ import type { LimitName } from '../options/auth.options';
 /** Counts against the configured limits. */
 export abstract class RateLimits {
   /**
-   * Takes one of what `key` may do. `key` must be no secret.
-   * @throws Throttled when it is used up
+   * Counts one request of `key`. `key` must not be a secret.
+   * @throws Throttled when the limit is reached
    */
   abstract take(limit: LimitName, key: string): Promise<void>;
 
-  /** Forgets what `key` has taken, after it has shown to be honest. */
+  /** Resets the count of `key`, after it has proved honest. */
   abstract forget(limit: LimitName, key: string): Promise<void>;
 }

@@ -4,7 +4,7 @@ import type { RefreshFacts, RefreshSession, RefreshUser } from '../domain/refres
 import type { RevocationReason } from '../domain/refusals';
 import type { NewSession, Session } from '../domain/session';
 
-/** What the refresh reads. `user` is undefined where the users are not in auth's database. */
+/** What the refresh reads. `user` is undefined if the users are not in auth's database. */
 export interface RefreshReading extends Omit<RefreshFacts, 'user'> {
   readonly user: RefreshUser | null | undefined;
 }
@@ -12,7 +12,7 @@ export interface RefreshReading extends Omit<RefreshFacts, 'user'> {
 /** The live token that a change replaces or confirms, as it was read. */
 export type LiveToken = Pick<RefreshSession, 'id' | 'generation' | 'tokenHash' | 'keyed'>;
 
-/** What a rotation writes; the generation goes up by one. */
+/** What a rotation writes; the generation rises by one. */
 export interface NextToken extends VersionStamps {
   readonly tokenHash: Buffer;
   readonly successorNonce: Buffer;
@@ -24,49 +24,51 @@ export interface NextToken extends VersionStamps {
 }
 
 export interface Replay {
-  /** The window's door is counted, and closed by `maxReplays`; the key's is neither. */
+  /** Replays through the window are counted, up to `maxReplays`; replays by key are not. */
   readonly door: 'window' | 'key';
   readonly maxReplays: number;
   /**
-   * The retry key that the replay carried: from now on the session is keyed, and where the rotation had none, this one is
-   * stored, so that a client that begins to send keys in the middle of a retry can retry with them.
+   * The retry key that the replay had: the session is keyed from now on and, if the rotation had no key, this one is stored,
+   * so that a client that begins to send keys in the middle of a retry can retry with them.
    */
   readonly retryKeyHash: Buffer | null;
 }
 
-/** The two events of a refresh that changes its session: they are stored in the statement of the change, or neither is. */
+/** The two events of a refresh that changes its session. The statement of the change stores both, or neither. */
 export type RefreshRecord = readonly [AuthTokenRefreshAttempted, AuthTokenRefreshSucceeded];
 
-/** All sessions of a user but one, or all but the ones that were used last. */
+/** All sessions of a user except one, or all except the most recently used ones. */
 export type SomeSessions =
   { readonly userId: string; readonly except: string } | { readonly userId: string; readonly keepLastUsed: number };
 
 /**
- * The session rows: rotation, replay, revocation and expiry are conditional changes of one row and cannot pass each other.
- * A session whose absolute limit passed more than `sessionRetentionSeconds` ago is gone for every method, deleted or not.
+ * The session rows. Rotation, replay, revocation and expiry are conditional changes of one row, so each sees the outcome of
+ * the one before. For every method, a session whose absolute limit passed more than `sessionRetentionSeconds` ago does not
+ * exist, deleted or not.
  */
 export abstract class SessionRepository {
-  /** One insert; joins the current unit of work. Answers the session as stored, with the database's times. */
+  /** Inserts a session; joins the current unit of work. Returns the session as stored, with the database's times. */
   abstract open(session: NewSession): Promise<Session>;
 
-  /** One read of one moment, never inside a unit of work: the session in any state, both floors, the user; null without such a session. */
+  /** Reads one snapshot, never inside a unit of work: the session in any state, both floors, the user. Null if there is no such session. */
   abstract findForRefresh(id: string): Promise<RefreshReading | null>;
 
   /**
-   * One conditional write with its record. False, and nothing written, when `live` was no longer the live token: another
-   * rotation, a revocation or the expiry came first.
+   * One conditional write with its record. Returns false, and writes nothing, when `live` is no longer the live token
+   * because of another rotation, a revocation or expiry.
    */
   abstract rotate(live: LiveToken, next: NextToken, record: RefreshRecord): Promise<boolean>;
 
   /**
-   * One conditional write with its record, like {@link rotate}, which counts the replay and moves no limit. False, and
-   * nothing written, when `live` is no longer the live token, was keyed in the meantime, or the door's cap is reached.
+   * One conditional write with its record, like {@link rotate}: it counts the replay and extends no limit. Returns false,
+   * and writes nothing, when `live` is no longer the live token, was keyed in the meantime, or the door's cap is reached.
    */
   abstract confirmReplay(live: LiveToken, replay: Replay, record: RefreshRecord): Promise<boolean>;
 
   /**
-   * Ends one session, expired or not, and announces it to the guards (unless they refuse it already, being below a floor);
-   * joins the current unit of work. False for one that is revoked already, unknown, or, with `asRead`, was rotated since.
+   * Ends one session, expired or not, and announces it to the guards (unless they already refuse it because it is below a
+   * floor); joins the current unit of work. Returns false if the session is already revoked, is unknown or, with `asRead`,
+   * was rotated since.
    */
   abstract revoke(
     id: string,
@@ -76,44 +78,45 @@ export abstract class SessionRepository {
 
   /**
    * Ends every session of a user that is neither revoked nor expired, in the order of their ids; joins the current unit
-   * of work. It announces nothing: whoever ends all sessions raises the user's floor too, which says it all. Answers
-   * the ids of those that it ended.
+   * of work. It announces nothing: callers that end all sessions also raise the user's floor, which covers them. Returns
+   * the ids of the sessions that it ended.
    */
   abstract revokeAllOfUser(userId: string, reason: RevocationReason): Promise<string[]>;
 
-  /** Ends every session of everyone that is neither revoked nor expired; joins the current unit of work. Announces nothing. Answers how many. */
+  /** Ends all users' sessions that are neither revoked nor expired; joins the current unit of work. Announces nothing. Returns the number of ended sessions. */
   abstract revokeAll(reason: RevocationReason): Promise<number>;
 
-  /** How many sessions that could still be refreshed were issued below a global version; {@link estimate} where counting takes too long. */
+  /** Counts the sessions that could still be refreshed and were issued below a global version; returns {@link estimate} if counting takes too long. */
   abstract countBelowGlobal(version: number): Promise<number>;
 
-  /** About how many sessions there are, ended ones included, at once and without counting. */
+  /** Estimates the number of sessions, including ended ones, at once and without counting. */
   abstract estimate(): Promise<number>;
 
-  /** A session in any state, or null. */
+  /** Finds a session in any state; null if there is none. */
   abstract findById(id: string): Promise<Session | null>;
 
-  /** A user's sessions that are neither revoked nor expired, newest use first. */
+  /** Lists a user's sessions that are neither revoked nor expired, most recently used first. */
   abstract findLiveOfUser(userId: string): Promise<Session[]>;
 
   /**
    * Ends some of a user's sessions that are neither revoked nor expired, in the order of their ids, and announces each to
-   * the guards; joins the current unit of work. Answers the ids of those that it ended.
+   * the guards; joins the current unit of work. Returns the ids of the sessions that it ended.
    */
   abstract revokeSome(which: SomeSessions, reason: RevocationReason): Promise<string[]>;
 
   /**
-   * Deletes up to `limit` sessions that are gone, leaving out those that somebody else is at. Revoked ones stay until
-   * then, too: they are evidence. Answers how many, or null when somebody else is cleaning up.
+   * Deletes up to `limit` sessions past their retention, and skips those that another transaction has locked. Revoked
+   * sessions stay until then, too: they are evidence. Returns the number of deleted sessions, or null while another clean-up
+   * runs.
    */
   abstract deleteEnded(limit: number): Promise<number | null>;
 
-  /** How many {@link deleteEnded} would delete, without a limit. */
+  /** Counts the sessions that {@link deleteEnded} would delete, without a limit. */
   abstract countEnded(): Promise<number>;
 
   /**
-   * How many sessions of the user ended by reuse in the last 24 hours, the current unit of work's included, and those that
-   * an escalation ended with it.
+   * Counts the user's sessions that ended by reuse in the last 24 hours, including those of the current unit of work and
+   * those that an escalation ended with it.
    */
   abstract countReuses(userId: string): Promise<number>;
 

@@ -12,7 +12,7 @@ export function callAfterCommit(effects: readonly (() => void)[], logger: { erro
   }
 }
 
-/** A transaction that the ports below it join without being told. */
+/** A transaction that the ports called inside it join by themselves. */
 export abstract class UnitOfWork {
   /**
    * Runs `work` in one transaction; a call inside another joins it. Commits when `work` resolves, rolls back when it
@@ -22,8 +22,8 @@ export abstract class UnitOfWork {
   abstract run<T>(work: () => Promise<T>): Promise<T>;
 
   /**
-   * Calls `effect` once the outermost unit of work has committed, never when it rolls back; outside of one, at once. What
-   * an effect throws after the commit is logged, and changes nothing.
+   * Calls `effect` once the outermost unit of work has committed, never when it rolls back; outside of a unit of work, at
+   * once. If an effect throws after the commit, the error is logged and changes nothing.
    */
   abstract afterCommit(effect: () => void): void;
 }

@@ -9,10 +9,10 @@ export interface UserWithPassword extends DirectoryUser {
 /** Whether a user can administer. A directory refuses the change that leaves nobody who can. */
 export const administers = ({ isActive, roles }: DirectoryUser): boolean => isActive && roles.includes('admin');
 
-/** `last_admin`: refused, since nobody would be left who can administer. */
+/** The outcome of a change. `last_admin`: refused, since no active administrator would be left. */
 export type DirectoryChange = 'changed' | 'user_not_found' | 'last_admin';
 
-/** A user table in auth's own database, so that the refresh can read it together with the session. Column names, unquoted. */
+/** A user table in auth's own database, so that the refresh can read it together with the session: unquoted names of the table and its columns. */
 export interface UserTable {
   readonly table: string;
   readonly id: string;
@@ -22,34 +22,35 @@ export interface UserTable {
 }
 
 /**
- * The host's users. Ids are UUIDs. Version floors are not among its duties: they stay in auth's own table.
- * A missing optional method switches the routes off that need it.
+ * The host's users. Ids are UUIDs. A directory does not store version floors: they stay in auth's own table. Without an
+ * optional method, the commands that call it fail.
  */
 export abstract class UserDirectory {
-  /** When set, a refresh reads the user in the same statement as the session, and {@link findById} is not asked. */
+  /** If set, a refresh reads the user in the same statement as the session, and does not call {@link findById}. */
   readonly joinable?: UserTable;
 
-  /** The user, active or not; null when there is none. */
+  /** Finds a user, active or not; null if there is none. */
   abstract findById(id: string): Promise<DirectoryUser | null>;
 
-  /** The user behind a login name (normalised by the directory) with the stored hash; null when there is none. */
+  /** Finds the user of a login name (normalised by the directory) with the stored hash; null if there is none. */
   abstract findByLogin(login: string): Promise<UserWithPassword | null>;
 
   /**
-   * The user with the stored hash; null when there is none. For directories whose login name is not the e-mail: without it
-   * a password change looks the user up by the e-mail.
+  /**
+   * The user with the stored hash; null when there is none. Implement it if the login name is not the e-mail: without it, a
+   * password change looks the user up by the e-mail.
    */
   findByIdWithPassword?(id: string): Promise<UserWithPassword | null>;
 
   /**
-   * One conditional write: stores `next` only while `verified` is still the stored hash, else changes nothing and
-   * answers false. Joins the current unit of work where the table is in auth's database.
+   * One conditional write: stores `next` only while `verified` is still the stored hash; otherwise changes nothing and
+   * returns false. Joins the current unit of work if the table is in auth's database.
    */
   abstract replacePasswordHash(id: string, verified: string, next: string): Promise<boolean>;
 
-  /** Joins the current unit of work where the table is in auth's database. */
+  /** Activates or deactivates a user; joins the current unit of work if the table is in auth's database. */
   setActive?(id: string, isActive: boolean): Promise<DirectoryChange>;
 
-  /** Joins the current unit of work where the table is in auth's database. */
+  /** Replaces all roles of a user; joins the current unit of work if the table is in auth's database. */
   setRoles?(id: string, roles: readonly string[]): Promise<DirectoryChange>;
 }

@@ -29,7 +29,7 @@ export function afterRestore(program: Command, shell: Shell): void {
 }
 
 async function confirmed(): Promise<boolean> {
-  process.stderr.write('This signs everyone out, for good. Type yes to go on: ');
+  process.stderr.write('This signs everyone out, for good. Type yes to continue: ');
   // Not as a terminal: readline would keep Ctrl-C to itself.
   const lines = createInterface({ input: process.stdin, terminal: false });
   const [answer] = (await Promise.race([once(lines, 'line'), once(lines, 'close')])) as [string?];

@@ -15,7 +15,7 @@ import { printable } from '../text';
 
 const PAGE = 200;
 const LOOK_EVERY_MS = 1000;
-/** An event bears the time at which its attempt began, and becomes visible when that has committed. */
+/** An event has the time at which its attempt began, and becomes visible when the attempt commits. */
 const LATE_MS = 10_000;
 
 export function audit(program: Command, shell: Shell): void {
@@ -24,9 +24,9 @@ export function audit(program: Command, shell: Shell): void {
     .description('the audit trail')
     .command('tail')
     .description('the latest events, oldest first; with --json one object a line')
-    .addOption(new Option('-n, --lines <n>', 'how many').argParser(by(whole(0, 100_000))).default(20))
-    .option('-f, --follow', 'go on with those to come')
-    .addOption(new Option('--type <type>', 'of one type').choices(AUTH_EVENTS.map(({ type }) => type)))
+    .addOption(new Option('-n, --lines <n>', 'the number of events').argParser(by(whole(0, 100_000))).default(20))
+    .option('-f, --follow', 'also print new events')
+    .addOption(new Option('--type <type>', 'only events of this type').choices(AUTH_EVENTS.map(({ type }) => type)))
     .action(({ lines, follow, type }: { lines: number; follow?: true; type?: string }) =>
       shell.withApplication(async (app) => {
         const queries = app.get(QueryBus);

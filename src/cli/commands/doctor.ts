@@ -18,7 +18,7 @@ interface Check {
 export function doctor(program: Command, shell: Shell): void {
   program
     .command('doctor')
-    .description('look for what is wrong with the configuration, the database, Redis and the keys')
+    .description('check the configuration, the database, Redis and the keys')
     .action(async () => {
       const checks = await shell.unlessInterrupted(() => examine(shell));
       const failed = checks.filter(({ status }) => status === 'fail').length;
@@ -45,7 +45,7 @@ async function examine(shell: Shell): Promise<Check[]> {
   } catch (error) {
     if (!(error instanceof InvalidConfiguration)) throw error;
     for (const problem of error.problems) await check('configuration', () => ['fail', problem]);
-    await check('everything else', () => ['warn', 'not looked at: it follows from the configuration']);
+    await check('everything else', () => ['warn', 'not checked: it depends on the configuration']);
     return checks;
   }
   await check('configuration', () => ['ok', `${config.environment}; no placeholder is left`]);
@@ -88,7 +88,7 @@ function accessKeys({ auth: { accessTokenKeys } }: Config): Finding {
 async function redis({ auth }: Config): Promise<Finding> {
   if (auth.redis === null) return ['ok', 'not configured: each process counts its limits alone'];
   const client = createClient({ url: auth.redis.url, socket: { connectTimeout: 2000, reconnectStrategy: false } });
-  client.on('error', () => undefined); // told by what is awaited
+  client.on('error', () => undefined); // reported by the awaited call
   try {
     await client.connect();
     await client.ping();
@@ -123,7 +123,7 @@ async function migrations(dataSource: DataSource): Promise<Finding> {
   const known = dataSource.migrations.length;
   const unknown = (await executor.getExecutedMigrations()).length - known;
   return unknown > 0
-    ? ['warn', `${unknown} more than this version knows: the database is newer`]
+    ? ['warn', `${unknown} migrations that this version does not contain: the database is newer`]
     : ['ok', `${known} applied, none pending`];
 }
 

@@ -5,11 +5,11 @@ import type { Shell } from '../shell';
 export function keys(program: Command, shell: Shell): void {
   program
     .command('keys')
-    .description('keys')
+    .description('keys for access and refresh tokens')
     .command('generate')
     .description('a new entry for the end of each key ring; needs no configuration')
-    .option('--access', 'of ACCESS_TOKEN_KEYS only, and bare')
-    .option('--refresh', 'of REFRESH_TOKEN_KEYS only, and bare')
+    .option('--access', 'only the entry of ACCESS_TOKEN_KEYS, without the name')
+    .option('--refresh', 'only the entry of REFRESH_TOKEN_KEYS, without the name')
     .action(({ access, refresh }: { access?: true; refresh?: true }) => {
       const both = access === refresh;
       const made = {
@@ -21,7 +21,7 @@ export function keys(program: Command, shell: Shell): void {
     });
 }
 
-/** The id begins with the day, from which `doctor` tells the key's age. */
+/** The id begins with the day, from which `doctor` computes the key's age. */
 const accessKey = (): string =>
   `${new Date().toISOString().slice(0, 10)}-${randomBytes(2).toString('hex')}:${randomBytes(32).toString('base64')}`;
 

@@ -41,14 +41,15 @@ export function rotate(program: Command, shell: Shell): void {
     )
     .addOption(new Option('--reason <text>', 'why; kept in the audit trail').argParser(reason).makeOptionMandatory())
     .addOption(
-      new Option('--expected-version <n>', 'rotate only from this version, so that twice is once').argParser(
-        by(whole(1, 2 ** 31 - 1)),
-      ),
+      new Option(
+        '--expected-version <n>',
+        'rotate only from this version, so that a second run does not rotate again',
+      ).argParser(by(whole(1, 2 ** 31 - 1))),
     )
-    .option('--dry-run', 'only tell how many sessions it would meet')
+    .option('--dry-run', 'only show how many sessions it would affect')
     .action(async (options: Options, command: Command) => {
       if (options.mode === 'immediate' && options.grace !== undefined) {
-        command.error('--grace has no meaning in mode immediate');
+        command.error('--grace must not be given in mode immediate');
       }
       await (options.dryRun ? preview(shell, options) : trigger(shell, options));
     });

@@ -11,7 +11,7 @@ export function sessions(program: Command, shell: Shell): void {
 
   group
     .command('list')
-    .description("a user's sessions that could still be refreshed, newest use first")
+    .description("a user's sessions that could still be refreshed, most recently used first")
     .addArgument(new Argument('<user>', 'id or e-mail').argParser(user))
     .action((of: string) =>
       shell.withApplication(async (app) => {
@@ -42,7 +42,7 @@ export function sessions(program: Command, shell: Shell): void {
         } else if (id !== undefined) {
           const known = await commands.execute(new RevokeSessionCommand(id, { actor: operator() }));
           if (!known) throw new Failure(`There is no session ${id}`);
-          shell.print({ sessionId: id, revoked: true }, `Session ${id} is over.`);
+          shell.print({ sessionId: id, revoked: true }, `Session ${id} has ended.`);
         }
       });
     });

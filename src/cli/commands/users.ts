@@ -28,7 +28,7 @@ export function users(program: Command, shell: Shell): void {
 
   group
     .command('deactivate')
-    .description('end everything that a user holds, and let nobody sign in as this user')
+    .description("end a user's sessions, and refuse further sign-ins")
     .addArgument(new Argument('<user>', 'id or e-mail').argParser(user))
     .action((of: string) =>
       shell.withApplication(async (app) => {
@@ -42,5 +42,5 @@ export function users(program: Command, shell: Shell): void {
 
 const REFUSALS = {
   user_not_found: 'There is no such user',
-  last_admin: 'Nobody would be left to administer: this is the last active administrator',
+  last_admin: 'This is the last active administrator, who cannot be deactivated',
 } as const;

@@ -22,10 +22,10 @@ function requestOfHandshake(handshake: Handshake | undefined): HttpRequest {
 }
 
 /**
- * Lets a call pass that carries a valid access token (RFC 6750), and keeps its principal for `@CurrentPrincipal()`, over
- * HTTP at `request.user`. Made for `APP_GUARD`: every route is closed unless it says `@Public()`.
+ * Accepts calls with a valid access token (RFC 6750), and keeps the principal for `@CurrentPrincipal()`, over HTTP at
+ * `request.user`. It is meant for `APP_GUARD`: every route requires a token unless it is marked `@Public()`.
  *
- * A refusal is a `ProblemException`: 401 and 403 with their challenge, 503 when this instance cannot tell. Its headers
+ * A refusal is a `ProblemException`: 401 and 403 with their challenge, 503 when this instance cannot decide. Its headers
  * are on the response already, whichever filter answers.
  */
 @Injectable()
@@ -55,9 +55,9 @@ export class AccessTokenGuard implements CanActivate {
   }
 
   /**
-   * Where the `Authorization` header is: the request, `context.req` of GraphQL, the handshake of Socket.IO, whose `auth.token`
-   * counts as well. Other contexts, such as RPC, have none and are refused. A host whose calls carry it elsewhere overrides
-   * this; nothing else of a request is looked at.
+   * Returns the request that has the `Authorization` header: the HTTP request, `context.req` of GraphQL, the handshake of
+   * Socket.IO, whose `auth.token` counts as well. Other contexts, such as RPC, have no headers and are refused. Override it if
+   * your calls carry the header elsewhere; the guard reads nothing else of a request.
    */
   protected requestOf(context: ExecutionContext): HttpRequest {
     switch (context.getType<string>()) {
@@ -79,7 +79,7 @@ export class AccessTokenGuard implements CanActivate {
     return principal;
   }
 
-  /** The user is read again: what a token says of roles may be as old as the token, and these routes are not hot. */
+  /** Reads the user again: the roles in a token may be as old as the token, and these routes are not hot. */
   private async demandRole(principal: Principal, roles: readonly string[], request: HttpRequest): Promise<void> {
     const held = this.current === undefined ? principal.roles : await this.current.rolesOf(principal.userId);
     if (held === null) throw refused({ challenge: challengeFor(request) });

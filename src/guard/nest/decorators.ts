@@ -6,13 +6,13 @@ import { carrierOf } from './http-request';
 export const ACCESS = 'ratchet:access';
 export type Access = 'public' | readonly string[];
 
-/** No access token is asked for. */
+/** The route requires no access token. */
 export const Public = () => SetMetadata(ACCESS, 'public' satisfies Access);
 
-/** Only users who hold one of these roles now, whatever their access token says: the user is read again. */
+/** The route requires one of these roles. The user is read again, so the current roles decide, not those in the token. */
 export const Roles = (...roles: readonly [string, ...string[]]) => SetMetadata(ACCESS, roles satisfies Access);
 
-/** Whom the access token speaks for, over HTTP, GraphQL and WebSockets; 401 where no guard has found out. */
+/** The principal of the access token, over HTTP, GraphQL and WebSockets; 401 if no guard has set it. */
 export const CurrentPrincipal = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
   const { user } = carrierOf(context);
   if (user === undefined) throw new UnauthorizedException();

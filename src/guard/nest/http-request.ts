@@ -8,7 +8,7 @@ export interface HttpRequest {
   readonly rawHeaders?: readonly string[];
   readonly raw?: { readonly rawHeaders: readonly string[] };
   readonly ip?: string | undefined;
-  /** Whom the access token speaks for, once a guard has let the request pass. */
+  /** The principal of the access token, after a guard has accepted the request. */
   user?: Principal;
 }
 
@@ -20,7 +20,7 @@ const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
 
 /**
  * The access token of the `Authorization` header, and of nowhere else (RFC 6750 section 2.1). Undefined without bearer
- * credentials; empty, so never valid, when they are malformed or the header came twice.
+ * credentials; empty, so never valid, when they are malformed or there are two such headers.
  */
 export function bearerOf({ headers, rawHeaders, raw }: HttpRequest): string | undefined {
   const { authorization } = headers;
@@ -31,7 +31,7 @@ export function bearerOf({ headers, rawHeaders, raw }: HttpRequest): string | un
     : (BEARER.exec(authorization)?.[1] ?? '');
 }
 
-/** Whether a header came more than once; `rawHeaders` are names and values in turn. */
+/** Whether the request has a header more than once; `rawHeaders` are names and values in turn. */
 function isRepeated(wanted: string, rawHeaders: readonly string[]): boolean {
   let times = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -41,6 +41,6 @@ function isRepeated(wanted: string, rawHeaders: readonly string[]): boolean {
   return times > 1;
 }
 
-/** RFC 6750 section 3: no error code for whom sent no token. */
+/** RFC 6750 section 3: no error code for a request without a token. */
 export const challengeFor = (request: HttpRequest): string =>
   bearerOf(request) === undefined ? 'Bearer' : 'Bearer error="invalid_token"';

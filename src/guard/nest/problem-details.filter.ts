@@ -6,7 +6,7 @@ import { expectedProblem, type ProblemException, unavailable } from './problem.e
 
 /**
  * Answers every error as `application/problem+json` (RFC 9457): refusals and framework errors by their status, and
- * whatever nobody expected as 503.
+ * unexpected errors as 503.
  */
 @Catch()
 export class ProblemDetailsFilter implements ExceptionFilter {
@@ -15,7 +15,7 @@ export class ProblemDetailsFilter implements ExceptionFilter {
   constructor(private readonly adapterHost: HttpAdapterHost) {}
 
   catch(exception: unknown, host: ArgumentsHost): void {
-    // GraphQL and sockets have no answer to write on: their own error handling goes on with it.
+    // GraphQL and sockets have no answer to write to: their own error handling continues with it.
     if (host.getType() !== 'http') throw exception;
     const adapter = this.adapterHost.httpAdapter;
     const response: unknown = host.switchToHttp().getResponse();

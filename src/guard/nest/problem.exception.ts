@@ -72,8 +72,8 @@ export class ProblemException extends HttpException {
 const refusals = new Map<string, ProblemException>();
 
 /**
- * 401 with one of few codes and challenges, made once for each: a refusal says nothing of its request, and junk comes in
- * floods, of which each would cost a stack trace that nobody reads.
+ * Returns a 401 with one of few codes and challenges, created once for each: a refusal does not depend on its request, and
+ * in a flood of junk each would cost a stack trace that nobody reads.
  */
 export function refused({ code, challenge }: Pick<Problem, 'code' | 'challenge'>): ProblemException {
   const key = `${code} ${challenge}`;
@@ -87,7 +87,7 @@ export function refused({ code, challenge }: Pick<Problem, 'code' | 'challenge'>
 export const invalidRequest = (...errors: readonly FieldError[]): ProblemException =>
   new ProblemException(400, { code: 'invalid_request', errors });
 
-/** What auth and the framework refuse on purpose, as the answer that it deserves; null for whatever nobody expected. */
+/** The answer to an error that auth or the framework throws on purpose; null for an unexpected error. */
 export function expectedProblem(exception: unknown): ProblemException | null {
   if (exception instanceof ProblemException) return exception;
   if (exception instanceof Throttled) {
@@ -97,7 +97,7 @@ export function expectedProblem(exception: unknown): ProblemException | null {
   if (exception instanceof Overloaded) return unavailable(exception.retryAfterSeconds);
   const status = exception instanceof HttpException ? exception.getStatus() : 500;
   if (status < 500) return new ProblemException(status);
-  // Nest's own 503 is meant, such as that of a health check.
+  // Nest's own 503, such as that of a health check, is thrown on purpose.
   return status === 503 ? unavailable(1) : null;
 }
 

@@ -12,8 +12,8 @@ export interface AccessTokenClaims {
   readonly email?: string;
 }
 
-/** Verifies access tokens; knows keys, algorithm, `typ`, `iss` and `aud`, and nothing of floors or time. */
+/** Verifies access tokens by key, algorithm, `typ`, `iss` and `aud`; it does not check floors or time. */
 export abstract class AccessTokenKeys {
-  /** The claims of a genuine token, expired or not; null for anything else. */
+  /** Returns the claims of a genuine token, expired or not; null for anything else. */
   abstract verify(token: string): AccessTokenClaims | null;
 }

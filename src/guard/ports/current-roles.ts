@@ -1,5 +1,5 @@
-/** The roles of users as their directory knows them now. Where it is missing, the roles in the access token count. */
+/** Reads users' current roles from their directory. Without this port, the roles in the access token apply. */
 export abstract class CurrentRoles {
-  /** Null where there is no such user, or an inactive one. */
+  /** Null if there is no such user, or the user is inactive. */
   abstract rolesOf(userId: string): Promise<readonly string[] | null>;
 }

@@ -32,14 +32,15 @@ export class AdminUsersController {
   ) {}
 
   @ApiOperation({
-    summary: 'Activate, deactivate, set roles',
+    summary: 'Activate or deactivate a user, or set roles',
     description:
-      'A deactivation ends all sessions; so does the removal of a role. At least one active administrator stays.',
+      "A deactivation ends all of the user's sessions. The removal of a role refuses all of the user's tokens. The last " +
+      'active administrator cannot be deactivated, and keeps the role.',
   })
   @ApiOkResponse({ type: UserDto })
   @ApiProblems([400, 401, 403, 404, 409, 413, 415, 503], {
     404: { description: 'No such user', code: 'user_not_found' },
-    409: { description: 'Nobody would be left to administer', code: 'last_admin' },
+    409: { description: 'No active administrator would be left', code: 'last_admin' },
   })
   @Patch(':id')
   async updateUser(
@@ -59,7 +60,7 @@ export class AdminUsersController {
   }
 }
 
-/** Thrown inside the unit of work, so that of two changes both are made or neither. */
+/** Thrown inside the unit of work, so that both changes apply, or neither. */
 function throwOn(result: Result<void, UserChangeRefusal>): void {
   if (!result.ok) throw new ProblemException(result.reason === 'user_not_found' ? 404 : 409, { code: result.reason });
 }

@@ -11,11 +11,11 @@ import { RegisteredUserDto } from './registered-user.dto';
 export class RegisterController {
   constructor(private readonly commands: CommandBus) {}
 
-  @ApiOperation({ summary: 'Register', description: 'Opens an account with the role `user`; sign in comes after it.' })
+  @ApiOperation({ summary: 'Register', description: 'Opens an account with the role `user`. Sign in separately.' })
   @ApiCreatedResponse({ type: RegisteredUserDto })
   @ApiProblems([400, 409, 413, 415, 429, 503], {
     400: {
-      description: 'The request breaks a rule; `errors` says which',
+      description: 'The request breaks a rule; `errors` lists the broken rules',
       code: 'invalid_request',
       errors: [{ path: 'password', message: 'password is one of the most common passwords' }],
     },

@@ -3,17 +3,17 @@ import { ByRule, controlProblem, IfPresent } from '../../index';
 import { displayNameProblem, emailProblem } from '../input-rules';
 
 export class RegisterDto {
-  /** Compared without regard to case and spelling (NFKC). */
-  @ApiProperty({ example: 'sam@example.com' })
+  /** Compared without regard to case, after Unicode normalisation (NFKC). */
+  @ApiProperty({ example: 'sam@example.com', maxLength: 320 })
   @ByRule(emailProblem)
   email!: string;
 
-  /** 8 to 64 characters, at most 72 bytes, and none of the 3,000 most common. */
+  /** 8 to 64 characters, at most 72 bytes, and not one of the 3,000 most common passwords. */
   @ApiProperty({ example: 'four sensible words here' })
   @ByRule(controlProblem)
   password!: string;
 
-  @ApiProperty({ example: 'Sam' })
+  @ApiProperty({ example: 'Sam', maxLength: 100 })
   @ByRule(displayNameProblem)
   @IfPresent()
   displayName?: string;

@@ -4,7 +4,7 @@ export class RegisteredUserDto {
   @ApiProperty({ format: 'uuid' })
   id!: string;
 
-  /** As it is stored and compared. */
+  /** The e-mail as stored and compared. */
   @ApiProperty({ example: 'sam@example.com' })
   email!: string;
 

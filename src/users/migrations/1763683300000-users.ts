@@ -16,8 +16,8 @@ export class Users1763683300000 implements MigrationInterface {
         updated_at    timestamptz NOT NULL DEFAULT now()
       )`);
 
-    // That an account has once held the role must outlive the role and the account, whoever changes them by whatever
-    // means: else a removed administrator's bootstrap password would open a new account at the next start.
+    // That an account has once held the role must outlive the role and the account, however these are changed: otherwise a
+    // removed administrator's bootstrap password would open a new account at the next start.
     await queryRunner.query(`
       CREATE TABLE first_admin (
         id      smallint PRIMARY KEY DEFAULT 1 CHECK (id = 1),

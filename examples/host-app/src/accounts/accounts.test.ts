@@ -25,7 +25,7 @@ after(() => app.close());
 const statusOf = async (path: string, token?: string): Promise<number> =>
   (await fetch(url + path, { headers: token ? { Authorization: `Bearer ${token}` } : {} })).status;
 
-test('accounts are for whoever has a token', async () => {
+test('accounts require a token', async () => {
   assert.equal(await statusOf(''), 401);
   assert.equal(await statusOf('', await issueTestToken(app)), 200);
 });

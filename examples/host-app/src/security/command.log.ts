@@ -2,7 +2,7 @@ import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/com
 import { CommandBus } from '@nestjs/cqrs';
 import type { Subscription } from 'rxjs';
 
-/** There is one bus: whoever watches it sees the commands of auth beside the application's own. */
+/** There is one bus: a subscriber sees auth's commands beside the application's own. */
 @Injectable()
 export class CommandLog implements OnModuleInit, OnModuleDestroy {
   private watching?: Subscription;

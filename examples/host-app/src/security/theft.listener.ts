@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { OnEvent } from '@nestjs/event-emitter';
 import { RefreshTokenReuseDetected, UserDirectory } from 'nest-ratchet';
 
-/** Tells a person that somebody else had their token. A real application sends a mail here. */
+/** Notifies users that somebody else had their token. A real application sends a mail here. */
 @Injectable()
 export class TheftListener {
   constructor(private readonly people: UserDirectory) {}

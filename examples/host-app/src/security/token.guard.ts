@@ -4,8 +4,8 @@ import { AccessTokenGuard, type HttpRequest } from 'nest-ratchet';
 import type { Socket } from 'socket.io';
 
 /**
- * Auth's guard, which also finds the token of a socket. It is asked at each message, so a log-out is felt on open
- * sockets, too. Browsers can send no header with a socket: the token comes as `io(url, { auth: { token } })`.
+ * Auth's guard, which also reads the token of a socket. It checks each message, so a log-out also takes effect on open
+ * sockets. Browsers cannot send a header with a socket: the client sends the token as `io(url, { auth: { token } })`.
  */
 @Injectable()
 export class TokenGuard extends AccessTokenGuard {
@@ -17,7 +17,7 @@ export class TokenGuard extends AccessTokenGuard {
 
   override async canActivate(context: ExecutionContext): Promise<boolean> {
     return super.canActivate(context).catch((refusal: Error) => {
-      // Of any other error a gateway tells its client nothing but "Internal server error".
+      // For any other error, a gateway sends its client only "Internal server error".
       throw context.getType() === 'ws' ? new WsException('Unauthorized') : refusal;
     });
   }

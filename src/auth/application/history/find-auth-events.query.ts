@@ -7,7 +7,7 @@ export interface AuthEventPage {
   readonly next: EventPosition | null;
 }
 
-/** A page of the audit trail, newest first. */
+/** Reads a page of the audit trail, newest first. */
 export class FindAuthEventsQuery extends Query<AuthEventPage> {
   constructor(
     readonly filter: EventFilter,
@@ -19,7 +19,7 @@ export class FindAuthEventsQuery extends Query<AuthEventPage> {
   }
 }
 
-/** A page of what was found with a limit of one more: that one tells whether there is a next page. */
+/** Cuts `limit + 1` rows to a page; the extra row says whether there is a next one. */
 export function pageOf(found: readonly RecordedEvent[], limit: number): AuthEventPage {
   const items = found.slice(0, limit);
   const last = items.at(-1);

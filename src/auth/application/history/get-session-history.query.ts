@@ -2,7 +2,7 @@ import { Query } from '@nestjs/cqrs';
 import type { EventPosition } from '../../ports/auth-event.log';
 import type { AuthEventPage } from './find-auth-events.query';
 
-/** A session's life from the event log, oldest first. */
+/** Reads a page of a session's events, oldest first. */
 export class GetSessionHistoryQuery extends Query<AuthEventPage> {
   constructor(
     readonly sessionId: string,

@@ -9,7 +9,7 @@ export class RefreshAccessTokenCommand extends Command<Result<TokenPair, Refresh
   constructor(
     readonly refreshToken: string,
     readonly client: Client = {},
-    /** The `Idempotency-Key`, 22 to 128 characters of base64url. */
+    /** The `Idempotency-Key`: 22 to 128 characters of base64url. */
     readonly retryKey?: string,
     readonly delivery: Delivery = 'body',
   ) {

@@ -21,7 +21,7 @@ import { outcomeOf, recordOfDenial, recordOfFault, recordOfGrant, refusalOf } fr
 type Answer = Result<TokenPair, RefreshRefusal>;
 const MAX_ROUNDS = 4; // the first try, and 3 for a session that changes under it
 
-/** Decide, apply with its record, answer. What came too late for its condition has written nothing, and is decided anew. */
+/** Decide, apply with its record, answer. A change whose condition no longer holds has written nothing, and is decided again. */
 @CommandHandler(RefreshAccessTokenCommand)
 export class RefreshAccessTokenHandler implements ICommandHandler<RefreshAccessTokenCommand> {
   constructor(

@@ -6,7 +6,7 @@ import { AuthOptions } from '../../options/auth.options';
 import { SessionRepository } from '../../ports/session.repository';
 import { UserDirectory } from '../../ports/user-directory';
 
-/** A decision with what it was made from: `facts` are null without such a session, `token` is null for junk. */
+/** A decision with its inputs: `facts` are null if there is no such session, `token` is null for junk. */
 export type RefreshJudgement = GrantedRefresh | DeniedRefresh;
 
 export interface GrantedRefresh {
@@ -26,7 +26,7 @@ export interface DeniedRefresh {
 
 const UNKNOWN: RefreshDenial = { outcome: 'refuse', reason: 'token_invalid' };
 
-/** Decides what a refresh is answered: one read, then pure rules. It has no effects. */
+/** Decides the answer to a refresh: one read, then pure rules. It has no effects. */
 @Injectable()
 export class RefreshJudge {
   constructor(

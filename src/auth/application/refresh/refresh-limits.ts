@@ -4,7 +4,7 @@ import { RateLimits } from '../../ports/rate-limits';
 import type { Attempt } from '../attempt';
 import type { RefreshJudgement } from './refresh-judge';
 
-/** The limits of the refresh. They come after the judgement, so that no flood hides a reuse. */
+/** The limits of the refresh. They apply after the decision, so that a flood cannot hide a reuse. */
 @Injectable()
 export class RefreshLimits {
   constructor(private readonly limits: RateLimits) {}
@@ -20,8 +20,8 @@ export class RefreshLimits {
 }
 
 /**
- * Not what ends a session. Nor what the window answers a client without a key: it has a limit of its own, and whoever
- * waited for this one would be back after the window, as a reuse.
+ * A refusal that ends a session is not limited. Nor is a replay through the window: it has a limit of its own, and a client
+ * that waited for this one would return after the window, as a reuse.
  */
 function isLimited(decision: RefreshDecision): boolean {
   if (decision.outcome === 'refuse') return decision.revoke === undefined;

@@ -64,7 +64,7 @@ export function recordOfDenial(
   return events;
 }
 
-/** The record of a refresh that met a fault, when its session had been read or before. */
+/** The record of a refresh that failed with a fault, before or after its session was read. */
 export const recordOfFault = (
   attempt: Attempt,
   presented: RefreshToken | null,
@@ -78,13 +78,13 @@ export const recordOfFault = (
   ];
 };
 
-/** What a refresh is counted as. */
+/** The outcome under which metrics count a refresh. */
 export function outcomeOf(decision: RefreshDecision): string {
   if (decision.outcome === 'rotate') return 'rotated';
   return decision.outcome === 'replay' ? `replayed_${decision.door}` : decision.reason;
 }
 
-/** What the caller is told of a denial. */
+/** What the caller learns of a denial. */
 export const refusalOf = (denial: RefreshDenial): RefreshRefusal =>
   denial.outcome === 'wait'
     ? { kind: 'wait', reason: denial.reason, retryAfterSeconds: denial.retryAfterSeconds }
@@ -119,7 +119,7 @@ function reuseDetected(
   );
 }
 
-/** Device fields that the refresh gave and the login did not: worth a record, but the row keeps the login's. */
+/** Device fields of the refresh that differ from the login's: they are recorded, but the row keeps the login's. */
 function changedDevice({ client }: Attempt, session: RefreshSession): ChangedDevice | null {
   const deviceId = client.deviceId === session.deviceId ? null : client.deviceId;
   const deviceName = client.deviceName === session.deviceName ? null : client.deviceName;

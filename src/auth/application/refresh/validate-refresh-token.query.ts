@@ -10,7 +10,7 @@ export interface ValidRefreshToken {
   readonly expiresAt: Date;
 }
 
-/** What a refresh with this token would be answered, without any effect: nothing written, replayed or revoked. */
+/** Returns what a refresh with this token would return, without any effect: it writes, replays and revokes nothing. */
 export class ValidateRefreshTokenQuery extends Query<Result<ValidRefreshToken, RefreshRefusal>> {
   constructor(
     readonly refreshToken: string,

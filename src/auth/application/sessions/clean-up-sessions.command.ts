@@ -1,5 +1,6 @@
 import { Command } from '@nestjs/cqrs';
 
+/** How many rows, and months of the event log, a clean-up deleted. */
 export interface CleanUp {
   readonly sessions: number;
   readonly revocations: number;
@@ -8,13 +9,13 @@ export interface CleanUp {
 }
 
 /**
- * Deletes what nobody can use or asks after any more: sessions past their absolute limit and retention, old revocations,
- * and months of the event log past theirs, where one is configured. It changes no answer. A dry run only counts.
+ * Deletes sessions past their absolute limit and retention, old revocations, and months of the event log past their
+ * retention, if one is configured. A clean-up changes no answer. A dry run only counts.
  */
 export class CleanUpSessionsCommand extends Command<CleanUp> {
   constructor(
     readonly dryRun = false,
-    /** Ends it after the batch that is under way; the next clean-up goes on. */
+    /** Stops the clean-up after the current batch; the next clean-up continues. */
     readonly stop?: AbortSignal,
   ) {
     super();

@@ -34,7 +34,7 @@ export class CleanUpSessionsHandler implements ICommandHandler<CleanUpSessionsCo
     return cleanUp;
   }
 
-  /** In batches until nothing is left, until another instance turns out to be at it, or until it is to stop. */
+  /** Deletes in batches until nothing is left, another instance cleans up, or `stop` is aborted. */
   private async deleteSessions(stop?: AbortSignal): Promise<number> {
     let total = 0;
     while (!stop?.aborted) {

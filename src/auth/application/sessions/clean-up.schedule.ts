@@ -3,7 +3,7 @@ import { CommandBus } from '@nestjs/cqrs';
 import { AuthOptions } from '../../options/auth.options';
 import { CleanUpSessionsCommand } from './clean-up-sessions.command';
 
-/** Cleans up from time to time. Every instance does; of those that meet, one works and the others leave. */
+/** Cleans up at intervals. Every instance does; if several run at once, one does the work. */
 @Injectable()
 export class CleanUpSchedule implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(CleanUpSchedule.name);

@@ -36,7 +36,7 @@ export class LogOutEverywhereHandler implements ICommandHandler<LogOutEverywhere
   }
 }
 
-/** The same change for somebody else: it is nobody's log-out, and has the caller's reason. */
+/** The same change for another user: it is not a log-out, and has the caller's reason. */
 @CommandHandler(RevokeUserSessionsCommand)
 export class RevokeUserSessionsHandler implements ICommandHandler<RevokeUserSessionsCommand> {
   constructor(

@@ -1,7 +1,7 @@
 import { Query } from '@nestjs/cqrs';
 import type { Session } from '../../domain/session';
 
-/** A session as its user may see it: where it was opened, and where it was refreshed last, which need not be the same. */
+/** A session as its user may see it: where it was opened, and where it was last refreshed, which may differ. */
 export type ListedSession = Pick<
   Session,
   | 'id'
@@ -18,11 +18,11 @@ export type ListedSession = Pick<
   | 'generation'
 > & { readonly current: boolean };
 
-/** A user's sessions that could still be refreshed, newest use first (ASVS 5.0 7.5.2). */
+/** Lists a user's sessions that could still be refreshed, most recently used first (ASVS 5.0 7.5.2). */
 export class ListSessionsQuery extends Query<ListedSession[]> {
   constructor(
     readonly userId: string,
-    /** The session that asks. */
+    /** The caller's session, which is marked `current`. */
     readonly currentSessionId?: string,
   ) {
     super();

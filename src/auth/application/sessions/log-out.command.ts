@@ -1,10 +1,10 @@
 import { Command } from '@nestjs/cqrs';
 import type { Client } from '../../domain/session';
 
-/** Any genuine token of the session, also a superseded or expired one. */
+/** Any genuine token of the session, including a superseded or expired one. */
 export type LogOutToken = { readonly refreshToken: string } | { readonly accessToken: string };
 
-/** Ends a session (RFC 7009 section 2.2: an unknown token is no error). Answers how many sessions it ended: 0 or 1. */
+/** Ends a session (RFC 7009 section 2.2: an unknown token is not an error). Returns the number of ended sessions: 0 or 1. */
 export class LogOutCommand extends Command<number> {
   constructor(
     readonly token: LogOutToken,

@@ -2,8 +2,8 @@ import { Command } from '@nestjs/cqrs';
 import type { Actor } from '../actor';
 
 /**
- * Ends a session. With `of`, only one of that user's own; without, whosever it is, for administrators. False for an unknown
- * one and for one of somebody else, true also when it was over already.
+ * Ends a session. With `of`, only a session of that user; without it, a session of any user, for administrators. Returns
+ * false if there is no such session, or if it belongs to another user; returns true if it had already ended.
  */
 export class RevokeSessionCommand extends Command<boolean> {
   readonly of: string | undefined;

@@ -8,7 +8,7 @@ import type { Attempt } from '../attempt';
 import { RecordedChange } from '../recorded-change';
 import { UserRevocation } from './user-revocation';
 
-/** What the session was refused for as it was read; after a rotation in between it has to be decided anew. */
+/** The session as it was read for the refusal; after a rotation in between, the refusal must be decided again. */
 const PASSING: readonly RevocationReason[] = ['token_version_rejected', 'user_deactivated'];
 
 /** Ends the session of a refused token, before the refusal is answered: the refusal never undoes it. */
@@ -22,8 +22,8 @@ export class SessionTermination {
   ) {}
 
   /**
-   * Revokes `session` together with `record`. False, and nothing changed, when it was revoked already, or is no longer what
-   * was refused.
+   * Revokes `session` together with `record`. Returns false, and changes nothing, if the session was already revoked or has
+   * changed since the refusal.
    */
   async end(
     session: Pick<RefreshSession, 'id' | 'userId' | 'generation' | 'tokenHash'>,

@@ -5,13 +5,13 @@ import { SecurityPolicyRepository } from '../../ports/security-policy.repository
 import { SessionRepository } from '../../ports/session.repository';
 import type { Attempt } from '../attempt';
 
-/** Whose sessions end, and the session that the cause of it came from, if one did. */
+/** The user whose sessions end, and the session that caused it, if one did. */
 interface RevokedUser {
   readonly userId: string;
   readonly sessionId?: string;
 }
 
-/** Ends everything that a user holds: the floor rises, which refuses the access tokens, and the sessions are revoked. */
+/** Ends all tokens of a user: the floor rises, which refuses the access tokens, and the sessions are revoked. */
 @Injectable()
 export class UserRevocation {
   constructor(
@@ -20,8 +20,8 @@ export class UserRevocation {
   ) {}
 
   /**
-   * Within a unit of work. In this order everywhere: the user, then the sessions, so that two of them never wait for each
-   * other. The events are the caller's to store; they name each session, or the history of one would have no end.
+   * Call it inside a unit of work. It locks the user, then the sessions, as all code does, so that two transactions never
+   * wait for each other. The caller stores the events; they name each session, since a session's history must show its end.
    */
   async revokeAll(
     user: RevokedUser,

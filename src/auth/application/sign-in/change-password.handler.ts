@@ -68,12 +68,12 @@ export class ChangePasswordHandler implements ICommandHandler<ChangePasswordComm
     command: ChangePasswordCommand,
     attempt: Attempt,
   ): Promise<ChangedPassword | PasswordChangeFailed['reason']> {
-    // Before everything else, and never read again: what raises a floor from here on leaves the new session dead on arrival.
+    // Read before everything else, and only once: if a floor rises from here on, the new session is refused from the start.
     const { floors, now } = await this.policies.floorsOf(command.userId);
     const session = await this.sessions.findById(command.sessionId);
     if (session?.userId !== command.userId || session.revokedAt !== null || !isHonoured(session, floors, now))
       return 'session_ended';
-    // A stolen access token must not guess for ever, and not lock its owner out either.
+    // A thief with an access token must not guess forever, and must not lock its owner out either.
     await this.limits.take('loginPerAccount', `password ${command.userId} ${attempt.network}`);
     const user = await this.userWithPassword(command.userId);
     if (user === null) return 'user_not_found';
@@ -81,7 +81,7 @@ export class ChangePasswordHandler implements ICommandHandler<ChangePasswordComm
     const next = await this.hasher.hash(command.newPassword); // slow, so before the transaction opens
     return this.changes.commit<ChangedPassword | 'wrong_password'>(async () => ({
       ...(await this.replaceSessions(user, session, floors, attempt)),
-      // Only over the hash that was verified: of two changes at once, the second was asked with a password that is gone.
+      // Replaces only the hash that was verified: of two changes at once, the second was sent with a replaced password.
       last: async () =>
         (await this.users.replacePasswordHash(user.id, user.passwordHash, next)) ? null : 'wrong_password',
     }));

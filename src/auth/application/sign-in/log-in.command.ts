@@ -3,7 +3,7 @@ import type { Result } from '../../domain/result';
 import type { Client, Delivery } from '../../domain/session';
 import type { TokenPair } from '../token-pair.issuer';
 
-/** Opens a session for whoever knows the password. Every failure is the same answer after the same time (ASVS 5.0 6.3.8). */
+/** Opens a session for a caller who knows the password. Every failure returns the same reason after the same time (ASVS 5.0 6.3.8). */
 export class LogInCommand extends Command<Result<TokenPair, 'invalid_credentials'>> {
   constructor(
     readonly login: string,

@@ -67,8 +67,8 @@ export class LogInHandler implements ICommandHandler<LogInCommand> {
     if (network !== null) await this.limits.take('loginPerIp', network);
     await this.limits.take('loginPerAccount', accountAndIp);
 
-    // The floors are read before the hash: whatever raises one in between leaves the new session dead on arrival. An
-    // unknown account takes the same steps, so that the time does not tell it from a wrong password.
+    // The floors are read before the hash: if one rises in between, the new session is refused from the start. An unknown
+    // account takes the same steps, so that the time does not distinguish it from a wrong password.
     const known = await this.users.findByLogin(login);
     if (known !== null) subject.userId = known.id;
     const { floors } = await this.policies.floorsOf(known?.id ?? NO_USER);
@@ -94,7 +94,7 @@ export class LogInHandler implements ICommandHandler<LogInCommand> {
     return ok(pair);
   }
 
-  /** Stores a costlier hash while the password is at hand; a password change that came first wins. */
+  /** Stores a costlier hash while the password is available; an earlier password change wins. */
   private async rehash({ id, passwordHash }: UserWithPassword, password: string): Promise<void> {
     if (!this.hasher.needsRehash(passwordHash)) return;
     try {
@@ -105,7 +105,7 @@ export class LogInHandler implements ICommandHandler<LogInCommand> {
   }
 }
 
-/** A login name as the key of a counter: who reads the counters need not learn it. */
+/** A login name as the key of a counter, hashed so that a reader of the counters does not learn it. */
 const hashed = (login: string): string => createHash('sha256').update(loginSpelling(login)).digest('base64url');
 
 function failureOf(account: UserWithPassword | null, matches: boolean): LoginFailureReason | null {

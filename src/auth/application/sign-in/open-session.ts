@@ -10,10 +10,10 @@ import { SessionRepository } from '../../ports/session.repository';
 import type { Attempt, Subject } from '../attempt';
 import { type TokenPair, TokenPairIssuer } from '../token-pair.issuer';
 
-/** What a session remembers of the device that it was opened on. */
+/** What a session stores of the device on which it was opened. */
 export type Device = Pick<Session, 'deviceId' | 'deviceName' | 'userAgent' | 'ipAddress'>;
 
-/** A session that was opened, whom its events are about, and the events that its opening is recorded by. */
+/** An opened session, the subject of its events, and the events that record its opening. */
 export interface OpenedSession {
   readonly pair: TokenPair;
   readonly subject: Subject;
@@ -30,7 +30,7 @@ export class OpenSession {
     private readonly options: AuthOptions,
   ) {}
 
-  /** `floors` were read before the user proved anything. The events are the caller's to store. */
+  /** `floors` must be read before the password is verified. The caller stores the events. */
   async open(
     user: RefreshUser,
     floors: Floors,
@@ -64,7 +64,7 @@ export class OpenSession {
     return { pair: this.pairs.issue(user, token, session, { floors, now: session.createdAt }), subject, events };
   }
 
-  /** Ends the sessions that were used least recently, so that one more is within the limit. Answers their ids. */
+  /** Ends the least recently used sessions, so that a new one is within the limit. Returns their ids. */
   private async makeRoom(userId: string): Promise<string[]> {
     const { maxSessionsPerUser } = this.options;
     if (maxSessionsPerUser === 0) return [];

@@ -1,7 +1,7 @@
 import { Query } from '@nestjs/cqrs';
 import type { DirectoryUser } from '../../ports/user-directory';
 
-/** The user as the directory knows it now; null when there is none, or it is inactive. */
+/** Finds the user as the directory has it now; null if there is none, or the user is inactive. */
 export class FindActiveUserQuery extends Query<DirectoryUser | null> {
   constructor(readonly userId: string) {
     super();

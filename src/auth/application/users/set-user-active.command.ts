@@ -5,7 +5,7 @@ import type { Actor } from '../actor';
 
 export type UserChangeRefusal = Exclude<DirectoryChange, 'changed'>;
 
-/** Deactivates a user, which ends everything that the user holds, or lets the user sign in again. */
+/** Deactivates a user, which ends all sessions and access tokens of the user, or lets the user sign in again. */
 export class SetUserActiveCommand extends Command<Result<void, UserChangeRefusal>> {
   constructor(
     readonly userId: string,

@@ -35,7 +35,7 @@ export class SetUserActiveHandler implements ICommandHandler<SetUserActiveComman
       if (isActive) {
         events.push(new UserReactivated(attempt.ending({ userId }), by));
       } else {
-        // The floor rises too: a login that is under way has read the old one, and is dead on arrival.
+        // The floor also rises: a login in progress has read the old one, so its session is refused from the start.
         const revoked = await this.revocation.revokeAll({ userId }, 'user_deactivated', attempt, by);
         events.push(...revoked.events, new UserDeactivated(attempt.ending({ userId }), by));
       }

@@ -7,7 +7,7 @@ import { AuthMetrics } from '../../ports/auth-metrics';
 import { SecurityPolicyRepository } from '../../ports/security-policy.repository';
 import { GetSecurityPolicyQuery } from './get-security-policy.query';
 
-/** For those who display the policy. The guard's view is the cache; what decides reads its own. */
+/** Serves displays of the policy. The guard's view is the cache (ADR 13); code that decides reads the policy itself. */
 @QueryHandler(GetSecurityPolicyQuery)
 export class GetSecurityPolicyHandler implements IQueryHandler<GetSecurityPolicyQuery> {
   private readonly logger = new Logger(GetSecurityPolicyHandler.name);

@@ -1,5 +1,8 @@
 import { Query } from '@nestjs/cqrs';
 import type { SecurityPolicy } from '../../../guard/versions';
 
-/** The security policy, cache first: up to `securityCacheTtlSeconds` old, never below a version that was seen before. */
+/**
+ * Reads the security policy for displays: from the guard's view if that is younger than `securityCacheTtlSeconds`, otherwise
+ * from the database. Do not decide by it.
+ */
 export class GetSecurityPolicyQuery extends Query<SecurityPolicy> {}

@@ -8,8 +8,8 @@ export interface Recovery {
 }
 
 /**
- * For a database that has been restored, or has lost commits, before it serves again: superseded tokens are current in it
- * and floors are lower than they were. The global version rises by 1,000, and all sessions end.
+ * Makes a database safe that was restored or has lost commits, before the application serves again: superseded tokens are
+ * current in it, and floors are lower than they were. The global version rises by 1,000, and all sessions end.
  */
 export class RecoverAfterRestoreCommand extends Command<Recovery> {
   constructor(readonly actor: Actor = {}) {

@@ -7,7 +7,7 @@ import { RecordedChange } from '../recorded-change';
 import { type Recovery, RecoverAfterRestoreCommand } from './recover-after-restore.command';
 import { TriggerGlobalTokenRotationCommand } from './trigger-global-token-rotation.command';
 
-/** More than anyone rotates between a backup and its restore. */
+/** More rotations than can happen between a backup and its restore. */
 const LEAP = 1000;
 
 @CommandHandler(RecoverAfterRestoreCommand)

@@ -19,7 +19,7 @@ export class TriggerGlobalTokenRotationCommand extends Command<Result<GlobalRota
     readonly mode: CutOffMode = 'immediate',
     /** Seconds; for `drain` and `migrate`, by default the policy's. */
     readonly gracePeriodSeconds: number | null = null,
-    /** Refuses when the floor is not at this version, so that a double click is not two rotations. */
+    /** If given, the command is refused unless the floor is at this version, so that a double click is not two rotations. */
     readonly expectedVersion: number | null = null,
     readonly actor: Actor = {},
     readonly by = 1,

@@ -65,7 +65,7 @@ export class TriggerGlobalTokenRotationHandler implements ICommandHandler<Trigge
           await this.events.record(failed('version_mismatch'));
           return refusal('version_mismatch');
         }
-        // It has happened: a fault in the answer would be asked for again, and rotate twice.
+        // The rotation has committed: after a fault in the answer the caller would retry, and rotate twice.
         const counted = await this.sessions
           .countBelowGlobal(rotation.newVersion)
           .catch(() => rotation.sessionsAffected);

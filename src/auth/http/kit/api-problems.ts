@@ -7,17 +7,21 @@ type Documented = Problem & { readonly description: string };
 
 const FIELD = { path: 'deviceName', message: 'deviceName must be shorter than or equal to 128 characters' };
 
-/** What the answers of each status look like unless a route says otherwise. */
+/** The error answer of each status, unless a route documents a special one. */
 const PROBLEMS = {
-  400: { description: 'The request breaks a rule; `errors` says which', code: 'invalid_request', errors: [FIELD] },
-  401: { description: 'No valid access token, or its user is gone' },
-  403: { description: "The user's roles do not allow it", code: 'insufficient_scope', challenge: 'Bearer' },
-  404: { description: 'Nothing there' },
-  409: { description: 'It contradicts what is stored' },
+  400: {
+    description: 'The request breaks a rule; `errors` lists the broken rules',
+    code: 'invalid_request',
+    errors: [FIELD],
+  },
+  401: { description: 'No valid access token, or its user does not exist any more' },
+  403: { description: "The user's roles do not allow the request", code: 'insufficient_scope', challenge: 'Bearer' },
+  404: { description: 'Not found' },
+  409: { description: 'The request conflicts with the stored state' },
   413: { description: 'The body is larger than 16 KiB' },
   415: { description: 'The body is not `application/json` in UTF-8' },
-  429: { description: 'Too many; `Retry-After` says when to come back' },
-  503: { description: 'A dependency is down or busy; nothing changed, ask again', code: 'unavailable' },
+  429: { description: 'Too many requests; retry after `Retry-After`' },
+  503: { description: 'A dependency is down or busy; nothing changed; retry after `Retry-After`', code: 'unavailable' },
 } satisfies Record<number, Documented>;
 
 const HEADERS: Readonly<Record<number, string>> = {
@@ -26,7 +30,7 @@ const HEADERS: Readonly<Record<number, string>> = {
   503: 'Retry-After',
 };
 
-/** Documents the error answers of a route: the statuses, and what is special about one of them here. */
+/** Documents the error answers of a route: the statuses, and any answer that differs on this route. */
 export function ApiProblems(
   statuses: readonly (keyof typeof PROBLEMS)[],
   special: Partial<Record<keyof typeof PROBLEMS, Documented>> = {},

@@ -6,8 +6,8 @@ import { demandJson } from './json-body';
 import { bodyPipe, validationPipe } from './validation.pipe';
 
 /**
- * A controller of auth's own. It answers by the contract whatever filters, pipes and default version a host has; with
- * {@link JsonBody} and {@link ValidQuery} instead of Nest's own, which a host's global pipes would look at first.
+ * A controller of auth's own. It keeps its contract whatever filters, pipes and default version a host has. Use
+ * {@link JsonBody} and {@link ValidQuery} instead of Nest's decorators, to which a host's global pipes would apply.
  */
 export const AuthRoutes = (path: string): ClassDecorator =>
   applyDecorators(Controller({ path, version: VERSION_NEUTRAL }), UseFilters(ProblemDetailsFilter));
@@ -20,7 +20,7 @@ const queryOf = createParamDecorator(
     context.switchToHttp().getRequest<HttpRequest & { query: unknown }>().query,
 );
 
-/** The body as a valid `dto`, whoever has parsed it. */
+/** The body as a valid `dto`, whichever parser has read it. */
 export const JsonBody = (dto: Type<object>): ParameterDecorator => bodyOf(bodyPipe(dto));
 
 /** The query as a valid `dto`. */

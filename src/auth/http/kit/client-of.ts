@@ -3,7 +3,7 @@ import type { Principal } from '../../../guard/principal';
 import type { Actor } from '../../application/actor';
 import type { Client } from '../../domain/session';
 
-/** Who sent the request, and from which device according to its body. The ip is the proxy's word only where that is trusted. */
+/** The client of a request, and its device according to the body. The ip is from a proxy's header only if the proxy is trusted. */
 export const clientOf = (
   request: HttpRequest,
   { deviceId, deviceName }: Pick<Client, 'deviceId' | 'deviceName'> = {},
@@ -14,7 +14,7 @@ export const clientOf = (
   deviceName,
 });
 
-/** Who administers, and from where. */
+/** The administrator of a request, and its client. */
 export const actorOf = (principal: Principal, request: HttpRequest): Actor => ({
   userId: principal.userId,
   client: clientOf(request),

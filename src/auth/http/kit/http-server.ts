@@ -11,7 +11,7 @@ import { BODY_LIMIT, parseJsonBody } from './json-body';
 import { validationPipe } from './validation.pipe';
 
 export interface HttpOptions {
-  /** Addresses or CIDR blocks of the proxies whose `X-Forwarded-For` is believed; never "all". */
+  /** Addresses or CIDR blocks of the proxies whose `X-Forwarded-For` is trusted; never "all". */
   readonly trustProxy: readonly string[];
   /** Origins whose pages may read the answers; none: no CORS at all. */
   readonly corsOrigins: readonly string[];
@@ -28,7 +28,7 @@ interface FastifyReply {
   send(body: never): unknown;
 }
 
-/** What Fastify must know when it is made: `new FastifyAdapter(fastifyOptions(options))`. Express needs nothing. */
+/** The options with which to create Fastify: `new FastifyAdapter(fastifyOptions(options))`. Express requires none. */
 export const fastifyOptions = ({ trustProxy }: HttpOptions) => ({
   trustProxy: trustProxy.length > 0 && [...trustProxy],
   // `/auth/login/` is `/auth/login`, as on Express.
@@ -51,7 +51,7 @@ const UNREADABLE: Readonly<Record<string, number>> = {
   HPE_HEADER_OVERFLOW: 431,
 };
 
-/** Answers what Node could not read as a request, so that no filter has seen it, and closes the connection. */
+/** Answers input that Node could not read as a request, and that no filter has seen, and closes the connection. */
 function answerUnreadable({ code = '' }: NodeJS.ErrnoException, connection: Duplex): void {
   if (code === 'ECONNRESET' || !connection.writable) {
     connection.destroy();
@@ -68,8 +68,9 @@ function answerUnreadable({ code = '' }: NodeJS.ErrnoException, connection: Dupl
 }
 
 /**
- * Makes an application answer as auth's routes promise, on Fastify and on Express: JSON bodies only, validated, at most
- * 16 KiB; problem details for every error. For an application created with `bodyParser: false`, before `init()`.
+ * Configures an application to keep the contract of auth's routes, on Fastify and on Express: JSON bodies only, validated,
+ * at most 16 KiB; problem details for every error. Call it before `init()`, on an application created with
+ * `bodyParser: false`.
  */
 export function configureHttp(app: INestApplication, options: HttpOptions): void {
   app.useGlobalPipes(validationPipe());

@@ -15,8 +15,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 const parsed = new WeakSet<object>();
 
 /**
- * The JSON object in a body, or undefined when there is none. One parser for both adapters: theirs differ in what they
- * take for JSON, and one of them lets `__proto__` pass.
+ * The JSON object in a body, or undefined if there is none. One parser serves both adapters: theirs differ in what they
+ * accept as JSON, and one of them lets `__proto__` pass.
  * @throws ProblemException 415 for another media type, charset or content encoding, 400 for anything but a JSON object
  */
 export function parseJsonBody(headers: Headers, bytes: Buffer): object | undefined {
@@ -46,7 +46,7 @@ export function demandJson({ headers, body }: HttpRequest & { readonly body?: un
   if (length > BODY_LIMIT) throw new ProblemException(413);
   if (length === 0 && headers['transfer-encoding'] === undefined) return undefined;
   if (!isJson(headers)) throw new ProblemException(415);
-  // Nothing is what Express has of an empty chunked body.
+  // For an empty chunked body Express has no value.
   if (body === undefined) return undefined;
   refuseInherited(body);
   return objectOnly(body);

@@ -2,7 +2,7 @@ import { ApiProperty } from '@nestjs/swagger';
 
 /** One broken rule. */
 export class FieldErrorDto {
-  /** The field, or the header. */
+  /** The name of the field or header. */
   @ApiProperty({ example: 'deviceName' })
   path!: string;
 
@@ -10,7 +10,7 @@ export class FieldErrorDto {
   message!: string;
 }
 
-/** What every error answers, as `application/problem+json` (RFC 9457). */
+/** The body of every error, as `application/problem+json` (RFC 9457). */
 export class ProblemDetails {
   @ApiProperty({ example: 'about:blank' })
   type!: string;
@@ -22,7 +22,7 @@ export class ProblemDetails {
   @ApiProperty({ example: 401 })
   status!: number;
 
-  /** What a program branches on. */
+  /** The error code; programs branch on it. */
   @ApiProperty({ example: 'refresh_refused' })
   code!: string;
 

@@ -5,6 +5,6 @@ import { InvalidInput } from '../../../support/invalid-input';
 import { Overloaded } from '../../../support/overloaded';
 import { Throttled } from '../../../support/throttled';
 
-/** Answers what auth itself refuses on a host's routes. Everything else there is the host's to answer. */
+/** Answers auth's own refusals on a host's routes. The host answers every other error. */
 @Catch(ProblemException, Throttled, Overloaded, InvalidInput)
 export class RefusalFilter extends ProblemDetailsFilter {}

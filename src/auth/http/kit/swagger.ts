@@ -27,10 +27,10 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
   return { ...document, paths: Object.fromEntries(paths) };
 }
 
-/** Serves Swagger UI at `/docs` and the document at `/docs-json`; before `init()`. The document is made when first asked for. */
+/** Serves Swagger UI at `/docs` and the document at `/docs-json`; before `init()`. The document is built at the first request for it. */
 export function setupSwagger(app: INestApplication): void {
-  // A page wants the headers that keep frames and foreign scripts out. Without two: `upgrade-insecure-requests` breaks
-  // it over plain http, and HSTS is for whoever terminates TLS to promise.
+  // A page requires the headers that keep frames and foreign scripts out, except two: `upgrade-insecure-requests` breaks
+  // it over plain http, and only the server that terminates TLS can promise HSTS.
   app.useSecurityHeaders({
     contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
     strictTransportSecurity: false,

@@ -10,7 +10,7 @@ import { ValidateBy, ValidateIf, validateSync, type ValidatorOptions } from 'cla
 import { type FieldError, invalidRequest, type ProblemException } from '../../../guard/nest/problem.exception';
 import { plainTextProblem } from '../../domain/input-rules';
 
-/** An answer names this many broken rules at most: a body of unknown fields must not come back larger than it went. */
+/** The most broken rules that an answer lists: the answer to a body of unknown fields must not be larger than the body. */
 const MAX_ERRORS = 20;
 
 const RULES: ValidatorOptions = {
@@ -58,10 +58,10 @@ export const ByRule = (problemOf: (value: unknown) => string | null): PropertyDe
 /** For every string field of a DTO that is stored or shown. */
 export const IsPlainText = (): PropertyDecorator => ByRule(plainTextProblem);
 
-/** Validated when it is there. Unlike `@IsOptional()`, null is not "absent". */
+/** Validates the field if it is present. Unlike `@IsOptional()`, null does not count as absent. */
 export const IfPresent = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined);
 
-/** A UUID in the path, in the one spelling that locks and memory know it by; 400 with its name otherwise. */
+/** A UUID in the path, normalised to lower case, by which locks and memory know it; otherwise 400 with its name. */
 export const uuidPipe = (path: string): PipeTransform<string, Promise<string>> => {
   const either = new ParseUUIDPipe({
     exceptionFactory: () => invalidRequest({ path, message: `${path} must be a UUID` }),

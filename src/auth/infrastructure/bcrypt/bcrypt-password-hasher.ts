@@ -65,7 +65,7 @@ export class BcryptPasswordHasher extends PasswordHasher {
     try {
       return await work();
     } finally {
-      // The place goes straight to whoever waits longest, so that no newcomer can take it in between.
+      // The place goes directly to the caller that has waited longest, so that no later caller can take it.
       const next = this.waiting.shift();
       if (next === undefined) this.running--;
       else next();

@@ -13,7 +13,7 @@ const HEADER = ['alg', 'kid', 'typ'];
 
 /**
  * HS256 (RFC 7515): verified by @nestjs/jwt, which has all the checks, and signed here, where there is nothing to check
- * (ADR 10). The keys are KeyObjects, made once: a string secret would be made into one at each call.
+ * (ADR 10). The keys are KeyObjects, created once: a string secret would be converted at each call.
  */
 @Injectable()
 export class JwtAccessTokenSigner extends AccessTokenSigner implements AccessTokenKeys {

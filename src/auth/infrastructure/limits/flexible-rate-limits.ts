@@ -13,7 +13,7 @@ interface Limiter {
   readonly shared: RateLimiterAbstract | null;
 }
 
-/** Counts in Redis where there is one, so that all instances count together, and in memory when it does not answer. */
+/** Counts in Redis if one is configured, so that all instances count together, and in memory while it is unreachable. */
 export class FlexibleRateLimits extends RateLimits {
   private readonly outage = new Outage(new Logger(RateLimits.name), 'Redis counts again');
   private readonly limiters = new Map<LimitName, Limiter>();

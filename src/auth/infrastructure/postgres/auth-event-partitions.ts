@@ -34,7 +34,9 @@ export class AuthEventPartitions implements OnApplicationBootstrap, OnApplicatio
       try {
         await this.make(name, from, to);
       } catch (error) {
-        this.logger.warn(`Partition ${name} could not be made, its rows go to the DEFAULT partition: ${String(error)}`);
+        this.logger.warn(
+          `Partition ${name} could not be created, its rows go to the DEFAULT partition: ${String(error)}`,
+        );
       }
     }
   }

@@ -33,7 +33,7 @@ interface ReadingRow {
 
 /**
  * Revocations as rows of the announcing transaction, found by its id: catching up by sequence or by time would lose rows
- * that commit late. LISTEN has a connection of its own, so an instance needs the pool's connections and one more.
+ * that commit late. LISTEN has a connection of its own, so an instance needs an extra connection beside the pool.
  */
 @Injectable()
 export class PostgresRevocationFeed extends RevocationFeed {
@@ -48,7 +48,7 @@ export class PostgresRevocationFeed extends RevocationFeed {
     super();
   }
 
-  /** Inserts the rows of a change into its unit of work, and tells this process's own watchers once it has committed. */
+  /** Inserts the rows of a change into its unit of work, and notifies this process's own watchers after the commit. */
   async announce(revocations: readonly Revocation[], reason: string, policy?: SecurityPolicy): Promise<void> {
     const rows = revocations.map((revocation) =>
       revocation.kind === 'user'
@@ -77,7 +77,7 @@ export class PostgresRevocationFeed extends RevocationFeed {
     const parameter = horizon === null ? this.needed : horizon.toString();
     const row = await withPolicy(this.dataSource, async () => {
       const [found] = await this.dataSource.query<ReadingRow[]>(
-        // The name stands inside, where pg_stat_statements keeps it.
+        // The name is inside the statement, where pg_stat_statements keeps it.
         `SELECT /* ratchet: revocation poll */ to_json(p) AS policy, now() AS now, pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
               (SELECT COALESCE(json_agg(json_build_object(
                         'kind', kind, 'subject', subject_id, 'version', min_version, 'at', created_at)), '[]')

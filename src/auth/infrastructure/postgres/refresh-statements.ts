@@ -53,10 +53,10 @@ export function refreshStatements(dataSource: DataSource, users: UserDirectory, 
   const read = (property: keyof RefreshSession): string =>
     `${bytes.includes(property) ? `encode(s.${s[property]}, 'hex')` : `s.${s[property]}`} AS "${property}"`;
 
-  // The clock and not now(), which stands at the statement's beginning: a rotation that commits between that and the snapshot
-  // would be newer than the moment that judges it, and its predecessor outside of the window.
-  // LIMIT leaves the planner nothing but a look-up for each. A row comes as one JSON column, since to pg a column costs more
-  // than its value: with every answer it makes a parser for each.
+  // The clock and not now(), which is the time of the statement's beginning: a rotation that commits between that and the
+  // snapshot would be newer than the moment that judges it, and its predecessor outside the window.
+  // LIMIT leaves the planner no choice but a look-up for each. A row is returned as one JSON column, since in pg a column
+  // costs more than its value: with every answer it builds a parser for each.
   const findTogether = (count: number) => `
     SELECT wanted.place, row_to_json(found) AS row
       FROM (VALUES ${Array.from({ length: count }, (_, place) => `(${place}, $${place + 1}::uuid)`).join(', ')}) AS wanted (place, id),

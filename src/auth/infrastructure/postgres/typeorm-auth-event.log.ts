@@ -15,8 +15,8 @@ import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 /** A statement has 65,535 parameters at most, an event 12; and a user may have thousands of sessions that end together. */
 const MAX_ROWS = 1000;
 /**
- * Making or dropping a partition locks the whole log, and every answer waits for its record: rather wait for the next time
- * than for whoever reads it.
+ * Creating or dropping a partition locks the whole log, and every answer waits for its record: it is better to try again
+ * later than to wait for a reader.
  */
 export const LOG_LOCK_TIMEOUT = '200ms';
 const LOCK_NOT_AVAILABLE = '55P03';

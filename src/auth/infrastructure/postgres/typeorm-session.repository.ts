@@ -43,7 +43,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
     maxBatchSize: READ_TOGETHER,
     cache: false,
   });
-  /** What ended before this is gone for every reader, deleted or not: no answer depends on when a clean-up comes by. */
+  /** Sessions that ended before this do not exist for any reader, deleted or not: no answer depends on when a clean-up runs. */
   private readonly retained: string;
 
   constructor(

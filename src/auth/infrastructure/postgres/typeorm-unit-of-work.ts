@@ -14,7 +14,7 @@ interface Transaction {
   readonly afterCommit: (() => void)[];
 }
 
-/** Carries the transaction's EntityManager along the call chain, so that repositories join it without being told. */
+/** Carries the transaction's EntityManager along the call chain, so that repositories join it by themselves. */
 @Injectable()
 export class TypeOrmUnitOfWork extends UnitOfWork {
   private readonly logger = new Logger(UnitOfWork.name);

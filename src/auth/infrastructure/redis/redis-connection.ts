@@ -2,7 +2,7 @@ import { Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/c
 import { Outage } from '../../../support/outage';
 
 const RECONNECT_MS = 1000;
-/** A server that neither answers nor breaks is given up; whoever waits for it has stopped long before. */
+/** A connection that neither answers nor breaks is given up; its callers have stopped waiting long before. */
 const SILENCE_MS = 3000;
 /** What may wait for an answer: without a bound, such a server would fill the memory. */
 const MAX_WAITING = 1000;
@@ -20,7 +20,7 @@ const clientFor = async (url: string) =>
     socket: { connectTimeout: RECONNECT_MS, socketTimeout: SILENCE_MS, reconnectStrategy: () => RECONNECT_MS },
   });
 
-/** The one connection to Redis. Nothing depends on it: whoever uses it has a way without it. */
+/** The one connection to Redis. Nothing depends on it: every caller works without it. */
 export class RedisConnection implements OnModuleInit, OnApplicationShutdown {
   private readonly outage = new Outage(new Logger(RedisConnection.name), 'Redis answers again');
 
