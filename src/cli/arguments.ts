@@ -2,17 +2,17 @@ import { hostname, userInfo } from 'node:os';
 import type { INestApplicationContext } from '@nestjs/common';
 import { isUUID, validateSync } from 'class-validator';
 import { InvalidArgumentError } from 'commander';
-import type { z } from 'zod';
+import type { Reading } from '../config';
 import { type Actor, RotateUserDto, UserDirectory } from '../index';
 import { Failure } from './failure';
 
-/** Reads an option by a rule of the configuration. */
+/** Reads an option as the configuration would. */
 export const by =
-  <T>(schema: z.ZodType<T, string>) =>
+  <T>({ words, read }: Reading<T>) =>
   (written: string): T => {
-    const parsed = schema.safeParse(written);
-    if (!parsed.success) throw new InvalidArgumentError(`It ${schema.description ?? 'is not valid'}.`);
-    return parsed.data;
+    const value = read(written);
+    if (value === undefined) throw new InvalidArgumentError(`It ${words}.`);
+    return value;
   };
 
 export function sessionId(written: string): string {
