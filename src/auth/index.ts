@@ -49,6 +49,7 @@ export {
 export { UpdateGracePeriodCommand } from './application/versions/update-grace-period.command';
 export { loginSpelling } from './domain/login';
 export { passwordProblem } from './domain/password-rules';
+export { reasonProblem } from './domain/reason-rules';
 export { type RefreshRefusal, REVOCATION_REASONS, type RefusalReason, type RevocationReason } from './domain/refusals';
 export { ok, refusal, type Result } from './domain/result';
 export { type Client, type Delivery, type NewSession, type Session } from './domain/session';
@@ -136,7 +137,6 @@ export { configureHttp, fastifyOptions, type HttpOptions } from './http/kit/http
 export { ProblemDetails } from './http/kit/problem-details.dto';
 export { openApiDocument, setupSwagger } from './http/kit/swagger';
 export { IfPresent, IsPlainText, uuidPipe, validationPipe } from './http/kit/validation.pipe';
-export { RotateUserDto } from './http/security-policy.dto';
 export { RedisConnection } from './infrastructure/redis/redis-connection';
 export { TypeOrmUnitOfWork } from './infrastructure/postgres/typeorm-unit-of-work';
 export { type IncompleteAuthOptions, optionProblems, POSTGRES_URL, withDefaults } from './options/complete-options';

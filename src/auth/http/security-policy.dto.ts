@@ -1,7 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsIn, IsInt, Matches, Max, MaxLength, Min } from 'class-validator';
+import { IsIn, IsInt, Max, Min, ValidateBy } from 'class-validator';
 import { MAX_GRACE_SECONDS, CUT_OFF_MODES, type CutOffMode, type SecurityPolicy } from '../../guard/versions';
-import { IfPresent, IsPlainText } from './kit/validation.pipe';
+import { reasonProblem } from '../domain/reason-rules';
+import { IfPresent } from './kit/validation.pipe';
 
 const MAX_INTEGER = 2 ** 31 - 1;
 
@@ -46,9 +47,13 @@ export class UpdateSecurityPolicyDto {
 /** Why: for the audit trail, which keeps it. */
 class ReasonDto {
   @ApiProperty({ example: 'The signing key was in a log', maxLength: 500 })
-  @IsPlainText()
-  @Matches(/\S/, { message: 'reason must not be empty' })
-  @MaxLength(500)
+  @ValidateBy({
+    name: 'isReason',
+    validator: {
+      validate: (reason) => reasonProblem(reason) === null,
+      defaultMessage: (args) => `reason ${reasonProblem(args?.value) ?? ''}`,
+    },
+  })
   reason!: string;
 }
 
