@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import type { CommandLineConfig } from '../config';
 import { dataSourceOptions } from '../database/data-source';
 import { authEntities, authMigrations, type UserDirectory } from '../index';
+import type * as Users from '../users';
 import { HostUserDirectory } from './host-user.directory';
 
 /** An open database with auth's tables, and whose users they are about. */
@@ -22,8 +23,9 @@ export async function openDatabase({ database }: CommandLineConfig, url: string)
   const [row] = await dataSource.query<{ own: boolean }[]>(`SELECT to_regclass('first_admin') IS NOT NULL AS own`);
   if (row?.own !== true) return { dataSource, userDirectory: HostUserDirectory };
   await dataSource.destroy();
-  // Only now: it brings routes along.
-  const { TypeOrmUserDirectory, userEntities, userMigrations } = await import('../users/index.js');
+  // Only now: it brings routes along, and with them what a host need not have installed.
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const { TypeOrmUserDirectory, userEntities, userMigrations } = require('../users') as typeof Users;
   const whole = {
     ...options,
     entities: [...authEntities, ...userEntities],

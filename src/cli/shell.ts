@@ -6,6 +6,7 @@ import { NestFactory } from '@nestjs/core';
 import type { Command } from 'commander';
 import { type DataSource, MigrationExecutor } from 'typeorm';
 import { type CommandLineConfig, loadCommandLineConfig } from '../config';
+import { EMBEDDED_DATA, startEmbeddedPostgres } from '../database/embedded-postgres';
 import { Overloaded } from '../index';
 import { CommandLineModule } from './command-line.module';
 import { openDatabase } from './database';
@@ -79,7 +80,6 @@ export class Shell {
   /** Runs `work` on the configured database, or on the embedded one, whose server may be running already. */
   async withDatabase<T>({ database }: CommandLineConfig, work: (url: string) => Promise<T>): Promise<T> {
     if (database.url !== null) return work(database.url);
-    const { EMBEDDED_DATA, startEmbeddedPostgres } = await import('../database/embedded-postgres.js');
     if (!existsSync(join(EMBEDDED_DATA, 'PG_VERSION'))) {
       throw new Failure(
         `There is no database in ${EMBEDDED_DATA}: npm run up makes it, or set DATABASE_URL`,

@@ -57,8 +57,8 @@ describe('ratchet doctor', () => {
   it('names every problem of the configuration, and nothing that it holds', async () => {
     const outcome = await examine({ ACCESS_TOKEN_KEYS: 'k1:change-me', DATABASE_POOL_SIZE: 'many' });
     expect(complaints(outcome)).toEqual([
-      'fail configuration: ACCESS_TOKEN_KEYS still holds the placeholder of .env.example',
       expect.stringMatching(/^fail configuration: DATABASE_POOL_SIZE must be a whole number/),
+      'fail configuration: ACCESS_TOKEN_KEYS still holds the placeholder of .env.example',
       expect.stringMatching(/^warn everything else: not looked at/),
     ]);
   });

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { type DataSource, MigrationExecutor } from 'typeorm';
 import { type CommandLineConfig, InvalidConfiguration, loadCommandLineConfig, loadConfig } from '../../config';
+import { EMBEDDED_DATA } from '../../database/embedded-postgres';
 import { type Database, openDatabase } from '../database';
 import { Failure, messageOf } from '../failure';
 import { HostUserDirectory } from '../host-user.directory';
@@ -112,7 +113,7 @@ async function database(dataSource: DataSource, { database: { url } }: CommandLi
                   WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off') AS unsafe`);
   if (row === undefined) throw new Error('no answer');
   const major = Math.floor(row.number / 10_000);
-  const message = `PostgreSQL ${row.version}${url === null ? ', embedded' : ''}`;
+  const message = `PostgreSQL ${row.version}${url === null ? `, embedded in ${EMBEDDED_DATA}` : ''}`;
   if (row.replica) return ['fail', `${message}: a replica, which takes no writes`];
   if (major < SUPPORTED.from) return ['fail', `${message}: older than ${SUPPORTED.from}`];
   if (major > SUPPORTED.to) return ['warn', `${message}: newer than ${SUPPORTED.to}, not tried`];
