@@ -9,7 +9,7 @@ import { newSession, onPostgres } from '../ports/adapters';
 import { administer, urlOf } from '../support/database/test-database';
 import { type Env, expectFailure, finished, type Outcome } from './ratchet';
 
-// Seen red with AppModule in the place of auth alone, and with the directory of the application's users.
+// Seen red with the application's users loaded at once, and with a host's table `users` taken for the application's.
 describe("the built ratchet, in a host with auth's tables alone and without the application's packages,", () => {
   const name = `host_${randomUUID()}`;
   let dataSource: DataSource;
