@@ -26,7 +26,6 @@ export class AppModule {
         CqrsModule.forRoot(),
         EventEmitterModule.forRoot(),
         databaseModule({ ...config.database, url: databaseUrl }, schema),
-        MetricsModule.forRoot(config),
         AuthModule.forRootAsync({
           useFactory: () => config.auth,
           userDirectory: TypeOrmUserDirectory,
@@ -36,6 +35,7 @@ export class AppModule {
         UsersModule.forRoot(config.users),
         AuditModule.forRoot(logger),
         HealthModule,
+        MetricsModule.forRoot(config),
       ],
     };
   }

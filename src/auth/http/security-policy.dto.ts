@@ -46,7 +46,7 @@ export class UpdateSecurityPolicyDto {
 
 /** Why: for the audit trail, which keeps it. */
 class ReasonDto {
-  @ApiProperty({ example: 'The signing key was in a log', maxLength: 500 })
+  @ApiProperty({ example: 'The signing key was in a log', maxLength: 500, pattern: '\\S' })
   @ValidateBy({
     name: 'isReason',
     validator: {
