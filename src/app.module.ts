@@ -7,7 +7,7 @@ import { authEntities, authMigrations, AuthModule } from './auth';
 import type { Config } from './config';
 import type { DatabaseSchema } from './database/data-source';
 import { databaseModule } from './database/database.module';
-import { OperationsModule, PrometheusAuthMetrics } from './operations';
+import { HealthModule, MetricsModule, PrometheusAuthMetrics } from './operations';
 import { TypeOrmUserDirectory, userEntities, userMigrations, UsersModule } from './users';
 
 export const schema: DatabaseSchema = {
@@ -34,7 +34,8 @@ export class AppModule {
         }),
         UsersModule.forRoot(config.users),
         AuditModule.forRoot(logger),
-        OperationsModule.forRoot(config),
+        HealthModule,
+        MetricsModule.forRoot(config),
       ],
     };
   }

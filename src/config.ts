@@ -1,18 +1,18 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { z } from 'zod';
 import {
-  AUTH_DEFAULTS,
-  AUTH_RANGES,
   type AuthOptions,
-  isOrigin,
-  KEY_RULES,
+  type GivenAuthOptions,
+  type IncompleteAuthOptions,
   type Limit,
-  LONGEST_TIMER_SECONDS,
+  optionProblems,
   passwordProblem,
+  POSTGRES_URL,
+  withDefaults,
 } from './auth';
-import { normaliseEmail } from './users';
+import { normaliseEmail } from './users/email';
 
 /** Everything that the environment decides, read once and frozen. Null: not configured. */
 export interface Config {
@@ -50,89 +50,49 @@ export class InvalidConfiguration extends Error {
   }
 }
 
+/** What the command line needs of it. Keys may be missing: it issues and verifies nothing. */
+export type CommandLineConfig = Pick<Config, 'environment' | 'database'> & { readonly auth: IncompleteAuthOptions };
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /**
- * Reads the environment; this is its only reader.
+ * Reads the environment of the application; this file is its only reader.
  * @param env the variables; by default the process's, completed by a `.env` file in the working folder
  * @param dataFolder where development keeps its generated keys
  * @throws InvalidConfiguration naming every problem at once
  */
 export function loadConfig(env: Environment = processEnvironment(), dataFolder = '.data'): Config {
-  const problems: string[] = [];
-
-  /** The raw text; a variable that is set to nothing is not set. */
-  const raw = (name: string): string | undefined => env[name]?.trim() || undefined;
-
-  /** The value; `fallback` where the variable is unset or breaks its rule, which is noted and fails the start. */
-  const read = <T, F>(name: string, schema: z.ZodType<T, string>, fallback: F, written = raw(name)): T | F => {
-    if (written === undefined) return fallback;
-    const parsed = schema.safeParse(written);
-    if (written.includes(PLACEHOLDER)) problems.push(`${name} still holds the placeholder of .env.example`);
-    else if (!parsed.success) problems.push(`${name} ${schema.description}`);
-    return parsed.success ? parsed.data : fallback;
-  };
-  const demand = (holds: boolean, problem: string): void => {
-    if (!holds) problems.push(problem);
-  };
-
-  const number = (name: string, option: Ranged): number =>
-    read(name, whole(...AUTH_RANGES[option]), AUTH_DEFAULTS[option]);
-  const span = (name: string, option: Ranged): number =>
-    read(name, duration(...AUTH_RANGES[option]), AUTH_DEFAULTS[option]);
-
-  const databaseUrl = read('DATABASE_URL', postgresUrl, null);
-  const embedded = raw('DATABASE_URL') === undefined;
-  const environment = environmentOf(raw('NODE_ENV'), embedded);
+  const variables = new Variables(env);
+  const { environment, database, conveniences } = readDatabase(variables);
   const production = environment === 'production';
-  // Generated keys, demo accounts and the loopback default go with the throw-away database, never with a real one.
-  const conveniences = embedded && !production;
-  demand(!embedded || !production, 'DATABASE_URL is required: the embedded database is for development');
+  if (production)
+    variables.demand('DATABASE_URL', database.url !== null, 'is required: the embedded database is for development');
 
-  const ring = <T>(name: string, schema: z.ZodType<T[], string>, firstId: string): T[] => {
-    if (raw(name) === undefined && !conveniences) {
-      problems.push(`${name} is required and ${schema.description}`);
-      return [];
-    }
-    return read(name, schema, [], raw(name) ?? keptRing(join(dataFolder, 'keys'), name.toLowerCase(), firstId));
-  };
-  const accessTokenKeys = ring('ACCESS_TOKEN_KEYS', accessKeys, 'dev');
-  const refreshTokenKeys = ring('REFRESH_TOKEN_KEYS', refreshKeys, '0');
+  const host = variables.read('HOST', hostName, conveniences ? '127.0.0.1' : '0.0.0.0');
+  const port = variables.read('PORT', whole(0, 65_535), 3000);
+  const given = readAuthOptions(
+    variables,
+    { exposeRefusalReason: !production, publicOrigin: originOf(host, port) },
+    (name) => (conveniences ? keptRing(join(dataFolder, 'keys'), name) : undefined),
+  );
+  const auth = withDefaults({ ...given, secureCookies: production || given.publicOrigin?.startsWith('https:') });
   if (production) {
-    demand(!accessTokenKeys.some((key) => repeats(key.secret)), `ACCESS_TOKEN_KEYS ${NOT_RANDOM}`);
-    demand(!refreshTokenKeys.some((key) => repeats(key.root)), `REFRESH_TOKEN_KEYS ${NOT_RANDOM}`);
+    variables.demand('ACCESS_TOKEN_KEYS', !given.accessTokenKeys?.some(({ secret }) => repeats(secret)), NOT_RANDOM);
+    variables.demand('REFRESH_TOKEN_KEYS', !given.refreshTokenKeys?.some(({ root }) => repeats(root)), NOT_RANDOM);
+    const origin = variables.text('PUBLIC_ORIGIN');
+    variables.demand('PUBLIC_ORIGIN', origin !== undefined, 'is required, such as https://app.example');
+    variables.demand('ACCESS_TOKEN_TTL', auth.accessTokenTtlSeconds <= HOUR, 'must be at most 1h in production');
+    variables.demand('BCRYPT_COST', auth.bcryptCost >= 10, 'must be at least 10 in production');
   }
+  demandUsable(variables, auth, true);
 
-  const host = read('HOST', hostName, conveniences ? '127.0.0.1' : '0.0.0.0');
-  const port = read('PORT', whole(0, 65_535), 3000);
-  const metricsPort = read('METRICS_PORT', whole(0, 65_535), null);
-  demand(metricsPort !== port || port === 0, 'METRICS_PORT must be another port than PORT');
-  demand(!production || raw('PUBLIC_ORIGIN') !== undefined, `PUBLIC_ORIGIN is required and ${origin.description}`);
-
-  const accessTokenTtlSeconds = span('ACCESS_TOKEN_TTL', 'accessTokenTtlSeconds');
-  demand(!production || accessTokenTtlSeconds <= HOUR, 'ACCESS_TOKEN_TTL must be at most 1h in production');
-  const bcryptCost = number('BCRYPT_COST', 'bcryptCost');
-  demand(!production || bcryptCost >= 10, 'BCRYPT_COST must be at least 10 in production');
-  const sessionAbsoluteTtlSeconds = span('SESSION_ABSOLUTE_TTL', 'sessionAbsoluteTtlSeconds');
-  const refreshTokenTtlSeconds = read(
-    'REFRESH_TOKEN_TTL',
-    duration(...AUTH_RANGES.refreshTokenTtlSeconds),
-    Math.min(AUTH_DEFAULTS.refreshTokenTtlSeconds, sessionAbsoluteTtlSeconds),
-  );
-  demand(
-    refreshTokenTtlSeconds <= sessionAbsoluteTtlSeconds,
-    'REFRESH_TOKEN_TTL must be at most SESSION_ABSOLUTE_TTL, which nothing extends',
-  );
-
-  const adminEmail = read('BOOTSTRAP_ADMIN_EMAIL', email, null);
-  const adminPassword = read('BOOTSTRAP_ADMIN_PASSWORD', password, null);
-  demand(
-    (raw('BOOTSTRAP_ADMIN_EMAIL') === undefined) === (raw('BOOTSTRAP_ADMIN_PASSWORD') === undefined),
-    'BOOTSTRAP_ADMIN_EMAIL and BOOTSTRAP_ADMIN_PASSWORD must be set together',
-  );
-
-  const publicOrigin = read('PUBLIC_ORIGIN', origin, originOf(host, port));
-  const corsOrigins = read('CORS_ORIGINS', origins, []);
-  const redis = read('REDIS_URL', redisUrl, null);
-  const redisPrefix = read('REDIS_PREFIX', text, 'ratchet:');
+  const metricsPort = variables.read('METRICS_PORT', whole(0, 65_535), null);
+  variables.demand('METRICS_PORT', metricsPort !== port || port === 0, 'must be another port than PORT');
+  const [email, password] = ['BOOTSTRAP_ADMIN_EMAIL', 'BOOTSTRAP_ADMIN_PASSWORD'] as const;
+  const adminEmail = variables.read(email, emailAddress, null);
+  const adminPassword = variables.read(password, goodPassword, null);
+  const bothOrNeither = (variables.text(email) === undefined) === (variables.text(password) === undefined);
+  variables.demand(`${email} and ${password}`, bothOrNeither, 'must be set together');
 
   const config: Config = {
     environment,
@@ -140,77 +100,121 @@ export function loadConfig(env: Environment = processEnvironment(), dataFolder =
     http: {
       host,
       port,
-      trustProxy: read('TRUST_PROXY', proxies, []),
-      corsOrigins,
-      swaggerEnabled: read('SWAGGER_ENABLED', flag, !production),
+      trustProxy: variables.read('TRUST_PROXY', proxies, []),
+      corsOrigins: auth.corsOrigins,
+      swaggerEnabled: variables.read('SWAGGER_ENABLED', flag, !production),
     },
-    database: {
-      url: databaseUrl,
-      poolSize: read('DATABASE_POOL_SIZE', whole(2, 1000), 10),
-      migrateOnStart: read('MIGRATE_ON_START', flag, true),
-    },
-    auth: {
-      accessTokenKeys,
-      accessTokenIssuer: read('ACCESS_TOKEN_ISSUER', text, 'ratchet'),
-      accessTokenAudience: read('ACCESS_TOKEN_AUDIENCE', text, 'ratchet'),
-      accessTokenTtlSeconds,
-      refreshTokenKeys,
-      refreshTokenTtlSeconds,
-      sessionAbsoluteTtlSeconds,
-      replayWindowSeconds: span('REFRESH_REPLAY_WINDOW', 'replayWindowSeconds'),
-      maxReplays: number('REFRESH_MAX_REPLAYS', 'maxReplays'),
-      retryKeys: read('REFRESH_RETRY_KEYS', flag, AUTH_DEFAULTS.retryKeys),
-      reuseScope: read('REUSE_SCOPE', oneOf('session', 'user'), AUTH_DEFAULTS.reuseScope),
-      reuseEscalationThreshold: number('REUSE_ESCALATION_THRESHOLD', 'reuseEscalationThreshold'),
-      emailClaim: AUTH_DEFAULTS.emailClaim,
-      exposeRefusalReason: read('EXPOSE_REFUSAL_REASON', flag, !production),
-      auditDeadlineMs: read('AUDIT_DEADLINE', duration(1, MINUTE), AUTH_DEFAULTS.auditDeadlineMs / 1000) * 1000,
-      bcryptCost,
-      hashQueueLimit: number('HASH_QUEUE_LIMIT', 'hashQueueLimit'),
-      publicOrigin,
-      corsOrigins,
-      secureCookies: production || publicOrigin.startsWith('https:'),
-      preparedStatements: read('DATABASE_PREPARED_STATEMENTS', flag, AUTH_DEFAULTS.preparedStatements),
-      watchRevocations: AUTH_DEFAULTS.watchRevocations,
-      maxStalenessSeconds: span('REVOCATION_MAX_STALENESS', 'maxStalenessSeconds'),
-      revocationNotify: read('REVOCATION_NOTIFY', oneOf('postgres', 'none'), AUTH_DEFAULTS.revocationNotify),
-      listenUrl: read('DATABASE_LISTEN_URL', postgresUrl, null),
-      maxSessionsPerUser: number('MAX_SESSIONS_PER_USER', 'maxSessionsPerUser'),
-      sessionRetentionSeconds: span('SESSION_RETENTION', 'sessionRetentionSeconds'),
-      auditRetentionSeconds: read(
-        'AUDIT_RETENTION',
-        duration(...AUTH_RANGES.auditRetentionSeconds),
-        AUTH_DEFAULTS.auditRetentionSeconds,
-      ),
-      cleanUpIntervalSeconds: span('CLEANUP_INTERVAL', 'cleanUpIntervalSeconds'),
-      limits: {
-        loginPerAccount: read('LIMIT_LOGIN_PER_ACCOUNT', limit, AUTH_DEFAULTS.limits.loginPerAccount),
-        loginPerIp: read('LIMIT_LOGIN_PER_IP', limit, AUTH_DEFAULTS.limits.loginPerIp),
-        refreshPerSession: read('LIMIT_REFRESH_PER_SESSION', limit, AUTH_DEFAULTS.limits.refreshPerSession),
-        invalidPerIp: read('LIMIT_INVALID_PER_IP', limit, AUTH_DEFAULTS.limits.invalidPerIp),
-        registerPerIp: read('LIMIT_REGISTER_PER_IP', limit, AUTH_DEFAULTS.limits.registerPerIp),
-      },
-      securityCacheTtlSeconds: span('SECURITY_CACHE_TTL', 'securityCacheTtlSeconds'),
-      redis: redis === null ? null : { url: redis, prefix: redisPrefix },
-    },
+    database,
+    auth: auth as AuthOptions,
     users: {
-      registrationEnabled: read('REGISTRATION_ENABLED', flag, true),
+      registrationEnabled: variables.read('REGISTRATION_ENABLED', flag, true),
       bootstrapAdmin:
         adminEmail === null || adminPassword === null ? null : { email: adminEmail, password: adminPassword },
       demoAccounts: conveniences,
     },
     metricsPort,
-    logLevel: read('LOG_LEVEL', oneOf(...LOG_LEVELS), 'info'),
+    logLevel: variables.read('LOG_LEVEL', logLevel, 'info'),
   };
-
-  if (problems.length > 0) throw new InvalidConfiguration(problems);
+  variables.throwProblems();
   return deepFreeze(config);
 }
 
-/** The options that are a number, with a default. */
-type Ranged = Exclude<keyof typeof AUTH_RANGES, 'auditRetentionSeconds'>;
+/**
+ * Reads what the command line needs, in the application's environment or in that of a host, which knows other names than
+ * ours: what is set must be usable, and nothing has to be set.
+ * @throws InvalidConfiguration naming every problem at once
+ */
+export function loadCommandLineConfig(
+  env: Environment = processEnvironment(),
+  dataFolder = '.data',
+): CommandLineConfig {
+  const variables = new Variables(env);
+  const { environment, database, conveniences } = readDatabase(variables);
+  const given = readAuthOptions(variables, {}, (name) => {
+    const folder = join(dataFolder, 'keys');
+    return conveniences && existsSync(join(folder, name.toLowerCase())) ? keptRing(folder, name) : undefined;
+  });
+  const auth = withDefaults(given);
+  demandUsable(variables, auth, false);
+  variables.throwProblems();
+  return { environment, database, auth };
+}
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/** The variables, and what is wrong with them. Of each the first problem counts: a second mostly follows from it. */
+class Variables {
+  private readonly problems = new Map<string, string>();
+
+  constructor(private readonly env: Environment) {}
+
+  /** The raw text; a variable that is set to nothing is not set. */
+  text(name: string): string | undefined {
+    return this.env[name]?.trim() || undefined;
+  }
+
+  /** The value; `fallback` where the variable is unset, or is not what it must be. */
+  read<T, F>(name: string, { words, read }: Reading<T>, fallback: F, written = this.text(name)): T | F {
+    if (written === undefined) return fallback;
+    const value = read(written);
+    this.demand(name, !written.includes(PLACEHOLDER), 'still holds the placeholder of .env.example');
+    this.demand(name, value !== undefined, words);
+    return value === undefined ? fallback : value;
+  }
+
+  demand(name: string, holds: boolean, rule: string): void {
+    if (!holds && !this.problems.has(name)) this.problems.set(name, rule);
+  }
+
+  throwProblems(): void {
+    if (this.problems.size > 0) throw new InvalidConfiguration([...this.problems].map((problem) => problem.join(' ')));
+  }
+}
+
+function readDatabase(variables: Variables) {
+  const url = variables.read('DATABASE_URL', postgresUrl, null);
+  const embedded = variables.text('DATABASE_URL') === undefined;
+  const environment = environmentOf(variables.text('NODE_ENV'), embedded);
+  return {
+    environment,
+    database: {
+      url,
+      poolSize: variables.read('DATABASE_POOL_SIZE', whole(2, 1000), 10),
+      migrateOnStart: variables.read('MIGRATE_ON_START', flag, true),
+    },
+    // Generated keys, demo accounts and the loopback default go with the throw-away database, never with a real one.
+    conveniences: embedded && environment !== 'production',
+  };
+}
+
+/** Auth's options as far as they are set, over `defaults`; `kept` has the key rings that are not. Not yet checked. */
+function readAuthOptions(
+  variables: Variables,
+  defaults: Partial<GivenAuthOptions>,
+  kept: (name: string) => string | undefined,
+): Partial<GivenAuthOptions> {
+  const given: Record<string, unknown> = { accessTokenIssuer: 'ratchet', accessTokenAudience: 'ratchet', ...defaults };
+  const groups: Record<string, Record<string, unknown>> = { limits: {}, redis: { prefix: 'ratchet:' } };
+  for (const [option, [name, reading]] of Object.entries(AUTH_VARIABLES)) {
+    const written = variables.text(name) ?? (name in KEPT_IDS ? kept(name) : undefined);
+    const value = variables.read(name, reading, undefined, written);
+    if (value === undefined) continue;
+    const [group = '', part] = option.split('.');
+    if (part === undefined) given[option] = value;
+    else (groups[group] ??= {})[part] = value;
+  }
+  if (groups.redis?.url === undefined) delete groups.redis;
+  return { ...given, ...groups };
+}
+
+/** Auth's rules, in the names of the environment. An option that is missing is a problem only where it is `required`. */
+function demandUsable(variables: Variables, auth: IncompleteAuthOptions, required: boolean): void {
+  const nameOf = (option: string): string => AUTH_VARIABLES[option]?.[0] ?? option;
+  for (const { option, rule } of optionProblems(auth)) {
+    const missing = (option === 'accessTokenKeys' || option === 'refreshTokenKeys') && auth[option] === undefined;
+    if (missing && !required) continue;
+    const words = rule.replace(/\w+/g, nameOf);
+    variables.demand(nameOf(option), false, missing ? `is required and ${words}` : words);
+  }
+}
 
 /** What is set already wins over the file. */
 function processEnvironment(): Environment {
@@ -234,105 +238,133 @@ const DAY = 24 * HOUR;
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: MINUTE, h: HOUR, d: DAY };
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
-/* Schemas of the texts. The description is the rule that a problem quotes, so that no message can quote the value. */
-
-const text = z.string();
-const email = z
-  .string()
-  .refine((written) => normaliseEmail(written) !== null)
-  .describe('must be an e-mail address');
-const password = z
-  .string()
-  .refine((written) => passwordProblem(written) === null)
-  .describe('must have 8 to 64 characters and at most 72 bytes, and be none of the most common ones');
-const hostName = z
-  .union([z.ipv4(), z.ipv6(), z.hostname()])
-  .refine((name) => URL.canParse(addressOf(name, 0)))
-  .describe('must be an address or a host name');
-const flag = z.stringbool().describe('must be true or false');
-
-const oneOf = <const T extends readonly string[]>(...values: T) =>
-  z.enum(values).describe(`must be one of ${values.join(', ')}`);
-
-export const whole = (min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d+$/)
-    .transform(Number)
-    .pipe(z.number().min(min).max(max))
-    .describe(`must be a whole number from ${min} to ${max}`);
-
-const secondsOf = (written: string): number => Number.parseInt(written, 10) * (SECONDS[written.slice(-1)] ?? 1);
-
-/** A span such as `15m`, in seconds. */
-export const duration = (min: number, max = 3650 * DAY) =>
-  z
-    .string()
-    .regex(/^(\d+[smhd]|0)$/)
-    .transform(secondsOf)
-    .pipe(z.number().min(min).max(max))
-    .describe(`must be a duration such as 10s, 15m, 1h or 7d, from ${min}s to ${max}s`);
-
-const limit = z
-  .string()
-  .regex(/^([1-9]\d{0,8}\/[1-9]\d{0,8}[smhd]|0)$/)
-  .transform((written): Limit | null => {
-    const [points = '', span = ''] = written.split('/');
-    return written === '0' ? null : { points: Number(points), seconds: secondsOf(span) };
-  })
-  .refine((written) => written === null || written.seconds <= LONGEST_TIMER_SECONDS)
-  .describe(`must be a limit such as 10/15m, over at most ${LONGEST_TIMER_SECONDS / DAY}d, or 0 for none`);
-
-const redisUrl = z.url({ protocol: /^rediss?$/ }).describe('must be a URL that starts with redis:// or rediss://');
-// Not z.url: the address of a Unix socket, `postgres:///name?host=/folder`, has no host.
-const postgresUrl = z
-  .string()
-  .regex(/^postgres(ql)?:\/\/./)
-  .describe('must be a URL that starts with postgres:// or postgresql://');
-
-const origin = z.string().refine(isOrigin).describe('must be an origin such as https://app.example, without a path');
-
-const list = <T>(item: z.ZodType<T, string>) =>
-  z
-    .string()
-    .transform((written) => written.split(',').map((one) => one.trim()))
-    .pipe(z.array(item).min(1));
-
-const origins = list(origin).describe('must be origins such as https://app.example, comma separated; never *');
-
-// A network of /0 is `true` in disguise: any client could name any address as its own.
-const proxies = list(
-  z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]).refine((address) => !address.endsWith('/0')),
-).describe('must be addresses or networks such as 10.0.0.0/8, comma separated; never true');
-
-/** `id:base64`, comma separated, as pairs with unique ids. */
-const keyPairs = (isId: (id: string) => boolean, bytes: { min: number; max: number }) =>
-  list(z.string().transform(pairOf))
-    .refine((keys) => keys.every(([name]) => isId(name)))
-    .refine((keys) => keys.every(([, key]) => key.length >= bytes.min && key.length <= bytes.max))
-    .refine((keys) => new Set(keys.map(([name]) => name)).size === keys.length);
-
-/** The id and the bytes behind the colon: none unless they are base64 to the letter, in either alphabet. */
-function pairOf(written: string): readonly [string, Buffer] {
-  const [id = '', base64 = '', ...more] = written.split(':');
-  const unpadded = base64.replace(/=+$/, '');
-  const bytes = Buffer.from(unpadded, 'base64');
-  const spellings = [bytes.toString('base64').replace(/=+$/, ''), bytes.toString('base64url')];
-  return [id, more.length === 0 && spellings.includes(unpadded) ? bytes : Buffer.alloc(0)];
+/** How a text becomes a value. `words` are the rule that a problem quotes, so that no message can quote the value. */
+export interface Reading<T> {
+  readonly words: string;
+  /** Undefined for a text that breaks the rule. */
+  readonly read: (written: string) => T | undefined;
 }
 
-const { access, refresh } = KEY_RULES;
+const matching = <T>(pattern: RegExp, words: string, valueOf: (written: string) => T): Reading<T> => ({
+  words,
+  read: (written) => (pattern.test(written) ? valueOf(written) : undefined),
+});
+/** A text that is the value itself. */
+const checked = (holds: (written: string) => boolean, words: string): Reading<string> => ({
+  words,
+  read: (written) => (holds(written) ? written : undefined),
+});
+const within = ({ words, read }: Reading<number>, min: number, max: number, unit = ''): Reading<number> => ({
+  words: `${words} from ${min}${unit} to ${max}${unit}`,
+  read: (written) => {
+    const value = read(written) ?? NaN;
+    return value >= min && value <= max ? value : undefined;
+  },
+});
+const list = <T>({ words, read }: Reading<T>): Reading<T[]> => ({
+  words: `${words}, comma separated`,
+  read: (written) => {
+    const items = written.split(',').map((item) => read(item.trim()));
+    return items.includes(undefined) ? undefined : (items as T[]);
+  },
+});
 
-const accessKeys = keyPairs((kid) => access.id.test(kid), { min: access.minBytes, max: access.maxBytes })
-  .transform((keys) => keys.map(([kid, secret]) => ({ kid, secret })))
-  .describe('must be kid:base64 keys of at least 32 bytes, comma separated, each kid once');
+const SPAN = /^(\d+[smhd]|0)$/;
+const SPAN_WORDS = 'must be a duration such as 10s, 15m, 1h or 7d';
+const secondsOf = (written: string): number => Number.parseInt(written, 10) * (SECONDS[written.slice(-1)] ?? 1);
 
-const refreshKeys = keyPairs((id) => /^(0|[1-9]\d{0,2})$/.test(id) && Number(id) <= refresh.maxId, {
-  min: refresh.bytes,
-  max: refresh.bytes,
-})
-  .transform((keys) => keys.map(([id, root]) => ({ id: Number(id), root })))
-  .describe('must be id:base64 keys of exactly 32 bytes, comma separated, each id once and from 0 to 255');
+function limitOf(written: string): Limit | null {
+  const [points = '', seconds = ''] = written.split('/');
+  return written === '0' ? null : { points: Number(points), seconds: secondsOf(seconds) };
+}
+
+const text = checked(() => true, '');
+const flag = matching(/^(true|false)$/, 'must be true or false', (written) => written === 'true');
+const number = matching(/^\d+$/, 'must be a whole number', Number);
+const span = matching(SPAN, SPAN_WORDS, secondsOf);
+const milliseconds = matching(SPAN, SPAN_WORDS, (written) => secondsOf(written) * 1000);
+const limit = matching(/^(\d+\/\d+[smhd]|0)$/, 'must be a limit such as 10/15m, or 0 for none', limitOf);
+export const whole = (min: number, max: number): Reading<number> => within(number, min, max);
+/** In seconds, also its limits. */
+export const duration = (min: number, max: number): Reading<number> => within(span, min, max, 's');
+
+const logLevel: Reading<Config['logLevel']> = {
+  words: `must be one of ${LOG_LEVELS.join(', ')}`,
+  read: (written) => LOG_LEVELS.find((level) => level === written),
+};
+const postgresUrl = checked(POSTGRES_URL.holds, POSTGRES_URL.words);
+const emailAddress = checked((written) => normaliseEmail(written) !== null, 'must be an e-mail address');
+const goodPassword = checked(
+  (written) => passwordProblem(written) === null,
+  'must have 8 to 64 characters and at most 72 bytes, and be none of the most common ones',
+);
+const hostName = checked(
+  (name) => /^[\w.:-]+$/.test(name) && URL.canParse(addressOf(name, 0)),
+  'must be an address or a host name',
+);
+const proxies = list(checked(isNetwork, 'must be addresses or networks such as 10.0.0.0/8, never true'));
+
+/** A network of /0 is `true` in disguise: whoever connects could name any address as its own. */
+function isNetwork(written: string): boolean {
+  const [address = '', bits = '1', ...more] = written.split('/');
+  const most = { 4: 32, 6: 128 }[isIP(address)] ?? 0;
+  return more.length === 0 && /^[1-9]\d*$/.test(bits) && Number(bits) <= most;
+}
+
+/** `id:base64` each; the bytes are base64 to the letter, in either alphabet. */
+const keys = <Key>(word: string, id: RegExp, keyOf: (id: string, bytes: Buffer) => Key): Reading<Key[]> =>
+  list({
+    words: `must be ${word}:base64 keys`,
+    read: (written) => {
+      const [, name = '', base64 = ''] = /^([^:]+):([^:=]+)=*$/.exec(written) ?? [];
+      const bytes = Buffer.from(base64, 'base64');
+      const spellings = [bytes.toString('base64').replace(/=+$/, ''), bytes.toString('base64url')];
+      return id.test(name) && spellings.includes(base64) ? keyOf(name, bytes) : undefined;
+    },
+  });
+const accessKeys = keys('kid', /./, (kid, secret) => ({ kid, secret }));
+const refreshKeys = keys('id', /^(0|[1-9]\d*)$/, (id, root) => ({ id: Number(id), root }));
+
+/** The variable of each of auth's options, and how its text is read. What the value must be, auth says. */
+const AUTH_VARIABLES: Readonly<Record<string, readonly [name: string, reading: Reading<unknown>]>> = {
+  accessTokenKeys: ['ACCESS_TOKEN_KEYS', accessKeys],
+  refreshTokenKeys: ['REFRESH_TOKEN_KEYS', refreshKeys],
+  publicOrigin: ['PUBLIC_ORIGIN', text],
+  corsOrigins: ['CORS_ORIGINS', list(text)],
+  accessTokenIssuer: ['ACCESS_TOKEN_ISSUER', text],
+  accessTokenAudience: ['ACCESS_TOKEN_AUDIENCE', text],
+  accessTokenTtlSeconds: ['ACCESS_TOKEN_TTL', span],
+  refreshTokenTtlSeconds: ['REFRESH_TOKEN_TTL', span],
+  sessionAbsoluteTtlSeconds: ['SESSION_ABSOLUTE_TTL', span],
+  replayWindowSeconds: ['REFRESH_REPLAY_WINDOW', span],
+  maxReplays: ['REFRESH_MAX_REPLAYS', number],
+  retryKeys: ['REFRESH_RETRY_KEYS', flag],
+  reuseScope: ['REUSE_SCOPE', text],
+  reuseEscalationThreshold: ['REUSE_ESCALATION_THRESHOLD', number],
+  exposeRefusalReason: ['EXPOSE_REFUSAL_REASON', flag],
+  auditDeadlineMs: ['AUDIT_DEADLINE', milliseconds],
+  bcryptCost: ['BCRYPT_COST', number],
+  hashQueueLimit: ['HASH_QUEUE_LIMIT', number],
+  preparedStatements: ['DATABASE_PREPARED_STATEMENTS', flag],
+  maxStalenessSeconds: ['REVOCATION_MAX_STALENESS', span],
+  revocationNotify: ['REVOCATION_NOTIFY', text],
+  listenUrl: ['DATABASE_LISTEN_URL', text],
+  maxSessionsPerUser: ['MAX_SESSIONS_PER_USER', number],
+  sessionRetentionSeconds: ['SESSION_RETENTION', span],
+  auditRetentionSeconds: ['AUDIT_RETENTION', span],
+  cleanUpIntervalSeconds: ['CLEANUP_INTERVAL', span],
+  securityCacheTtlSeconds: ['SECURITY_CACHE_TTL', span],
+  'limits.loginPerAccount': ['LIMIT_LOGIN_PER_ACCOUNT', limit],
+  'limits.loginPerIp': ['LIMIT_LOGIN_PER_IP', limit],
+  'limits.refreshPerSession': ['LIMIT_REFRESH_PER_SESSION', limit],
+  'limits.invalidPerIp': ['LIMIT_INVALID_PER_IP', limit],
+  'limits.registerPerIp': ['LIMIT_REGISTER_PER_IP', limit],
+  'redis.url': ['REDIS_URL', text],
+  'redis.prefix': ['REDIS_PREFIX', text],
+};
+
+/** The rings that development makes, and the id of the first key in them. */
+const KEPT_IDS: Readonly<Record<string, string>> = { ACCESS_TOKEN_KEYS: 'dev', REFRESH_TOKEN_KEYS: '0' };
 
 /** True for the keys that people type; 32 random bytes practically never have fewer than 8 distinct values. */
 const repeats = (key: Uint8Array): boolean => new Set(key).size < 8;
@@ -343,14 +375,17 @@ const originOf = (host: string, port: number): string =>
   new URL(addressOf(host === '0.0.0.0' || host === '::' ? 'localhost' : host, port)).origin;
 
 /** The key ring that development keeps in `folder`, made when there is none. Of two first starts one link succeeds. */
-function keptRing(folder: string, name: string, firstId: string): string {
-  const path = join(folder, name);
+function keptRing(folder: string, name: string): string {
+  const path = join(folder, name.toLowerCase());
   if (!existsSync(path)) {
     // The mode is for this folder alone: its parents hold the embedded database, which may run as another user.
     mkdirSync(join(folder, '..'), { recursive: true });
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const draft = `${path}.${randomUUID()}`;
-    writeFileSync(draft, `${firstId}:${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flag: 'wx' });
+    writeFileSync(draft, `${KEPT_IDS[name] ?? ''}:${randomBytes(32).toString('base64')}\n`, {
+      mode: 0o600,
+      flag: 'wx',
+    });
     try {
       linkSync(draft, path);
     } catch (error) {

@@ -30,6 +30,7 @@ import { NoMetrics } from './infrastructure/defaults/no-metrics';
 import { inPostgres } from './infrastructure/postgres/providers';
 import { TypeOrmUnitOfWork } from './infrastructure/postgres/typeorm-unit-of-work';
 import { adapters, guard } from './infrastructure/providers';
+import { RedisConnection } from './infrastructure/redis/redis-connection';
 import { AuthOptions } from './options/auth.options';
 import { completeOptions, type GivenAuthOptions } from './options/complete-options';
 import { AuthEventLog } from './ports/auth-event.log';
@@ -154,6 +155,7 @@ class GlobalAuthModule {}
     AccessTokenAuthenticator,
     AccessTokenGuard,
     RevocationView,
+    RedisConnection,
   ],
 })
 export class AuthModule extends ConfigurableModuleClass implements OnApplicationBootstrap, OnApplicationShutdown {

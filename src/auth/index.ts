@@ -2,7 +2,13 @@
 export { AuthModule, type AuthModuleAsyncOptions, type AuthModuleOptions } from './auth.module';
 export { authEntities, authMigrations } from './infrastructure/postgres/schema';
 export { AuthOptions, type AccessTokenKey, type Limit, type LimitName } from './options/auth.options';
-export { AUTH_DEFAULTS, type GivenAuthOptions, InvalidAuthOptions } from './options/complete-options';
+export {
+  AUTH_DEFAULTS,
+  completeOptions,
+  type GivenAuthOptions,
+  InvalidAuthOptions,
+  type OptionProblem,
+} from './options/complete-options';
 export { InvalidInput } from '../support/invalid-input';
 export { Overloaded } from '../support/overloaded';
 export { Throttled } from '../support/throttled';
@@ -136,4 +142,4 @@ export { ByRule, IfPresent, IsPlainText, uuidPipe, validationPipe } from './http
 export { controlProblem, demand, plainTextProblem, reasonProblem } from './domain/input-rules';
 export { RedisConnection } from './infrastructure/redis/redis-connection';
 export { TypeOrmUnitOfWork } from './infrastructure/postgres/typeorm-unit-of-work';
-export { AUTH_RANGES, completeOptions, isOrigin, KEY_RULES, LONGEST_TIMER_SECONDS } from './options/complete-options';
+export { type IncompleteAuthOptions, optionProblems, POSTGRES_URL, withDefaults } from './options/complete-options';

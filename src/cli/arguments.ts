@@ -2,17 +2,18 @@ import { hostname, userInfo } from 'node:os';
 import type { INestApplicationContext } from '@nestjs/common';
 import { isUUID } from 'class-validator';
 import { InvalidArgumentError } from 'commander';
-import type { z } from 'zod';
+import type { Reading } from '../config';
 import { type Actor, reasonProblem, UserDirectory } from '../index';
 import { Failure } from './failure';
+import { HostUserDirectory } from './host-user.directory';
 
-/** Reads an option by a rule of the configuration. */
+/** Reads an option as the configuration would. */
 export const by =
-  <T>(schema: z.ZodType<T, string>) =>
+  <T>({ words, read }: Reading<T>) =>
   (written: string): T => {
-    const parsed = schema.safeParse(written);
-    if (!parsed.success) throw new InvalidArgumentError(`It ${schema.description ?? 'is not valid'}.`);
-    return parsed.data;
+    const value = read(written);
+    if (value === undefined) throw new InvalidArgumentError(`It ${words}.`);
+    return value;
   };
 
 export function sessionId(written: string): string {
@@ -26,7 +27,6 @@ export function user(written: string): string {
   return written;
 }
 
-/** By the rule of the use cases: the audit trail keeps reasons. */
 export function reason(written: string): string {
   const problem = reasonProblem(written);
   if (problem !== null) throw new InvalidArgumentError(`The reason ${problem}.`);
@@ -36,10 +36,14 @@ export function reason(written: string): string {
 /** An id is taken as it is: the sessions of a user who has been deleted can be listed and revoked too. */
 export async function userIdOf(app: INestApplicationContext, written: string): Promise<string> {
   if (isUUID(written)) return written.toLowerCase();
-  const found = await app.get(UserDirectory).findByLogin(written);
+  const users = app.get(UserDirectory);
+  if (users instanceof HostUserDirectory) throw new Failure(HOST_KNOWS_EMAILS);
+  const found = await users.findByLogin(written);
   if (found === null) throw new Failure(`No user has the e-mail ${written}`);
   return found.id;
 }
+
+const HOST_KNOWS_EMAILS = 'The users are those of another application, which alone knows their e-mails: give the id';
 
 /** The audit trail has no user id for the command line, so it keeps who runs it, and where. */
 export const operator = (): Actor => ({

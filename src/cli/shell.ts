@@ -1,16 +1,15 @@
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import type { INestApplicationContext } from '@nestjs/common';
+import { ConsoleLogger, type INestApplicationContext, type LogLevel } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { Command } from 'commander';
-import { DataSource, MigrationExecutor } from 'typeorm';
-import { AppModule, schema } from '../app.module';
-import { type Config, loadConfig } from '../config';
-import { dataSourceOptions } from '../database/data-source';
+import { type DataSource, MigrationExecutor } from 'typeorm';
+import { type CommandLineConfig, loadCommandLineConfig } from '../config';
 import { EMBEDDED_DATA, startEmbeddedPostgres } from '../database/embedded-postgres';
 import { Overloaded } from '../index';
-import { createLogger, NestLogger } from '../logging';
+import { CommandLineModule } from './command-line.module';
+import { openDatabase } from './database';
 import { EXIT, Failure, messageOf } from './failure';
 
 /** What all commands share: how they print, how they get at the application, and how they are interrupted. */
@@ -46,34 +45,40 @@ export class Shell {
   }
 
   /**
-   * Runs `work` on the whole application, without a server and without what a server does beside its requests.
+   * Runs `work` on auth, without a server and without what a server does beside its requests.
    * @throws Failure
    */
-  async withApplication<T>(work: (app: INestApplicationContext) => Promise<T>): Promise<T> {
-    const config = loadConfig();
+  async withAuth<T>(work: (app: INestApplicationContext) => Promise<T>): Promise<T> {
+    const config = loadCommandLineConfig();
     return this.withDatabase(config, async (url) => {
-      await demandSchema(config, url);
-      const logger = createLogger(this.option('verbose') ? config.logLevel : 'silent', {
-        write: (line) => void process.stderr.write(line),
+      const database = await openDatabase(config, url).catch((error: unknown) => {
+        throw new Failure(`The database cannot be used: ${messageOf(error)}`, EXIT.dependency, { cause: error });
       });
-      const app = await NestFactory.createApplicationContext(AppModule.forRoot(ofOneCommand(config), url, logger), {
-        logger: this.option('verbose') ? new NestLogger(logger) : false,
-        abortOnError: false,
-      });
+      const { dataSource } = database;
       try {
-        return await this.unlessInterrupted(() => work(app));
-      } catch (error) {
-        if (error instanceof Failure) throw error;
-        logger.error({ err: error }, 'The command failed');
-        throw new Failure(messageOf(error), await codeOf(error, app.get(DataSource)), { cause: error });
+        await demandSchema(dataSource);
+        const logger = this.option('verbose') ? new StandardErrorLogger() : false;
+        const app = await NestFactory.createApplicationContext(CommandLineModule.on(database, config.auth), {
+          logger,
+          abortOnError: false,
+        });
+        try {
+          return await this.unlessInterrupted(() => work(app));
+        } catch (error) {
+          if (error instanceof Failure) throw error;
+          if (logger) logger.error(error instanceof Error ? error.stack : error);
+          throw new Failure(messageOf(error), await codeOf(error, dataSource), { cause: error });
+        } finally {
+          await app.close();
+        }
       } finally {
-        await app.close();
+        await dataSource.destroy();
       }
     });
   }
 
   /** Runs `work` on the configured database, or on the embedded one, whose server may be running already. */
-  async withDatabase<T>({ database }: Config, work: (url: string) => Promise<T>): Promise<T> {
+  async withDatabase<T>({ database }: CommandLineConfig, work: (url: string) => Promise<T>): Promise<T> {
     if (database.url !== null) return work(database.url);
     if (!existsSync(join(EMBEDDED_DATA, 'PG_VERSION'))) {
       throw new Failure(
@@ -100,33 +105,18 @@ export class Shell {
   }
 }
 
-/** No clean-up, no guard, no metrics server, no accounts, no Redis (it limits requests, and there are none), and nobody else's migrations. */
-const ofOneCommand = (config: Config): Config => ({
-  ...config,
-  database: { ...config.database, migrateOnStart: false },
-  auth: { ...config.auth, cleanUpIntervalSeconds: 0, redis: null, watchRevocations: false },
-  users: { ...config.users, bootstrapAdmin: null, demoAccounts: false },
-  metricsPort: null,
-});
-
-/** One connection, for a look at the database before anything relies on it. */
-export const lookInto = (config: Config, url: string): DataSource =>
-  new DataSource(dataSourceOptions({ ...config.database, url, poolSize: 1 }, schema));
-
-/** Before the application: that would try again for half a minute, and a schema of another version is no place to work in. */
-async function demandSchema(config: Config, url: string): Promise<void> {
-  const dataSource = await lookInto(config, url)
-    .initialize()
-    .catch((error: unknown) => {
-      throw new Failure(`The database cannot be used: ${messageOf(error)}`, EXIT.dependency, { cause: error });
-    });
-  try {
-    const pending = await new MigrationExecutor(dataSource).getPendingMigrations();
-    if (pending.length === 0) return;
-    throw new Failure(`The database lacks ${pending.length} migrations: start the application, which runs them`);
-  } finally {
-    await dataSource.destroy();
+/** Standard output has data alone. */
+class StandardErrorLogger extends ConsoleLogger {
+  protected override printMessages(messages: unknown[], context?: string, level?: LogLevel): void {
+    super.printMessages(messages, context, level, 'stderr');
   }
+}
+
+/** A schema of another version is no place to work in. */
+async function demandSchema(dataSource: DataSource): Promise<void> {
+  const pending = await new MigrationExecutor(dataSource).getPendingMigrations();
+  if (pending.length === 0) return;
+  throw new Failure(`The database lacks ${pending.length} migrations: start the application, which runs them`);
 }
 
 /** Asked of the database rather than of the error: drivers have a dozen ways to say that it is gone. */

@@ -4,11 +4,12 @@ import {
   Controller,
   type ExceptionFilter,
   Get,
+  Inject,
   Logger,
   ServiceUnavailableException,
   UseFilters,
 } from '@nestjs/common';
-import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
+import { HttpAdapterHost } from '@nestjs/core';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
   HealthCheck,
@@ -48,7 +49,9 @@ export class HealthController {
     private readonly health: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
     private readonly dataSource: DataSource,
-    private readonly modules: ModuleRef,
+    private readonly view: RevocationView,
+    /** Null where none is configured; a type that may be null says no class to Nest. */
+    @Inject(RedisConnection) private readonly redis: RedisConnection | null,
   ) {}
 
   @ApiOperation({ summary: 'Liveness', description: 'Whether the process responds; if not, restart it.' })
@@ -74,16 +77,6 @@ export class HealthController {
       () => this.attempt('revocations', () => this.view.currentPolicy()),
       ...(redis === null ? [] : [() => this.attemptWithRedis(redis)]),
     ]);
-  }
-
-  /** Not injected: auth needs this module for its metrics, so this module cannot import it. */
-  private get view(): RevocationView {
-    return this.modules.get(RevocationView, { strict: false });
-  }
-
-  /** Null where none is configured. */
-  private get redis(): RedisConnection | null {
-    return this.modules.get<RedisConnection | null>(RedisConnection, { strict: false });
   }
 
   /** Without it limits count in each process, and nothing else changes. */

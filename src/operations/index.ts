@@ -1,3 +1,4 @@
 export { logRequests } from './access-log';
-export { OperationsModule } from './operations.module';
+export { HealthModule } from './health.module';
+export { MetricsModule } from './metrics.module';
 export { PrometheusAuthMetrics } from './prometheus-auth.metrics';

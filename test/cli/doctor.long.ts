@@ -42,6 +42,7 @@ describe('ratchet doctor', () => {
       'redis',
       'database',
       'migrations',
+      'application',
       'clock',
       'pool',
       'refresh keys',
@@ -50,16 +51,28 @@ describe('ratchet doctor', () => {
 
     const { stdout, code } = await ratchet(['doctor'], env);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^ok {4,}configuration {2}test; no placeholder is left\n/);
+    expect(stdout).toMatch(/^ok {4,}configuration {2}test; what is set is usable\n/);
   });
 
   it('names every problem of the configuration, and nothing that it holds', async () => {
     const outcome = await examine({ ACCESS_TOKEN_KEYS: 'k1:change-me', DATABASE_POOL_SIZE: 'many' });
     expect(complaints(outcome)).toEqual([
-      'fail configuration: ACCESS_TOKEN_KEYS still holds the placeholder of .env.example',
       expect.stringMatching(/^fail configuration: DATABASE_POOL_SIZE must be a whole number/),
+      'fail configuration: ACCESS_TOKEN_KEYS still holds the placeholder of .env.example',
       expect.stringMatching(/^warn everything else: not checked/),
     ]);
+  });
+
+  // Seen red with the rules of the command line alone.
+  it('knows the demands of production where the application has its users, and goes on', async () => {
+    const { code, json } = await examine({ NODE_ENV: 'production', BCRYPT_COST: '4' });
+    expect(code).toBe(1);
+    const found = json.checks.find(({ check }: { check: string }) => check === 'application');
+    expect(found).toMatchObject({
+      status: 'fail',
+      message: expect.stringMatching(/PUBLIC_ORIGIN is required.*; BCRYPT_COST must be at least 10 in production$/),
+    });
+    expect(json.checks.at(-1).check).toBe('refresh keys');
   });
 
   it('tells which refresh keys live sessions need', async () => {

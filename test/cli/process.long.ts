@@ -36,8 +36,9 @@ describe('ratchet', () => {
   });
 
   it('ends with 3 and every problem when the configuration is not usable', async () => {
-    const outcome = await ratchet(['clean'], { NODE_ENV: 'production', DATABASE_URL: NOWHERE });
-    expectFailure(outcome, 3, /ACCESS_TOKEN_KEYS is required.*; PUBLIC_ORIGIN is required/);
+    const broken = { DATABASE_POOL_SIZE: 'many', SESSION_RETENTION: '0' };
+    const outcome = await ratchet(['clean'], { ...settings(NOWHERE), ...broken });
+    expectFailure(outcome, 3, /DATABASE_POOL_SIZE must be .*; SESSION_RETENTION must be /);
   });
 
   it('ends with 4 when the database does not answer, at once and without its password', async () => {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import type { Json } from '../support/app/test-application';
 
-// Each command loads the whole application, and compiles it first.
+// Each command loads auth, and compiles it first.
 jest.setTimeout(90_000);
 
 export type Env = Readonly<Record<string, string>>;

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { parseEnv } from 'node:util';
-import { InvalidConfiguration, loadConfig } from '../../src/config';
+import { InvalidConfiguration, loadCommandLineConfig, loadConfig } from '../../src/config';
 
 const key = (bytes = 32): string => randomBytes(bytes).toString('base64');
 
@@ -311,6 +311,23 @@ describe('every environment', () => {
     expect(problemsOf({ ...PRODUCTION, REFRESH_TOKEN_TTL: '30d' })).toEqual([]);
   });
 
+  it("says auth's rules in the names of the environment", () => {
+    expect(
+      problemsOf({
+        ...PRODUCTION,
+        REVOCATION_MAX_STALENESS: '1s',
+        AUDIT_DEADLINE: '2m',
+        REDIS_URL: 'http://cache',
+        LIMIT_LOGIN_PER_IP: '0/1m',
+      }),
+    ).toEqual([
+      'AUDIT_DEADLINE must be a whole number of milliseconds from 1000 to 60000',
+      'REVOCATION_MAX_STALENESS must be a whole number of seconds from 2 to 315360000',
+      'LIMIT_LOGIN_PER_IP must be whole points, at least 1, in whole seconds from 1 to 2073600',
+      'REDIS_URL must be a URL that starts with redis:// or rediss://',
+    ]);
+  });
+
   it('takes a bootstrap administrator whole, by the rules for everyone', () => {
     const admin = { BOOTSTRAP_ADMIN_EMAIL: 'root@app.example', BOOTSTRAP_ADMIN_PASSWORD: 'four sensible words here' };
     expect(load({ ...PRODUCTION, ...admin }).users.bootstrapAdmin).toEqual({
@@ -365,6 +382,35 @@ describe('every environment', () => {
     ]) {
       expect(Object.isFrozen(part)).toBe(true);
     }
+  });
+});
+
+describe('the command line', () => {
+  const command = (env: Record<string, string>) => loadCommandLineConfig(env, dataFolder);
+
+  // Seen red with the demands of production, and with keys that every reading made.
+  it('needs no key and no other setting, not even in production, and makes none', () => {
+    const url = 'postgres://db/host';
+    const config = command({ NODE_ENV: 'production', DATABASE_URL: url, PORT: 'a pipe', LOG_LEVEL: 'verbose' });
+    expect(config).toMatchObject({
+      environment: 'production',
+      database: { url },
+      auth: { sessionRetentionSeconds: 30 * 86_400 },
+    });
+    expect(command({}).auth).not.toHaveProperty('accessTokenKeys');
+    expect(existsSync(dataFolder)).toBe(false);
+  });
+
+  it('has the keys that development keeps', () => {
+    const { accessTokenKeys, refreshTokenKeys } = load({}).auth;
+    expect(command({}).auth).toMatchObject({ accessTokenKeys, refreshTokenKeys });
+  });
+
+  it('refuses what is set and not usable', () => {
+    const env = { DATABASE_URL: 'postgres://db/host', ACCESS_TOKEN_KEYS: `a:${key(16)}`, SESSION_RETENTION: '0' };
+    expect(() => command(env)).toThrow(
+      /- ACCESS_TOKEN_KEYS must be keys with .*\n {2}- SESSION_RETENTION must be a whole/,
+    );
   });
 });
 

@@ -14,7 +14,7 @@ const problemsOf = (options: unknown): readonly string[] => {
   try {
     completeOptions(options as GivenAuthOptions);
   } catch (error) {
-    if (error instanceof InvalidAuthOptions) return error.problems;
+    if (error instanceof InvalidAuthOptions) return error.problems.map(({ option, rule }) => `${option} ${rule}`);
     throw error;
   }
   return [];
@@ -80,7 +80,9 @@ describe("a host's options", () => {
       'limits.loginPerIp',
     ],
     ['a limit of another name', { limits: { perIp: null } }, 'limits.perIp'],
-    ['Redis without a prefix', { redis: { url: 'redis://cache' } }, 'redis'],
+    ['Redis without a prefix', { redis: { url: 'redis://cache' } }, 'redis.prefix'],
+    ['Redis at an address of another kind', { redis: { url: 'http://cache', prefix: 'r:' } }, 'redis.url'],
+    ['a place to listen that is no PostgreSQL', { listenUrl: 'db:5432' }, 'listenUrl'],
     ['a misspelt name', { accesTokenTtlSeconds: 60 }, 'accesTokenTtlSeconds'],
   ])('with %s are not usable', (_, wrong, name) => {
     expect(problemsOf({ ...NEEDED, ...wrong })).toEqual([expect.stringMatching(new RegExp(`^${name} `))]);
@@ -93,7 +95,7 @@ describe("a host's options", () => {
     }).compile();
     await expect(start).rejects.toThrow(
       'The options of AuthModule are not usable:\n' +
-        '  - refreshTokenKeys must be keys { id, root } with roots of exactly 32 bytes, each id once and from 0 to 255\n' +
+        '  - refreshTokenKeys must be keys with an id from 0 to 255, no id twice, and a root of exactly 32 bytes\n' +
         '  - accessTokenIssuer must be a non-empty string\n' +
         '  - bcryptCost must be a whole number from 4 to 31',
     );

@@ -1,4 +1,4 @@
-import { type AuthOptions, type Limit, LIMIT_NAMES, type LimitName } from './auth.options';
+import { type AuthOptions, LIMIT_NAMES } from './auth.options';
 
 type Needed = 'accessTokenKeys' | 'accessTokenIssuer' | 'accessTokenAudience' | 'refreshTokenKeys';
 type Given<T> = { readonly [K in keyof T]?: T[K] | undefined };
@@ -10,33 +10,136 @@ export type GivenAuthOptions = Pick<AuthOptions, Needed> &
     readonly limits?: Given<AuthOptions['limits']> | undefined;
   };
 
+/** With the defaults in the gaps, but not yet checked: what has no default may be missing. */
+export type IncompleteAuthOptions = Partial<Pick<AuthOptions, Needed>> &
+  Pick<AuthOptions, Exclude<keyof AuthOptions, Needed>>;
+
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
+const EVER = 3650 * DAY;
+
+/** A timer waits 24.8 days at most; with more it fires at once: a clean-up for ever, and a limit limits nothing. */
+const LONGEST_TIMER_SECONDS = 24 * DAY;
+
+/** What a value must be: words that follow its name, and the test. Not every host is compiled: a value may be anything. */
+export interface Rule {
+  readonly words: string;
+  readonly holds: (value: unknown) => boolean;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const fieldsOf = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {});
+const isWhole = (value: unknown, min: number, max: number): boolean =>
+  Number.isInteger(value) && Number(value) >= min && Number(value) <= max;
+const isBytes = (value: unknown, min: number, max: number): boolean =>
+  value instanceof Uint8Array && isWhole(value.length, min, max);
+/** An origin as browsers send it: scheme, host and port, nothing behind them. */
+const isOrigin = (value: unknown): boolean =>
+  typeof value === 'string' && /^https?:/.test(value) && URL.canParse(value) && new URL(value).origin === value;
+
+const matching = (pattern: RegExp, words: string): Rule => ({
+  words,
+  holds: (value) => typeof value === 'string' && pattern.test(value),
+});
+const whole = (min: number, max: number, what = 'a whole number'): Rule => ({
+  words: `must be ${what} from ${min} to ${max}`,
+  holds: (value) => isWhole(value, min, max),
+});
+const seconds = (min: number, max = EVER): Rule => whole(min, max, 'a whole number of seconds');
+const oneOf = (...values: readonly string[]): Rule => ({
+  words: `must be ${values.join(' or ')}`,
+  holds: (value) => values.includes(value as string),
+});
+const orNull = ({ words, holds }: Rule): Rule => ({ words, holds: (value) => value === null || holds(value) });
+const origin: Rule = { words: 'must be an origin such as https://app.example, without a path', holds: isOrigin };
+const origins: Rule = {
+  words: 'must be origins such as https://app.example; never *',
+  holds: (value) => Array.isArray(value) && value.every(isOrigin),
+};
+const ring = (id: string, isKey: (key: Fields) => boolean, words: string): Rule => ({
+  words,
+  holds: (keys) =>
+    Array.isArray(keys) &&
+    keys.length > 0 &&
+    keys.map(fieldsOf).every(isKey) &&
+    new Set(keys.map((key: unknown) => fieldsOf(key)[id])).size === keys.length,
+});
+
+const isKid = (value: unknown): boolean => typeof value === 'string' && /^[\w.-]{1,64}$/.test(value);
+
+const text = matching(/\S/, 'must be a non-empty string');
+const flag: Rule = { words: 'must be true or false', holds: (value) => typeof value === 'boolean' };
+
+/** Not `URL`: the address of a Unix socket, `postgres:///name?host=/folder`, has no host. */
+export const POSTGRES_URL = matching(
+  /^postgres(ql)?:\/\/./,
+  'must be a URL that starts with postgres:// or postgresql://',
+);
+
+const limit: Rule = {
+  words: `must be whole points, at least 1, in whole seconds from 1 to ${LONGEST_TIMER_SECONDS}`,
+  holds: (value) =>
+    isWhole(fieldsOf(value).points, 1, 1e9) && isWhole(fieldsOf(value).seconds, 1, LONGEST_TIMER_SECONDS),
+};
+
+/** What has no safe default. */
+const NEEDED: Readonly<Record<Needed, Rule>> = {
+  accessTokenKeys: ring(
+    'kid',
+    ({ kid, secret }) => isKid(kid) && isBytes(secret, 32, 1024),
+    'must be keys with a kid of up to 64 letters, digits, dots, dashes or underscores, no kid twice, and a secret of at least 32 bytes',
+  ),
+  refreshTokenKeys: ring(
+    'id',
+    ({ id, root }) => isWhole(id, 0, 255) && isBytes(root, 32, 32),
+    'must be keys with an id from 0 to 255, no id twice, and a root of exactly 32 bytes',
+  ),
+  accessTokenIssuer: text,
+  accessTokenAudience: text,
+};
+
+/** The rest: what it is by default, and its rule. */
+const OPTIONS: {
+  readonly [K in Exclude<keyof AuthOptions, Needed | 'limits' | 'redis'>]: readonly [AuthOptions[K], Rule];
+} = {
+  accessTokenTtlSeconds: [15 * MINUTE, seconds(1)],
+  refreshTokenTtlSeconds: [7 * DAY, seconds(1)],
+  sessionAbsoluteTtlSeconds: [30 * DAY, seconds(1)],
+  replayWindowSeconds: [10, seconds(0)],
+  maxReplays: [20, whole(0, 1_000_000)],
+  retryKeys: [true, flag],
+  reuseScope: ['session', oneOf('session', 'user')],
+  reuseEscalationThreshold: [2, whole(1, 1_000_000)],
+  emailClaim: [false, flag],
+  exposeRefusalReason: [false, flag],
+  auditDeadlineMs: [2000, whole(1000, 60_000, 'a whole number of milliseconds')],
+  watchRevocations: [true, flag],
+  // The next poll comes after a second: with one alone, a sound instance would refuse for a moment each time.
+  maxStalenessSeconds: [60, seconds(2)],
+  revocationNotify: ['postgres', oneOf('postgres', 'none')],
+  listenUrl: [null, orNull(POSTGRES_URL)],
+  securityCacheTtlSeconds: [60, seconds(1)],
+  maxSessionsPerUser: [0, whole(0, 1_000_000)],
+  sessionRetentionSeconds: [30 * DAY, seconds(1)],
+  auditRetentionSeconds: [null, orNull(seconds(1))],
+  cleanUpIntervalSeconds: [HOUR, seconds(0, LONGEST_TIMER_SECONDS)],
+  bcryptCost: [12, whole(4, 31)],
+  hashQueueLimit: [64, whole(1, 100_000)],
+  publicOrigin: [null, orNull(origin)],
+  corsOrigins: [[], origins],
+  secureCookies: [true, flag],
+  preparedStatements: [true, flag],
+};
+
 /** The protocol's own times and limits. They suit production: no reason is exposed, cookies need https. */
-export const AUTH_DEFAULTS = {
-  accessTokenTtlSeconds: 15 * MINUTE,
-  refreshTokenTtlSeconds: 7 * DAY,
-  sessionAbsoluteTtlSeconds: 30 * DAY,
-  replayWindowSeconds: 10,
-  maxReplays: 20,
-  retryKeys: true,
-  reuseScope: 'session',
-  reuseEscalationThreshold: 2,
-  emailClaim: false,
-  exposeRefusalReason: false,
-  auditDeadlineMs: 2000,
-  watchRevocations: true,
-  maxStalenessSeconds: 60,
-  revocationNotify: 'postgres',
-  listenUrl: null,
-  securityCacheTtlSeconds: 60,
+export const AUTH_DEFAULTS: Pick<AuthOptions, Exclude<keyof AuthOptions, Needed>> = {
+  ...(Object.fromEntries(Object.entries(OPTIONS).map(([name, [value]]) => [name, value])) as {
+    [K in keyof typeof OPTIONS]: AuthOptions[K];
+  }),
   redis: null,
-  maxSessionsPerUser: 0,
-  sessionRetentionSeconds: 30 * DAY,
-  auditRetentionSeconds: null,
-  cleanUpIntervalSeconds: HOUR,
   limits: {
     loginPerAccount: { points: 10, seconds: 15 * MINUTE },
     loginPerIp: { points: 100, seconds: 15 * MINUTE },
@@ -44,53 +147,33 @@ export const AUTH_DEFAULTS = {
     invalidPerIp: { points: 60, seconds: MINUTE },
     registerPerIp: { points: 20, seconds: HOUR },
   },
-  bcryptCost: 12,
-  hashQueueLimit: 64,
-  publicOrigin: null,
-  corsOrigins: [],
-  secureCookies: true,
-  preparedStatements: true,
-} as const satisfies Omit<AuthOptions, Needed>;
+};
 
-const EVER = 3650 * DAY;
+const RULES: Readonly<Record<string, Rule>> = {
+  ...NEEDED,
+  ...Object.fromEntries(Object.entries(OPTIONS).map(([name, [, rule]]) => [name, rule])),
+};
+const LIMIT_RULES = Object.fromEntries(LIMIT_NAMES.map((name) => [name, orNull(limit)]));
+const REDIS_RULES: Readonly<Record<string, Rule>> = {
+  url: {
+    words: 'must be a URL that starts with redis:// or rediss://',
+    holds: (value) => typeof value === 'string' && /^rediss?:\/\//.test(value) && URL.canParse(value),
+  },
+  prefix: text,
+};
 
-/** A timer waits 24.8 days at most; with more it fires at once: a clean-up for ever, and a limit limits nothing. */
-export const LONGEST_TIMER_SECONDS = 24 * DAY;
-
-/** The smallest and the largest value of every number. */
-export const AUTH_RANGES = {
-  accessTokenTtlSeconds: [1, EVER],
-  refreshTokenTtlSeconds: [1, EVER],
-  sessionAbsoluteTtlSeconds: [1, EVER],
-  replayWindowSeconds: [0, EVER],
-  maxReplays: [0, 1_000_000],
-  reuseEscalationThreshold: [1, 1_000_000],
-  auditDeadlineMs: [1000, 60_000],
-  // The next poll is a second later: with only one second, a healthy instance would refuse for a moment each time.
-  maxStalenessSeconds: [2, EVER],
-  securityCacheTtlSeconds: [1, EVER],
-  maxSessionsPerUser: [0, 1_000_000],
-  sessionRetentionSeconds: [1, EVER],
-  auditRetentionSeconds: [1, EVER],
-  cleanUpIntervalSeconds: [0, LONGEST_TIMER_SECONDS],
-  bcryptCost: [4, 31],
-  hashQueueLimit: [1, 100_000],
-} satisfies Partial<Record<keyof AuthOptions, [min: number, max: number]>>;
-
-/** What a key of either ring must be. */
-export const KEY_RULES = {
-  access: { id: /^[\w.-]{1,64}$/, minBytes: 32, maxBytes: 1024 },
-  refresh: { maxId: 255, bytes: 32 },
-} as const;
-
-/** An origin as browsers send it: scheme, host and port, nothing behind them. */
-export const isOrigin = (value: unknown): boolean =>
-  typeof value === 'string' && /^https?:/.test(value) && URL.canParse(value) && new URL(value).origin === value;
+/** What is wrong with an option: its name, dotted where it is part of another, and words that follow it. */
+export interface OptionProblem {
+  readonly option: string;
+  readonly rule: string;
+}
 
 /** The one error of a start with bad options: every option that is wrong, and its rule, never its value. */
 export class InvalidAuthOptions extends Error {
-  constructor(readonly problems: readonly string[]) {
-    super(`The options of AuthModule are not usable:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+  constructor(readonly problems: readonly OptionProblem[]) {
+    super(
+      `The options of AuthModule are not usable:\n${problems.map(({ option, rule }) => `  - ${option} ${rule}`).join('\n')}`,
+    );
   }
 }
 
@@ -99,107 +182,44 @@ export class InvalidAuthOptions extends Error {
  * @throws InvalidAuthOptions naming every problem at once
  */
 export function completeOptions(given: GivenAuthOptions): AuthOptions {
+  const complete = withDefaults(given);
+  const problems = optionProblems(complete);
+  if (problems.length > 0) throw new InvalidAuthOptions(problems);
+  return complete as AuthOptions;
+}
+
+export function withDefaults(given: Partial<GivenAuthOptions>): IncompleteAuthOptions {
   const told = Object.entries(given).filter(([, value]) => value !== undefined);
-  const options = {
-    ...AUTH_DEFAULTS,
-    ...(Object.fromEntries(told) as unknown as Pick<AuthOptions, keyof AuthOptions>),
-  };
-  const complete = {
+  const options = { ...AUTH_DEFAULTS, ...(Object.fromEntries(told) as Partial<IncompleteAuthOptions>) };
+  return {
     ...options,
     limits: { ...AUTH_DEFAULTS.limits, ...options.limits },
     // Where the absolute limit alone was shortened, it is the idle limit, too.
     refreshTokenTtlSeconds:
       given.refreshTokenTtlSeconds ?? Math.min(options.refreshTokenTtlSeconds, options.sessionAbsoluteTtlSeconds),
   };
-  const problems = problemsOf(complete);
-  if (problems.length > 0) throw new InvalidAuthOptions(problems);
-  return complete;
 }
 
-function problemsOf(options: AuthOptions): string[] {
-  const problems: string[] = [];
-  const demand = (holds: boolean, problem: string): void => {
-    if (!holds) problems.push(problem);
-  };
-
-  demand(isRing(options.accessTokenKeys, isAccessKey, 'kid'), `accessTokenKeys ${ACCESS_KEYS_RULE}`);
-  demand(isRing(options.refreshTokenKeys, isRefreshKey, 'id'), `refreshTokenKeys ${REFRESH_KEYS_RULE}`);
-  for (const name of ['accessTokenIssuer', 'accessTokenAudience'] as const) {
-    demand(isText(options[name]), `${name} must be a non-empty string`);
-  }
-  for (const [name, [min, max]] of Object.entries(AUTH_RANGES)) {
-    const value: unknown = options[name as keyof typeof AUTH_RANGES];
-    if (value === null && name === 'auditRetentionSeconds') continue;
-    demand(isWhole(value, min, max), `${name} must be a whole number from ${min} to ${max}`);
-  }
-  demand(
-    !(options.refreshTokenTtlSeconds > options.sessionAbsoluteTtlSeconds),
-    'refreshTokenTtlSeconds must be at most sessionAbsoluteTtlSeconds, which nothing extends',
-  );
-  for (const name of FLAGS) demand(typeof options[name] === 'boolean', `${name} must be true or false`);
-  demand(['session', 'user'].includes(options.reuseScope), "reuseScope must be 'session' or 'user'");
-  demand(['postgres', 'none'].includes(options.revocationNotify), "revocationNotify must be 'postgres' or 'none'");
-  demand(options.listenUrl === null || isText(options.listenUrl), 'listenUrl must be the URL of a PostgreSQL, or null');
-  demand(
-    options.redis === null || (isText(fieldsOf(options.redis).url) && isText(fieldsOf(options.redis).prefix)),
-    'redis must have a url and a prefix, or be null',
-  );
-  demand(
-    options.publicOrigin === null || isOrigin(options.publicOrigin),
-    'publicOrigin must be an origin such as https://app.example, without a path, or null',
-  );
-  demand(
-    Array.isArray(options.corsOrigins) && options.corsOrigins.every(isOrigin),
-    'corsOrigins must be origins such as https://app.example; never *',
-  );
-  for (const name of LIMIT_NAMES) {
-    demand(isLimit(options.limits[name]), `limits.${name} ${LIMIT_RULE}`);
-  }
-  const unknown = Object.keys(options).filter((name) => !KNOWN.has(name));
-  const unknownLimits = Object.keys(options.limits).filter((name) => !LIMIT_NAMES.includes(name as LimitName));
-  for (const name of [...unknown, ...unknownLimits.map((limit) => `limits.${limit}`)]) {
-    problems.push(`${name} is not an option`);
+/** Everything that is wrong with them. */
+export function optionProblems({ limits, redis, ...flat }: IncompleteAuthOptions): OptionProblem[] {
+  const problems = [
+    ...broken(RULES, flat),
+    ...broken(LIMIT_RULES, limits, 'limits.'),
+    ...(redis === null ? [] : broken(REDIS_RULES, fieldsOf(redis), 'redis.')),
+  ];
+  if (flat.refreshTokenTtlSeconds > flat.sessionAbsoluteTtlSeconds) {
+    const rule = 'must be at most sessionAbsoluteTtlSeconds, which nothing extends';
+    problems.push({ option: 'refreshTokenTtlSeconds', rule });
   }
   return problems;
 }
 
-const ACCESS_KEYS_RULE = 'must be keys { kid, secret } with secrets of at least 32 bytes, each kid once';
-const REFRESH_KEYS_RULE = 'must be keys { id, root } with roots of exactly 32 bytes, each id once and from 0 to 255';
-const LIMIT_RULE = `must have whole points and seconds from 1, at most ${LONGEST_TIMER_SECONDS} seconds, or be null`;
-const FLAGS = [
-  'retryKeys',
-  'emailClaim',
-  'exposeRefusalReason',
-  'secureCookies',
-  'preparedStatements',
-  'watchRevocations',
-] as const;
-const NEEDED = ['accessTokenKeys', 'accessTokenIssuer', 'accessTokenAudience', 'refreshTokenKeys'] as const;
-const KNOWN: ReadonlySet<string> = new Set([...Object.keys(AUTH_DEFAULTS), ...NEEDED]);
-
-const isText = (value: unknown): boolean => typeof value === 'string' && value.trim() !== '';
-const isWhole = (value: unknown, min: number, max: number): boolean =>
-  Number.isInteger(value) && Number(value) >= min && Number(value) <= max;
-const isLimit = (limit: Limit | null): boolean =>
-  limit === null ||
-  (isWhole(fieldsOf(limit).points, 1, 1e9) && isWhole(fieldsOf(limit).seconds, 1, LONGEST_TIMER_SECONDS));
-
-type Key = Readonly<Record<string, unknown>>;
-
-/** Not every host is compiled: what should be an object may be anything. */
-const fieldsOf = (value: unknown): Key => (typeof value === 'object' && value !== null ? (value as Key) : {});
-
-const isAccessKey = ({ kid, secret }: Key): boolean =>
-  typeof kid === 'string' &&
-  KEY_RULES.access.id.test(kid) &&
-  secret instanceof Uint8Array &&
-  isWhole(secret.length, KEY_RULES.access.minBytes, KEY_RULES.access.maxBytes);
-
-const isRefreshKey = ({ id, root }: Key): boolean =>
-  isWhole(id, 0, KEY_RULES.refresh.maxId) && root instanceof Uint8Array && root.length === KEY_RULES.refresh.bytes;
-
-function isRing(keys: unknown, isKey: (key: Key) => boolean, id: string): boolean {
-  if (!Array.isArray(keys) || keys.length === 0) return false;
-  const ring = keys.map(fieldsOf);
-  return ring.every(isKey) && new Set(ring.map((key) => key[id])).size === ring.length;
+function broken(rules: Readonly<Record<string, Rule>>, values: object, group = ''): OptionProblem[] {
+  const fields = fieldsOf(values);
+  const wrong = Object.entries(rules).filter(([name, { holds }]) => !holds(fields[name]));
+  const unknown = Object.keys(fields).filter((name) => !Object.hasOwn(rules, name));
+  return [
+    ...wrong.map(([name, { words }]) => ({ option: group + name, rule: words })),
+    ...unknown.map((name) => ({ option: group + name, rule: 'is not an option' })),
+  ];
 }

@@ -15,7 +15,7 @@ export function afterRestore(program: Command, shell: Shell): void {
     .option('--yes', 'do not ask')
     .action(async ({ yes }: { yes?: true }) => {
       if (!yes && !(await shell.unlessInterrupted(confirmed))) throw new Failure('Nothing has been changed');
-      await shell.withApplication(async (app) => {
+      await shell.withAuth(async (app) => {
         const recovery = await app.get(CommandBus).execute(new RecoverAfterRestoreCommand(operator()));
         shell.print(
           recovery,

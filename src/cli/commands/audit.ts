@@ -28,7 +28,7 @@ export function audit(program: Command, shell: Shell): void {
     .option('-f, --follow', 'also print new events')
     .addOption(new Option('--type <type>', 'only events of this type').choices(AUTH_EVENTS.map(({ type }) => type)))
     .action(({ lines, follow, type }: { lines: number; follow?: true; type?: string }) =>
-      shell.withApplication(async (app) => {
+      shell.withAuth(async (app) => {
         const queries = app.get(QueryBus);
         const show = (events: readonly RecordedEvent[]) =>
           events.forEach((event) => process.stdout.write(`${shell.json ? JSON.stringify(event) : lineOf(event)}\n`));

@@ -10,7 +10,7 @@ export function clean(program: Command, shell: Shell): void {
     .description('delete what is past its retention: sessions, revocations, months of the audit trail')
     .option('--dry-run', 'only count')
     .action(({ dryRun = false }: { dryRun?: boolean }) =>
-      shell.withApplication(async (app) => {
+      shell.withAuth(async (app) => {
         const startedAt = performance.now();
         const found = await app.get(CommandBus).execute(new CleanUpSessionsCommand(dryRun));
         const seconds = Math.ceil(performance.now() - startedAt) / 1000;

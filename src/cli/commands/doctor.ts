@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
-import { createClient } from 'redis';
 import { type DataSource, MigrationExecutor } from 'typeorm';
-import { type Config, InvalidConfiguration, loadConfig } from '../../config';
+import { type CommandLineConfig, InvalidConfiguration, loadCommandLineConfig, loadConfig } from '../../config';
 import { EMBEDDED_DATA } from '../../database/embedded-postgres';
+import { type Database, openDatabase } from '../database';
 import { Failure, messageOf } from '../failure';
-import { lookInto, type Shell } from '../shell';
+import { HostUserDirectory } from '../host-user.directory';
+import type { Shell } from '../shell';
 import { numberText, table, timeText } from '../text';
 
 type Finding = readonly [status: 'ok' | 'warn' | 'fail', message: string];
@@ -39,24 +40,26 @@ async function examine(shell: Shell): Promise<Check[]> {
     checks.push({ check: name, status, message });
   };
 
-  let config: Config;
+  let config: CommandLineConfig;
   try {
-    config = loadConfig();
+    config = loadCommandLineConfig();
   } catch (error) {
     if (!(error instanceof InvalidConfiguration)) throw error;
     for (const problem of error.problems) await check('configuration', () => ['fail', problem]);
     await check('everything else', () => ['warn', 'not checked: it depends on the configuration']);
     return checks;
   }
-  await check('configuration', () => ['ok', `${config.environment}; no placeholder is left`]);
+  await check('configuration', () => ['ok', `${config.environment}; what is set is usable`]);
   await check('access keys', () => accessKeys(config));
   await check('redis', () => redis(config));
   try {
     await shell.withDatabase(config, async (url) => {
-      const dataSource = await lookInto(config, url).initialize();
+      const opened = await openDatabase(config, url);
+      const { dataSource } = opened;
       try {
         await check('database', () => database(dataSource, config));
-        await check('migrations', () => migrations(dataSource));
+        await check('migrations', () => migrations(opened));
+        await check('application', () => application(opened));
         await check('clock', () => clock(dataSource));
         await check('pool', () => pool(dataSource, config));
         await check('refresh keys', () => refreshKeys(dataSource, config));
@@ -75,7 +78,8 @@ const KEY_LIFE_DAYS = 730;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** The age is that of the day in the id, which `keys generate` puts there. */
-function accessKeys({ auth: { accessTokenKeys } }: Config): Finding {
+function accessKeys({ auth: { accessTokenKeys } }: CommandLineConfig): Finding {
+  if (accessTokenKeys === undefined) return ['ok', 'not configured here'];
   const [signing] = accessTokenKeys;
   const madeAt = Date.parse(signing?.kid.slice(0, 10) ?? '');
   const days = Math.floor((Date.now() - madeAt) / DAY_MS);
@@ -85,8 +89,9 @@ function accessKeys({ auth: { accessTokenKeys } }: Config): Finding {
   return days > KEY_LIFE_DAYS ? ['warn', `${message}: time for a new one`] : ['ok', message];
 }
 
-async function redis({ auth }: Config): Promise<Finding> {
+async function redis({ auth }: CommandLineConfig): Promise<Finding> {
   if (auth.redis === null) return ['ok', 'not configured: each process counts its limits alone'];
+  const { createClient } = await import('redis');
   const client = createClient({ url: auth.redis.url, socket: { connectTimeout: 2000, reconnectStrategy: false } });
   client.on('error', () => undefined); // reported by the awaited call
   try {
@@ -100,7 +105,7 @@ async function redis({ auth }: Config): Promise<Finding> {
 
 const SUPPORTED = { from: 15, to: 18 };
 
-async function database(dataSource: DataSource, { database: { url } }: Config): Promise<Finding> {
+async function database(dataSource: DataSource, { database: { url } }: CommandLineConfig): Promise<Finding> {
   const [row] = await dataSource.query<{ version: string; number: number; replica: boolean; unsafe: string[] }[]>(`
     SELECT current_setting('server_version') AS version, current_setting('server_version_num')::integer AS number,
            pg_is_in_recovery() AS replica,
@@ -116,15 +121,28 @@ async function database(dataSource: DataSource, { database: { url } }: Config): 
   return ['ok', message];
 }
 
-async function migrations(dataSource: DataSource): Promise<Finding> {
+async function migrations({ dataSource, userDirectory }: Database): Promise<Finding> {
   const executor = new MigrationExecutor(dataSource);
   const pending = await executor.getPendingMigrations();
   if (pending.length > 0) return ['fail', `${pending.length} pending: ${pending.map(({ name }) => name).join(', ')}`];
   const known = dataSource.migrations.length;
-  const unknown = (await executor.getExecutedMigrations()).length - known;
+  // A host's own are in the same table.
+  const unknown = userDirectory === HostUserDirectory ? 0 : (await executor.getExecutedMigrations()).length - known;
   return unknown > 0
     ? ['warn', `${unknown} migrations that this version does not contain: the database is newer`]
     : ['ok', `${known} applied, none pending`];
+}
+
+/** Where the application's users are, its own rules count as well; another one's settings are not in our names. */
+function application({ userDirectory }: Database): Finding {
+  if (userDirectory === HostUserDirectory) return ['ok', 'another one, whose users are known by id alone'];
+  try {
+    loadConfig();
+    return ['ok', 'this configuration starts it'];
+  } catch (error) {
+    if (!(error instanceof InvalidConfiguration)) throw error;
+    return ['fail', `this configuration does not start it: ${error.problems.join('; ')}`];
+  }
 }
 
 const SKEW_MS = { warn: 1000, fail: 30_000 };
@@ -146,7 +164,7 @@ async function clock(dataSource: DataSource): Promise<Finding> {
   return [ms < SKEW_MS.fail ? 'warn' : 'fail', `${message}: synchronise the clocks`];
 }
 
-async function pool(dataSource: DataSource, { database: { poolSize }, auth }: Config): Promise<Finding> {
+async function pool(dataSource: DataSource, { database: { poolSize }, auth }: CommandLineConfig): Promise<Finding> {
   const [row] = await dataSource.query<{ allowed: number; used: number }[]>(`
     SELECT current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
              - COALESCE(current_setting('reserved_connections', true), '0')::integer AS allowed,
@@ -158,10 +176,17 @@ async function pool(dataSource: DataSource, { database: { poolSize }, auth }: Co
   return [needed > allowed - used ? 'warn' : 'ok', message];
 }
 
-async function refreshKeys(dataSource: DataSource, { auth: { refreshTokenKeys } }: Config): Promise<Finding> {
+async function refreshKeys(
+  dataSource: DataSource,
+  { auth: { refreshTokenKeys } }: CommandLineConfig,
+): Promise<Finding> {
   const inUse = await dataSource.query<{ id: number; sessions: number; since: Date }[]>(`
     SELECT key_id AS id, count(*)::integer AS sessions, min(COALESCE(rotated_at, created_at)) AS since
       FROM sessions WHERE revoked_at IS NULL AND expires_at > now() GROUP BY key_id ORDER BY key_id`);
+  if (refreshTokenKeys === undefined) {
+    const used = inUse.map(({ id, sessions }) => `${id} (${numberText(sessions)} live sessions)`).join(', ');
+    return ['ok', `not configured here; needed are ${used || 'none'}`];
+  }
   const ring = refreshTokenKeys.map(({ id }) => id);
   const told = (id: number): string => {
     const use = inUse.find((key) => key.id === id);

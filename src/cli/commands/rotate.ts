@@ -56,7 +56,7 @@ export function rotate(program: Command, shell: Shell): void {
 }
 
 async function preview(shell: Shell, { mode, grace, expectedVersion }: Options): Promise<void> {
-  await shell.withApplication(async (app) => {
+  await shell.withAuth(async (app) => {
     const { gracePeriodSeconds: usual, ...found } = await app.get(QueryBus).execute(new PreviewGlobalRotationQuery());
     if (expectedVersion !== undefined && expectedVersion !== found.previousVersion) throw new Failure(MISMATCH);
     const gracePeriodSeconds = mode === 'immediate' ? null : (grace ?? usual);
@@ -73,7 +73,7 @@ async function preview(shell: Shell, { mode, grace, expectedVersion }: Options):
 }
 
 async function trigger(shell: Shell, { mode, grace, reason: why, expectedVersion }: Options): Promise<void> {
-  await shell.withApplication(async (app) => {
+  await shell.withAuth(async (app) => {
     const result = await app
       .get(CommandBus)
       .execute(new TriggerGlobalTokenRotationCommand(why, mode, grace ?? null, expectedVersion ?? null, operator()));

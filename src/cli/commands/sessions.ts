@@ -14,7 +14,7 @@ export function sessions(program: Command, shell: Shell): void {
     .description("a user's sessions that could still be refreshed, most recently used first")
     .addArgument(new Argument('<user>', 'id or e-mail').argParser(user))
     .action((of: string) =>
-      shell.withApplication(async (app) => {
+      shell.withAuth(async (app) => {
         const found = await app.get(QueryBus).execute(new ListSessionsQuery(await userIdOf(app, of)));
         // Nobody's current one: the command line has no session.
         const listed = found.map(({ current: _, ...session }) => session);
@@ -30,7 +30,7 @@ export function sessions(program: Command, shell: Shell): void {
     .action(async (id: string | undefined, options: { user?: string }, command: Command) => {
       const owner = options.user;
       if ((id === undefined) === (owner === undefined)) command.error('give either a session or --user');
-      await shell.withApplication(async (app) => {
+      await shell.withAuth(async (app) => {
         const commands = app.get(CommandBus);
         if (owner !== undefined) {
           const userId = await userIdOf(app, owner);

@@ -1,9 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import { TerminusModule } from '@nestjs/terminus';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Config } from '../config';
 import { DatabaseMetrics } from './database.metrics';
-import { HealthController } from './health.controller';
 import { MetricsController } from './metrics.controller';
 import { MetricsServer } from './metrics.server';
 
@@ -14,9 +12,9 @@ function makeRegistry(): Registry {
   return registry;
 }
 
-/** Health, readiness and metrics; gives every module the registry. */
+/** The registry for every module, and where it can be read. Below auth, which counts in it. */
 @Module({})
-export class OperationsModule {
+export class MetricsModule {
   static forRoot({ metricsPort, http }: Pick<Config, 'metricsPort' | 'http'>): DynamicModule {
     const separate = {
       provide: MetricsServer,
@@ -24,10 +22,9 @@ export class OperationsModule {
       useFactory: (registry: Registry) => new MetricsServer(registry, metricsPort ?? 0, http.host),
     };
     return {
-      module: OperationsModule,
+      module: MetricsModule,
       global: true,
-      imports: [TerminusModule],
-      controllers: [HealthController, ...(metricsPort === null ? [MetricsController] : [])],
+      controllers: metricsPort === null ? [MetricsController] : [],
       providers: [
         { provide: Registry, useFactory: makeRegistry },
         DatabaseMetrics,

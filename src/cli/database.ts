@@ -1,0 +1,35 @@
+import type { Type } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import type { CommandLineConfig } from '../config';
+import { dataSourceOptions } from '../database/data-source';
+import { authEntities, authMigrations, type UserDirectory } from '../index';
+import type * as Users from '../users';
+import { HostUserDirectory } from './host-user.directory';
+
+/** An open database with auth's tables, and whose users they are about. */
+export interface Database {
+  readonly dataSource: DataSource;
+  readonly userDirectory: Type<UserDirectory>;
+}
+
+/** The application's own users and their migrations belong to it where their tables are; a host has others, or elsewhere. */
+export async function openDatabase({ database }: CommandLineConfig, url: string): Promise<Database> {
+  const options = dataSourceOptions(
+    { ...database, url },
+    { entities: [...authEntities], migrations: [...authMigrations] },
+  );
+  const dataSource = await new DataSource(options).initialize();
+  // Not of `users`: a host may well have a table of that name.
+  const [row] = await dataSource.query<{ own: boolean }[]>(`SELECT to_regclass('first_admin') IS NOT NULL AS own`);
+  if (row?.own !== true) return { dataSource, userDirectory: HostUserDirectory };
+  await dataSource.destroy();
+  // Only now: it brings routes along, and with them what a host need not have installed.
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const { TypeOrmUserDirectory, userEntities, userMigrations } = require('../users') as typeof Users;
+  const whole = {
+    ...options,
+    entities: [...authEntities, ...userEntities],
+    migrations: [...authMigrations, ...userMigrations],
+  };
+  return { dataSource: await new DataSource(whole).initialize(), userDirectory: TypeOrmUserDirectory };
+}
