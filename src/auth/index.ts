@@ -85,8 +85,8 @@ export {
   UserRotationFailed,
   UserRotationSucceeded,
 } from './domain/events';
-export { AccessTokenStrategy } from './http/access-token.strategy';
 export { actorOf, clientOf } from './http/kit/client-of';
+export { configureHttp, fastifyOptions, type HttpOptions } from './http/kit/http-server';
 export { NoStore } from './http/kit/no-store';
 
 /* For those who implement a port, or use one. */
@@ -122,15 +122,9 @@ export {
   type UserWithPassword,
 } from './ports/user-directory';
 
-/* For Ratchet's own application. */
+/* For Ratchet's own application; what documents its routes is in ./http. */
 export { Attempt } from './application/attempt';
 export { RecordedChange } from './application/recorded-change';
-export { ApiProblems } from './http/kit/api-problems';
-export { configureHttp, fastifyOptions, type HttpOptions } from './http/kit/http-server';
-export { ProblemDetails } from './http/kit/problem-details.dto';
-export { openApiDocument, setupSwagger } from './http/kit/swagger';
-export { IfPresent, IsPlainText, uuidPipe, validationPipe } from './http/kit/validation.pipe';
-export { RotateUserDto } from './http/security-policy.dto';
 export { RedisConnection } from './infrastructure/redis/redis-connection';
 export { TypeOrmUnitOfWork } from './infrastructure/postgres/typeorm-unit-of-work';
 export { AUTH_RANGES, completeOptions, isOrigin, KEY_RULES, LONGEST_TIMER_SECONDS } from './options/complete-options';

@@ -3,7 +3,8 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { isUUID, validateSync } from 'class-validator';
 import { InvalidArgumentError } from 'commander';
 import type { z } from 'zod';
-import { type Actor, RotateUserDto, UserDirectory } from '../index';
+import { RotateUserDto } from '../auth/http';
+import { type Actor, UserDirectory } from '../index';
 import { Failure } from './failure';
 
 /** Reads an option by a rule of the configuration. */

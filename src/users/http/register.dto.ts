@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { MaxLength } from 'class-validator';
-import { IfPresent, IsPlainText } from '../../index';
+import { IfPresent, IsPlainText } from '../../auth/http';
 
 export class RegisterDto {
   /** Compared without regard to case and spelling (NFKC). */
