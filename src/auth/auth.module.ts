@@ -102,10 +102,10 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYNC_OPTIO
     .build();
 
 const ownControllers = () =>
-  loaded(
-    'AuthModule with `controllers: true`',
-    () => require('./http/controllers') as typeof import('./http/controllers'),
-  ).controllers;
+  loaded('AuthModule with `controllers: true`', () => {
+    const { controllers } = require('./http/controllers') as typeof import('./http/controllers');
+    return controllers;
+  });
 
 /** Registers itself with Passport. A host without Passport has no use for it, and one that misses a part of it is told. */
 const passportStrategy: Provider = {

@@ -1,6 +1,5 @@
 /* What Ratchet's own application makes its routes of. It loads @nestjs/swagger, which no host needs for its own routes. */
 export { ApiProblems } from './kit/api-problems';
-export { ProblemDetails } from './kit/problem-details.dto';
 export { openApiDocument, setupSwagger } from './kit/swagger';
 export { IfPresent, IsPlainText, uuidPipe, validationPipe } from './kit/validation.pipe';
 export { RotateUserDto } from './security-policy.dto';
