@@ -13,7 +13,8 @@ const VERSIONS = {
   passport: ['0.7', '0.7'],
   'passport-custom': ['1', '1'],
   pg: ['8', '8'],
-  redis: ['5', '6'],
+  // TypeORM, of which it is an optional peer as well, accepts 6 from 1.1 on only.
+  redis: ['5', '5'],
   typeorm: ['0.3', '1'],
 } as const;
 

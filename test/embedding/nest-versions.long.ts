@@ -2,7 +2,7 @@ import { readFile, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createClient } from 'redis';
 import { startRedis } from '../support/redis/redis-server';
-import { type Choice, documentedFiles, peers, write } from './support/bare-host';
+import { type Choice, demandCleanInstall, documentedFiles, locked, peers, write } from './support/bare-host';
 import {
   ask,
   type Host,
@@ -110,15 +110,17 @@ test.each(['guarded', 'composed'])('%s', async (path) => {
 /** Counts a login in the Redis that it is given. */
 const COUNT_IN_REDIS = `
 require('reflect-metadata');
+const { once } = require('node:events');
 const { NestFactory } = require('@nestjs/core');
-const { RateLimits } = require('nest-ratchet');
+const { RateLimits, RedisConnection } = require('nest-ratchet');
 const { AuthTestingModule } = require('nest-ratchet/testing');
 
 (async () => {
   const options = { redis: { url: process.argv[2], prefix: 'host:' }, limits: { loginPerIp: { points: 2, seconds: 60 } } };
   const module = AuthTestingModule.forRoot({ controllers: false, options });
   const app = await NestFactory.createApplicationContext(module, { logger: ['error', 'warn'] });
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  const { client } = app.get(RedisConnection, { strict: false });
+  if (!client.isReady) await once(client, 'ready');
   await app.get(RateLimits).take('loginPerIp', 'somewhere');
   await app.close();
 })();
@@ -149,24 +151,6 @@ beforeAll(async () => {
 });
 afterAll(() => rm(packages, { recursive: true, force: true }));
 
-/** Every package in the lock of a folder, with its version. */
-async function locked(folder: string): Promise<Map<string, string>> {
-  const lock = JSON.parse(await readFile(join(folder, 'package-lock.json'), 'utf8')) as {
-    packages: Record<string, { version: string; peer?: boolean }>;
-  };
-  return new Map(Object.entries(lock.packages).map(([path, { version }]) => [path, version]));
-}
-
-/** Whether package.json and the lock alone, in a new folder, are enough and agree. */
-async function cleanInstall(folder: string): Promise<void> {
-  const copy = await hostFolder();
-  try {
-    await run(`cp ${folder}/package.json ${folder}/package-lock.json . && npm ci --dry-run`, copy);
-  } finally {
-    await rm(copy, { recursive: true });
-  }
-}
-
 describe.each(HOSTS)('a host of Nest $nest and TypeORM $typeorm, each in its $versions version', (choice) => {
   let folder: string;
   let installed: Map<string, string>;
@@ -194,7 +178,7 @@ describe.each(HOSTS)('a host of Nest $nest and TypeORM $typeorm, each in its $ve
     const copies = [...installed].filter(([path]) => /(^|\/)node_modules\/@nestjs\/common$/.test(path));
     expect(copies).toEqual([['node_modules/@nestjs/common', expect.stringMatching(`^${choice.nest}\\.`)]]);
     expect(installed.get('node_modules/typeorm')).toMatch(new RegExp(`^${choice.typeorm}\\.`));
-    await cleanInstall(folder);
+    await demandCleanInstall(folder);
   });
 
   it('compiles what docs/embedding.md shows', async () => {

@@ -1,6 +1,6 @@
-import { readFile, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { ROOT, run } from './host';
+import { hostFolder, ROOT, run } from './host';
 
 /** Which alternative of each peer's range a host takes, `^11.1.0 || ^12.0.1`: the older or the newer; and its lowest version or its newest. */
 export interface Choice {
@@ -35,4 +35,19 @@ export async function write(folder: string, files: readonly (readonly [path: str
     await mkdir(dirname(join(folder, path)), { recursive: true });
     await writeFile(join(folder, path), content);
   }
+}
+
+/** The packages in the lock of a folder: their paths, with their versions. */
+export async function locked(folder: string): Promise<Map<string, string>> {
+  const lock = JSON.parse(await readFile(join(folder, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { version: string }>;
+  };
+  return new Map(Object.entries(lock.packages).map(([path, { version }]) => [path, version]));
+}
+
+/** Whether package.json and the lock, alone in a new folder, agree. */
+export async function demandCleanInstall(folder: string): Promise<void> {
+  const copy = await hostFolder();
+  await run(`cp ${folder}/package.json ${folder}/package-lock.json . && npm ci --dry-run`, copy);
+  await rm(copy, { recursive: true });
 }
