@@ -107,7 +107,7 @@ const ownControllers = () =>
     return controllers;
   });
 
-/** Registers itself with Passport. A host without Passport has no use for it, and one that misses a part of it is told. */
+/** Registers itself with Passport. A host without Passport does not need it; one that lacks a part of it gets a log line. */
 const passportStrategy: Provider = {
   provide: 'ratchet:passport-strategy',
   inject: [AccessTokenAuthenticator],

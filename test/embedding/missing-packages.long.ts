@@ -80,7 +80,7 @@ describe.each([
     );
   });
 
-  it('starts without any of them where none is used, and mentions Passport only to whom has a part of it', async () => {
+  it('starts without any of them where none is used, and logs a line about Passport only where a part of it is installed', async () => {
     const bare = '{ controllers: false, providers: hasher }';
     expect(await start(bare, 'log')).not.toContain('Passport');
     await run(`npm install @nestjs/passport@${nest} passport@0.7`, folder);

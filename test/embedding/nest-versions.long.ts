@@ -126,7 +126,7 @@ const { AuthTestingModule } = require('nest-ratchet/testing');
 })();
 `;
 
-/** Node's own resolution of Nest 11's time for 11, so that \`typesVersions\` is looked at. */
+/** With the resolution that Nest 11 applications have, so that `typesVersions` is looked at. */
 const compilerOptions = (nest: Choice['nest']) => ({
   target: 'es2022',
   ...(nest === 11
