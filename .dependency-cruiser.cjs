@@ -15,6 +15,20 @@ const http = packages(
   'passport-.+',
 );
 
+/** The parts that are no library: hosts have their own. */
+const application = [
+  '^src/(app\\.module|bootstrap|config|logging|main)\\.ts$',
+  '^src/(audit|cli|database|operations|users)/',
+];
+
+/** What of auth/http is loaded when it is mounted: it documents itself, or is for hosts with Passport. */
+const late = [
+  '^src/auth/http/(index|controllers|access-token\\.strategy)\\.ts$',
+  '^src/auth/http/.*\\.(controller|dto)\\.ts$',
+  '^src/auth/http/kit/(api-problems|swagger)\\.ts$',
+  '^src/auth/infrastructure/bcrypt/',
+];
+
 const rule = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to });
 
 /** A module whose inside is reached from outside through its index.ts alone. */
@@ -40,9 +54,9 @@ module.exports = {
   forbidden: [
     rule(
       'support-imports-nothing',
-      'Below everything, with no rules of its own.',
+      "Below everything, with no rules of its own. One file asks for Nest's version.",
       { path: '^src/support/' },
-      { pathNot: '^src/support/' },
+      { pathNot: ['^src/support/', 'node_modules/@nestjs/common/package\\.json$'] },
     ),
     rule(
       'guard-looks-down',
@@ -120,6 +134,15 @@ module.exports = {
       { path: [...http, '^(node:)?https?$', '^src/guard/nest/'] },
     ),
     rule(
+      'host-loads-late',
+      'What the doors of the package load needs none of the packages that only some hosts install: those are required where they are used.',
+      { path: '^src/(index\\.ts$|(auth|guard|support|testing)/)', pathNot: late },
+      {
+        path: [...late, ...http, ...packages('bcrypt', 'redis')],
+        dependencyTypesNot: ['require', 'type-import', 'type-only'],
+      },
+    ),
+    rule(
       'auth-stands-alone',
       'The library asks, the application decides: auth imports the guard and support, and nothing of the application.',
       { path: '^src/auth/' },
@@ -127,11 +150,17 @@ module.exports = {
     ),
     rule(
       'users-know-the-door-only',
-      'Users stand for a host: they know the door of the package and nothing else of the application.',
+      'Users stand for a host: they know the door of the package, and what documents routes.',
       { path: '^src/users/' },
-      { path: '^src/', pathNot: ['^src/users/', '^src/index\\.ts$'] },
+      { path: '^src/', pathNot: ['^src/users/', '^src/index\\.ts$', '^src/auth/http/index\\.ts$'] },
     ),
-    ...['auth', 'audit', 'operations'].map((module) => oneDoor(module)),
+    rule(
+      'two-doors-auth',
+      "From outside, auth is reached through its index.ts, and by Ratchet's own application through the one of auth/http.",
+      { pathNot: '^src/auth/' },
+      { path: '^src/auth/', pathNot: '^src/auth/(http/)?index\\.ts$' },
+    ),
+    ...['audit', 'operations'].map((module) => oneDoor(module)),
     // What an e-mail is, the configuration asks as well, and must not load the routes of users for it.
     oneDoor('users', '(index|email)'),
     rule('no-cycles', 'Read downhill, never back.', {}, { circular: true }),
@@ -144,8 +173,8 @@ module.exports = {
     rule('resolvable', 'An import leads somewhere.', {}, { couldNotResolve: true }),
     rule(
       'listed',
-      'What src imports is a dependency, not a development one. A peer may be both, so that the repository has it, too.',
-      { path: '^src/' },
+      'What a host loads is a dependency or a peer. The application, which hosts do not load, has development ones as well.',
+      { path: '^src/', pathNot: application },
       {
         dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'],
         dependencyTypesNot: ['npm-peer'],

@@ -6,7 +6,6 @@ const { join } = require('node:path');
 const esmPackages = [
   '@nestjs',
   'jose',
-  'uuid',
   'cookie',
   'content-disposition',
   'file-type',

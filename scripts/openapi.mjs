@@ -10,7 +10,7 @@ import { format } from 'prettier';
 
 const require = createRequire(import.meta.url);
 const { AppModule } = require('../dist/app.module.js');
-const { openApiDocument } = require('../dist/index.js');
+const { openApiDocument } = require('../dist/auth/http/index.js');
 const { loadConfig } = require('../dist/config.js');
 const { createLogger } = require('../dist/logging.js');
 

@@ -1,4 +1,5 @@
 /** The package's door: what a host imports from `nest-ratchet`. */
+import './peers';
 export * from './auth';
 export * from './guard';
 export * from './guard/nest';

@@ -14,7 +14,7 @@ const undo = {
     require.cache[require.resolve('dataloader')].exports = alone;
   },
   'plain-validation': () => {
-    const pipes = require(join(dist, 'auth/http/validation.pipe.js'));
+    const pipes = require(join(dist, 'auth/http/kit/validation.pipe.js'));
     pipes.bodyPipe = (metatype) => ({
       transform: (body) => pipes.validationPipe().transform(body ?? {}, { type: 'body', metatype }),
     });

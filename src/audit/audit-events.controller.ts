@@ -1,15 +1,8 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import {
-  ApiProblems,
-  type AuthEventPage,
-  FindAuthEventsQuery,
-  GetSessionHistoryQuery,
-  NoStore,
-  Roles,
-  uuidPipe,
-} from '../index';
+import { ApiProblems, uuidPipe } from '../auth/http';
+import { type AuthEventPage, FindAuthEventsQuery, GetSessionHistoryQuery, NoStore, Roles } from '../index';
 import { AuditEventPageDto } from './audit-event.dto';
 import { cursorOf, positionOf } from './cursor';
 import { FindAuditEventsDto, SessionHistoryDto } from './find-audit-events.dto';

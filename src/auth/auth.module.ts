@@ -1,6 +1,7 @@
 import {
   type DynamicModule,
   ConfigurableModuleBuilder,
+  Logger,
   Module,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
@@ -11,6 +12,7 @@ import { APP_FILTER, APP_GUARD, ModuleRef } from '@nestjs/core';
 import { AccessTokenAuthenticator } from '../guard/access-token.authenticator';
 import { AccessTokenGuard } from '../guard/nest/access-token.guard';
 import { RevocationView } from '../guard/revocation.view';
+import { installLine, loaded, missingIn } from '../support/packages';
 import { historyProviders } from './application/history/providers';
 import { RecordedChange } from './application/recorded-change';
 import { refreshProviders } from './application/refresh/providers';
@@ -19,13 +21,8 @@ import { signInProviders } from './application/sign-in/providers';
 import { TokenPairIssuer } from './application/token-pair.issuer';
 import { usersProviders } from './application/users/providers';
 import { versionsProviders } from './application/versions/providers';
-import { AccessTokenStrategy } from './http/access-token.strategy';
-import { AdminSecurityController } from './http/admin-security.controller';
-import { AdminSessionsController } from './http/admin-sessions.controller';
-import { AuthController } from './http/auth.controller';
 import { RefusalFilter } from './http/kit/refusal.filter';
 import { RefreshCookie } from './http/refresh-cookie';
-import { SessionsController } from './http/sessions.controller';
 import { NoMetrics } from './infrastructure/defaults/no-metrics';
 import { inPostgres } from './infrastructure/postgres/providers';
 import { TypeOrmUnitOfWork } from './infrastructure/postgres/typeorm-unit-of-work';
@@ -88,9 +85,7 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYNC_OPTIO
       }
       const auth: DynamicModule = {
         ...definition,
-        controllers: controllers
-          ? [AuthController, SessionsController, AdminSecurityController, AdminSessionsController]
-          : [],
+        controllers: controllers ? ownControllers() : [],
         providers: [
           ...(definition.providers ?? []),
           directory(userDirectory),
@@ -106,6 +101,31 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYNC_OPTIO
       return isGlobal ? { module: GlobalAuthModule, global: true, imports: [auth], exports: [AuthModule] } : auth;
     })
     .build();
+
+const ownControllers = () =>
+  loaded('AuthModule with `controllers: true`', () => {
+    const { controllers } = require('./http/controllers') as typeof import('./http/controllers');
+    return controllers;
+  });
+
+/** Registers itself with Passport. A host without Passport does not need it; one that lacks a part of it gets a log line. */
+const passportStrategy: Provider = {
+  provide: 'ratchet:passport-strategy',
+  inject: [AccessTokenAuthenticator],
+  useFactory: (authenticator: AccessTokenAuthenticator) => {
+    try {
+      const { AccessTokenStrategy } =
+        require('./http/access-token.strategy') as typeof import('./http/access-token.strategy');
+      return new AccessTokenStrategy(authenticator);
+    } catch (error) {
+      const name = missingIn(error);
+      if (name === undefined) throw error;
+      if (name !== '@nestjs/passport')
+        new Logger('AuthModule').log(`No Passport strategy \`ratchet\` without ${name}: ${installLine([name])}`);
+      return null;
+    }
+  },
+};
 
 /** The instance that the host's module exports, else one of auth's own. */
 const directory = (userDirectory: Type<UserDirectory>): Provider => ({
@@ -138,7 +158,7 @@ class GlobalAuthModule {}
     ...versionsProviders,
     ...usersProviders,
     ...historyProviders,
-    AccessTokenStrategy,
+    passportStrategy,
     RefreshCookie,
   ],
   exports: [

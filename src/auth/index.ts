@@ -93,8 +93,8 @@ export {
   UserRotationFailed,
   UserRotationSucceeded,
 } from './domain/events';
-export { AccessTokenStrategy } from './http/access-token.strategy';
 export { actorOf, clientOf } from './http/kit/client-of';
+export { configureHttp, fastifyOptions, type HttpOptions } from './http/kit/http-server';
 export { NoStore } from './http/kit/no-store';
 
 /* For those who implement a port, or use one. */
@@ -131,15 +131,10 @@ export {
   type UserWithPassword,
 } from './ports/user-directory';
 
-/* For Ratchet's own application. */
+/* For Ratchet's own application; what documents its routes is in ./http. */
 export { Attempt } from './application/attempt';
 export { RecordedChange } from './application/recorded-change';
-export { ApiProblems } from './http/kit/api-problems';
-export { configureHttp, fastifyOptions, type HttpOptions } from './http/kit/http-server';
-export { ProblemDetails } from './http/kit/problem-details.dto';
-export { openApiDocument, setupSwagger } from './http/kit/swagger';
-export { ByRule, IfPresent, IsPlainText, uuidPipe, validationPipe } from './http/kit/validation.pipe';
-export { controlProblem, demand, plainTextProblem, reasonProblem } from './domain/input-rules';
+export { controlProblem, plainTextProblem, reasonProblem } from './domain/input-rules';
 export { RedisConnection } from './infrastructure/redis/redis-connection';
 export { TypeOrmUnitOfWork } from './infrastructure/postgres/typeorm-unit-of-work';
 export { type IncompleteAuthOptions, optionProblems, POSTGRES_URL, withDefaults } from './options/complete-options';

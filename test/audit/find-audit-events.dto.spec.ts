@@ -1,4 +1,4 @@
-import { validationPipe } from '../../src';
+import { validationPipe } from '../../src/auth/http';
 import { FindAuditEventsDto } from '../../src/audit/find-audit-events.dto';
 
 const ID = '01980000-0000-7000-8000-00000000abcd';

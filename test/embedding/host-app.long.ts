@@ -62,8 +62,9 @@ describe('the packed package inside examples/host-app', () => {
     ]);
   });
 
-  it('is linted by publint without a word', async () => {
+  it('is linted by publint without a word, and its types are found however they are looked for', async () => {
     expect(await run(`npm run --silent publint -- ${tarball}`, ROOT)).toContain('All good!');
+    expect(await run(`npm run --silent types:check -- ${tarball}`, ROOT)).toContain('No problems found');
   });
 
   it('is imported by name from an ES module, and required from CommonJS', async () => {

@@ -6,6 +6,8 @@ import {
   Get,
   HttpException,
   type INestApplication,
+  Injectable,
+  UseGuards,
   ValidationPipe,
   VersioningType,
 } from '@nestjs/common';
@@ -13,7 +15,9 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import { PasswordHasher } from '../../src';
+import { AuthGuard, PassportStrategy } from '@nestjs/passport';
+import { Strategy } from 'passport-custom';
+import { CurrentPrincipal, type HttpRequest, PasswordHasher, type Principal, Public } from '../../src';
 import { AuthTestingModule, InMemoryUserDirectory, issueTestToken } from '../../src/testing';
 import { ask as askAt } from './support/host';
 
@@ -29,6 +33,24 @@ class AccountsController {
   @Get('broken')
   broken(): never {
     throw new Error('of the host');
+  }
+}
+
+/** The host's own way in, beside auth's. */
+@Injectable()
+class ApiKeyStrategy extends PassportStrategy(Strategy, 'api-key') {
+  validate({ headers }: HttpRequest): object | null {
+    return headers['x-api-key'] === 'a-key' ? { apiKey: true } : null;
+  }
+}
+
+@Public()
+@Controller('reports')
+class ReportsController {
+  @UseGuards(AuthGuard(['ratchet', 'api-key']))
+  @Get()
+  who(@CurrentPrincipal() principal: Principal): Principal {
+    return principal;
   }
 }
 
@@ -53,7 +75,8 @@ describe.each([
   beforeAll(async () => {
     const module = await Test.createTestingModule({
       imports: [AuthTestingModule.forRoot()],
-      controllers: [AccountsController],
+      controllers: [AccountsController, ReportsController],
+      providers: [ApiKeyStrategy],
     }).compile();
     app = module.createNestApplication(adapter(), { logger: false });
     app.useGlobalPipes(new ValidationPipe({ whitelist: true, transform: true }));
@@ -88,6 +111,18 @@ describe.each([
       status: 500,
       body: { hostSays: 500 },
     });
+  });
+
+  // Seen red without the strategy in AuthModule.
+  it("composes auth's Passport strategy with its own", async () => {
+    const token = await issueTestToken(app, { userId: '0197a2ff-0000-7000-8000-000000000002' });
+    expect(await ask('GET', '/v1/reports', undefined, token)).toMatchObject({
+      status: 200,
+      body: { userId: '0197a2ff-0000-7000-8000-000000000002' },
+    });
+    const byKey = await fetch(`${url}/v1/reports`, { headers: { 'X-Api-Key': 'a-key' } });
+    expect(await byKey.json()).toEqual({ apiKey: true });
+    expect(await ask('GET', '/v1/reports', undefined, 'wrong')).toMatchObject({ status: 401 });
   });
 
   it("does not strip what auth's routes refuse", async () => {

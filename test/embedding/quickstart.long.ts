@@ -40,7 +40,8 @@ describe('docs/embedding.md, followed word for word', () => {
     const port = String(await freePort());
     await packed(folder);
 
-    const shell = blocks.filter(({ code }) => !code.startsWith(`# ${other}\n`));
+    // New applications are of Nest 12; nest-versions.long.ts has hosts of 11.
+    const shell = blocks.filter(({ code }) => !code.startsWith(`# ${other}\n`) && !code.startsWith('# Nest 11\n'));
     const start = shell.findIndex(({ code }) => code.includes('npm run start:prod'));
     const requests = shell[start + 1]!.code;
     // The files of the whole page, so that all of them are compiled; then the build and the start.

@@ -63,7 +63,7 @@ describeWithRedis('the limits of instances that share a Redis', () => {
 
   /** An instance whose connection is up. By default as patient as a busy machine demands. */
   const instance = async (url = server.url, patienceMs = 10_000) => {
-    const connection = await RedisConnection.to(url, 'ratchet:');
+    const connection = RedisConnection.to(url, 'ratchet:');
     connection.onModuleInit();
     closers.push(() => connection.onApplicationShutdown());
     await until(() => connection.client.isReady);

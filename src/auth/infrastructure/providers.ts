@@ -5,6 +5,7 @@ import { AccessTokenKeys } from '../../guard/ports/access-token.keys';
 import { CurrentRoles } from '../../guard/ports/current-roles';
 import { RevocationFeed } from '../../guard/ports/revocation.feed';
 import { RevocationView } from '../../guard/revocation.view';
+import { loaded } from '../../support/packages';
 import { RefreshTokenKeyRing } from '../domain/refresh-token';
 import { AuthOptions } from '../options/auth.options';
 import { AccessTokenSigner } from '../ports/access-token.signer';
@@ -12,7 +13,6 @@ import { AuthEvents } from '../ports/auth-events';
 import { AuthMetrics } from '../ports/auth-metrics';
 import { PasswordHasher } from '../ports/password-hasher';
 import { RateLimits } from '../ports/rate-limits';
-import { BcryptPasswordHasher } from './bcrypt/bcrypt-password-hasher';
 import { DirectoryRoles } from './defaults/directory-roles';
 import { RecordedAuthEvents } from './events/recorded-auth-events';
 import { JwtAccessTokenSigner } from './jwt/jwt-access-token.signer';
@@ -26,7 +26,18 @@ export const adapters: readonly Provider[] = [
     inject: [AuthOptions],
     useFactory: (options: AuthOptions) => new RefreshTokenKeyRing(options.refreshTokenKeys),
   },
-  { provide: PasswordHasher, useClass: BcryptPasswordHasher },
+  {
+    provide: PasswordHasher,
+    inject: [AuthOptions, AuthMetrics],
+    // Loaded here: a host with a hasher of its own installs no bcrypt.
+    useFactory: (options: AuthOptions, metrics: AuthMetrics) => {
+      const { BcryptPasswordHasher } = loaded(
+        'AuthModule without a PasswordHasher of yours',
+        () => require('./bcrypt/bcrypt-password-hasher') as typeof import('./bcrypt/bcrypt-password-hasher'),
+      );
+      return new BcryptPasswordHasher(options, metrics);
+    },
+  },
   JwtAccessTokenSigner,
   { provide: AccessTokenSigner, useExisting: JwtAccessTokenSigner },
   { provide: AccessTokenKeys, useExisting: JwtAccessTokenSigner },

@@ -28,7 +28,8 @@ export class ProblemDetailsFilter implements ExceptionFilter {
       adapter.setHeader(response, 'WWW-Authenticate', challengeFor(host.switchToHttp().getRequest()));
     }
     for (const [name, value] of Object.entries(problem.headers())) adapter.setHeader(response, name, value);
-    adapter.reply(response, problem.getResponse(), problem.getStatus());
+    // As a text: Nest 11 on Express calls an object of this content type a mistake, and sends it as application/json.
+    adapter.reply(response, JSON.stringify(problem.getResponse()), problem.getStatus());
   }
 
   private problemOf(exception: unknown): ProblemException {

@@ -95,10 +95,21 @@ export function expectedProblem(exception: unknown): ProblemException | null {
   }
   if (exception instanceof InvalidInput) return invalidRequest({ path: exception.path, message: exception.message });
   if (exception instanceof Overloaded) return unavailable(exception.retryAfterSeconds);
-  const status = exception instanceof HttpException ? exception.getStatus() : 500;
+  const status = statusOf(exception);
   if (status < 500) return new ProblemException(status);
   // Nest's own 503, such as that of a health check, is thrown on purpose.
   return status === 503 ? unavailable(1) : null;
+}
+
+/**
+ * Of Nest's errors, and of those of body parsers, which Nest 11 passes on as they are: `http-errors` says with `expose`
+ * that the status is the client's. The answer to a call of the host's own to somewhere else has a status, too.
+ */
+function statusOf(exception: unknown): number {
+  if (exception instanceof HttpException) return exception.getStatus();
+  if (!(exception instanceof Error)) return 500;
+  const { status, expose } = exception as Error & { status?: unknown; expose?: unknown };
+  return expose === true && typeof status === 'number' && status >= 400 ? status : 500;
 }
 
 /** 503: the client did nothing wrong, and the same request may work later. */

@@ -1,9 +1,9 @@
 import { Body, Controller, Param, Patch, Req } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiProblems, uuidPipe } from '../../auth/http';
 import {
   actorOf,
-  ApiProblems,
   CurrentPrincipal,
   type DirectoryUser,
   type HttpRequest,
@@ -16,7 +16,6 @@ import {
   UnitOfWork,
   type UserChangeRefusal,
   UserDirectory,
-  uuidPipe,
 } from '../../index';
 import { UpdateUserDto, UserDto } from './admin-users.dto';
 

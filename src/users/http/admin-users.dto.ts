@@ -1,6 +1,7 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { ArrayMaxSize, ArrayUnique, IsArray, IsBoolean, Matches } from 'class-validator';
-import { type DirectoryUser, IfPresent } from '../../index';
+import { IfPresent } from '../../auth/http';
+import { type DirectoryUser } from '../../index';
 
 const ROLE = /^[a-z][a-z0-9_-]{0,63}$/;
 

@@ -1,7 +1,8 @@
 import { Body, Controller, Post, Req } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiCreatedResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, clientOf, type HttpRequest, invalidRequest, ProblemException, Public } from '../../index';
+import { ApiProblems } from '../../auth/http';
+import { clientOf, type HttpRequest, invalidRequest, ProblemException, Public } from '../../index';
 import { RegisterUserCommand } from '../register-user.command';
 import { RegisterDto } from './register.dto';
 import { RegisteredUserDto } from './registered-user.dto';

@@ -1,5 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { ByRule, controlProblem, IfPresent } from '../../index';
+import { ByRule, IfPresent } from '../../auth/http';
+import { controlProblem } from '../../index';
 import { displayNameProblem, emailProblem } from '../input-rules';
 
 export class RegisterDto {

@@ -31,6 +31,8 @@ const failures: Record<string, () => unknown> = {
   method: () => new MethodNotAllowedException(),
   meant: () => new ServiceUnavailableException({ details: 'database at 10.0.0.7 is down' }),
   overloaded: () => new Overloaded('the hash queue is full', 7, { cause: new Error('the inner reason') }),
+  parser: () => Object.assign(new Error('request entity too large'), { status: 413, expose: true }),
+  elsewhere: () => Object.assign(new Error('Request failed with status code 404'), { status: 404 }),
   fault: () => new TypeError('cannot read properties of undefined'),
   database: () =>
     new QueryFailedError('SELECT secret', ['a-token-digest'], Object.assign(new Error('db gone'), { code: '57P01' })),
@@ -93,6 +95,7 @@ describe.each(ADAPTERS)('problems on %s', (adapter) => {
   it.each([
     ['/fail/conflict', 409, 'conflict'],
     ['/fail/method', 405, 'method_not_allowed'],
+    ['/fail/parser', 413, 'payload_too_large'],
     ['/nowhere', 404, 'not_found'],
     ['/items/7', 400, 'bad_request'],
   ])("the framework's error at %s is a problem with its status, without its message", async (path, status, code) => {
@@ -112,7 +115,7 @@ describe.each(ADAPTERS)('problems on %s', (adapter) => {
     expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
   });
 
-  it.each(['overloaded', 'fault', 'database', 'timeout', 'text', 'nothing'])(
+  it.each(['overloaded', 'elsewhere', 'fault', 'database', 'timeout', 'text', 'nothing'])(
     'the unexpected (%s) is 503 with Retry-After, its stack in the log and nothing of it in the answer',
     async (how) => {
       const answer = await stub.send(`/fail/${how}`);

@@ -1,5 +1,6 @@
 import { Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Outage } from '../../../support/outage';
+import { loaded } from '../../../support/packages';
 
 const RECONNECT_MS = 1000;
 /** A connection that neither answers nor breaks is given up; its callers have stopped waiting long before. */
@@ -11,8 +12,8 @@ const MAX_WAITING = 1000;
 export const PATIENCE_MS = 50;
 
 /** Loads the client only here: it is large, and most applications have no Redis. */
-const clientFor = async (url: string) =>
-  (await import('redis')).createClient({
+const clientFor = (url: string) =>
+  loaded('the option `redis`', () => require('redis') as typeof import('redis')).createClient({
     url,
     disableOfflineQueue: true,
     commandsQueueMaxLength: MAX_WAITING,
@@ -25,7 +26,7 @@ export class RedisConnection implements OnModuleInit, OnApplicationShutdown {
   private readonly outage = new Outage(new Logger(RedisConnection.name), 'Redis answers again');
 
   private constructor(
-    readonly client: Awaited<ReturnType<typeof clientFor>>,
+    readonly client: ReturnType<typeof clientFor>,
     readonly prefix: string,
   ) {
     this.client.on('error', (error) => this.outage.goesOn(`Redis is out of order: ${String(error)}`));
@@ -33,8 +34,8 @@ export class RedisConnection implements OnModuleInit, OnApplicationShutdown {
   }
 
   /** Not connected yet. */
-  static async to(url: string, prefix: string): Promise<RedisConnection> {
-    return new RedisConnection(await clientFor(url), prefix);
+  static to(url: string, prefix: string): RedisConnection {
+    return new RedisConnection(clientFor(url), prefix);
   }
 
   onModuleInit(): void {
