@@ -782,4 +782,37 @@ export const plantedDefects = [
     changes: [change(`${AUTH}/http/kit/swagger.ts`, 'if (path[method]) path[method].security ??= [];', '')],
     spec: 'test/http/unit/swagger.spec.ts',
   },
+  {
+    name: 'a standby is ready',
+    changes: [change('src/operations/health.controller.ts', 'if (row?.writable !== true)', 'if (row === undefined)')],
+    spec: 'test/operations/health.spec.ts',
+    only: 'accepts no changes',
+  },
+  {
+    name: 'origins are those of https alone',
+    changes: [
+      change(
+        `${AUTH}/options/complete-options.ts`,
+        ': /^[a-z][a-z\\d+.-]*:\\/\\/[a-z\\d._-]+(:\\d+)?$/.test(value));',
+        ': false);',
+      ),
+    ],
+    spec: 'test/embedding/options.spec.ts',
+  },
+  {
+    name: 'an empty DATABASE_URL starts the embedded database with its public administrator',
+    changes: [
+      change(
+        'src/config.ts',
+        "    this.demand(name, written !== '', 'must not be empty: remove it to use the default');\n",
+        '',
+      ),
+    ],
+    spec: 'test/config/config.spec.ts',
+  },
+  {
+    name: 'demo accounts are open to a network',
+    changes: [change('src/config.ts', 'embedded && isLocal);', 'embedded);')],
+    spec: 'test/config/config.spec.ts',
+  },
 ];

@@ -39,7 +39,7 @@ async function inTurn(...scripts) {
   for (const script of scripts) await check(script);
 }
 
-const openapi = existsSync('scripts/openapi.mjs') ? ['openapi:check'] : [];
+const openapi = existsSync('scripts/openapi.mjs') ? ['openapi:check', 'openapi:lint'] : [];
 await Promise.all([inTurn('typecheck', 'build', ...openapi), inTurn('lint', 'format:check', 'boundaries', 'knip')]);
 await check('test:jest', 'inherit');
 

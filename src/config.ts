@@ -146,9 +146,11 @@ class Variables {
 
   constructor(private readonly env: Environment) {}
 
-  /** The raw text; a variable that is set to nothing is not set. */
+  /** The raw text. A variable that is present and empty is a mistake: of a secret that was not mounted, say. */
   text(name: string): string | undefined {
-    return this.env[name]?.trim() || undefined;
+    const written = this.env[name]?.trim();
+    this.demand(name, written !== '', 'must not be empty: remove it to use the default');
+    return written === '' ? undefined : written;
   }
 
   /** The value; `fallback` where the variable is unset, or is not what it must be. */
@@ -172,7 +174,8 @@ class Variables {
 function readDatabase(variables: Variables) {
   const url = variables.read('DATABASE_URL', postgresUrl, null);
   const embedded = variables.text('DATABASE_URL') === undefined;
-  const environment = environmentOf(variables.text('NODE_ENV'), embedded);
+  const isLocal = LOOPBACK.includes(variables.text('HOST') ?? '127.0.0.1');
+  const environment = environmentOf(variables.text('NODE_ENV'), embedded && isLocal);
   return {
     environment,
     database: {
@@ -222,10 +225,15 @@ function processEnvironment(): Environment {
   return process.env;
 }
 
-/** An unset or unknown name is development only together with the embedded database, and never once a database is given. */
-function environmentOf(name: string | undefined, embedded: boolean): Config['environment'] {
+const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
+
+/**
+ * Without a name it is development only with the embedded database and on this machine alone: demo accounts, whose
+ * passwords are public, are for a network only where somebody has said so.
+ */
+function environmentOf(name: string | undefined, isOwn: boolean): Config['environment'] {
   if (name === 'development' || name === 'test') return name;
-  return name === undefined && embedded ? 'development' : 'production';
+  return name === undefined && isOwn ? 'development' : 'production';
 }
 
 /** What `.env.example` holds where only the operator knows the value. Refused everywhere. */
@@ -331,6 +339,9 @@ const AUTH_VARIABLES: Readonly<Record<string, readonly [name: string, reading: R
   refreshTokenKeys: ['REFRESH_TOKEN_KEYS', refreshKeys],
   publicOrigin: ['PUBLIC_ORIGIN', text],
   corsOrigins: ['CORS_ORIGINS', list(text)],
+  cookieName: ['COOKIE_NAME', text],
+  cookieSameSite: ['COOKIE_SAME_SITE', text],
+  cookiePath: ['COOKIE_PATH', text],
   accessTokenIssuer: ['ACCESS_TOKEN_ISSUER', text],
   accessTokenAudience: ['ACCESS_TOKEN_AUDIENCE', text],
   accessTokenTtlSeconds: ['ACCESS_TOKEN_TTL', span],

@@ -19,7 +19,9 @@ import {
   HealthIndicatorService,
 } from '@nestjs/terminus';
 import { DataSource, MigrationExecutor } from 'typeorm';
+import { ApiProblems } from '../auth/http';
 import { Public, RedisConnection, RevocationView } from '../index';
+import { UNREADABLE } from './unreadable';
 
 const PATIENCE_MS = 1000;
 /** A readiness probe often waits only a second, and must not time out because of Redis. */
@@ -39,6 +41,7 @@ class UnhealthyFilter implements ExceptionFilter {
 }
 
 @ApiTags('operations')
+@ApiProblems([400], UNREADABLE)
 @Public()
 @UseFilters(UnhealthyFilter)
 @Controller('health')
@@ -64,7 +67,7 @@ export class HealthController {
   @ApiOperation({
     summary: 'Readiness',
     description:
-      'Whether the database is reachable and up to date, and the revocations are known; if not, and during a shutdown, ' +
+      'Whether the database is reachable, writable and up to date, and the revocations are known; if not, and during a shutdown, ' +
       'send requests to another instance. An unreachable Redis is reported as degraded; the instance stays ready.',
   })
   @Get('ready')
@@ -72,7 +75,7 @@ export class HealthController {
   ready(): Promise<HealthCheckResult> {
     const { redis } = this;
     return this.health.check([
-      () => this.attempt('database', () => this.dataSource.query('SELECT 1')),
+      () => this.attempt('database', () => this.demandWritable()),
       () => this.attempt('migrations', () => this.demandNoPendingMigrations()),
       () => this.attempt('revocations', () => this.view.currentPolicy()),
       ...(redis === null ? [] : [() => this.attemptWithRedis(redis)]),
@@ -98,6 +101,14 @@ export class HealthController {
         }
       })
       .withTimeout(patienceMs);
+  }
+
+  /** A standby and a former primary answer as well. Whether the disk is full, no statement says before it writes. */
+  private async demandWritable(): Promise<void> {
+    const [row] = await this.dataSource.query<{ writable: boolean }[]>(
+      `SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off' AS writable`,
+    );
+    if (row?.writable !== true) throw new Error('the server is read-only or in recovery');
   }
 
   private async demandNoPendingMigrations(): Promise<void> {

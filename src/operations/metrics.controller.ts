@@ -1,9 +1,12 @@
 import { Controller, Get, Header } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Registry } from 'prom-client';
+import { ApiProblems } from '../auth/http';
 import { Public } from '../index';
+import { UNREADABLE } from './unreadable';
 
 @ApiTags('operations')
+@ApiProblems([400], UNREADABLE)
 @Public()
 @Controller('metrics')
 export class MetricsController {

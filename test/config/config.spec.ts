@@ -121,16 +121,41 @@ describe('a development start', () => {
   });
 
   it('names an origin that a browser can open', () => {
-    expect(load({ HOST: '0.0.0.0', PORT: '8080' }).auth.publicOrigin).toBe('http://localhost:8080');
+    expect(load({ NODE_ENV: 'development', HOST: '0.0.0.0', PORT: '8080' }).auth.publicOrigin).toBe(
+      'http://localhost:8080',
+    );
     expect(load({ HOST: '::1', PORT: '80' }).auth.publicOrigin).toBe('http://[::1]');
   });
 });
 
 describe('the rules of production', () => {
+  it('apply when a database is configured and NODE_ENV is not', () => {
+    const { NODE_ENV: _, ...unnamed } = PRODUCTION as Record<string, string>;
+    expect(load(unnamed)).toMatchObject({ production: true, users: { demoAccounts: false } });
+  });
+
+  // Seen red: a container whose secret was not mounted started on the embedded database, with a public administrator.
+  it('demand a database of what listens to a network, unless somebody has called it development', () => {
+    for (const HOST of ['0.0.0.0', '::', '192.0.2.1', 'app.internal']) {
+      expect(problemsOf({ HOST })).toContainEqual(expect.stringMatching(/^DATABASE_URL is required/));
+      expect(load({ HOST, NODE_ENV: 'development' }).users.demoAccounts).toBe(true);
+    }
+    for (const HOST of ['127.0.0.1', '::1', 'localhost']) expect(load({ HOST }).users.demoAccounts).toBe(true);
+  });
+
+  // Seen red with an empty value taken for none.
+  it.each(['DATABASE_URL', 'NODE_ENV', 'REDIS_URL', 'PUBLIC_ORIGIN', 'LIMIT_LOGIN_PER_IP'])(
+    'refuse a %s that is present and empty, everywhere',
+    (name) => {
+      const empty = `${name} must not be empty: remove it to use the default`;
+      expect(problemsOf({ [name]: '' })).toContainEqual(empty);
+      expect(problemsOf({ ...PRODUCTION, [name]: ' ' })).toContainEqual(empty);
+    },
+  );
+
   it.each([
     ['NODE_ENV is production', { NODE_ENV: 'production' }],
     ['NODE_ENV is a name of its own', { NODE_ENV: 'staging' }],
-    ['a database is configured and NODE_ENV is not', { NODE_ENV: '' }],
   ])('apply when %s', (_, env) => {
     const config = load({ ...PRODUCTION, ...env });
     expect(config).toMatchObject({
@@ -157,7 +182,8 @@ describe('the rules of production', () => {
   });
 
   it.each(['DATABASE_URL', 'PUBLIC_ORIGIN', 'ACCESS_TOKEN_KEYS', 'REFRESH_TOKEN_KEYS'])('demand %s', (name) => {
-    expect(problemsOf({ ...PRODUCTION, [name]: '' })).toEqual([expect.stringMatching(`^${name} is required`)]);
+    const { [name]: _, ...without } = PRODUCTION as Record<string, string>;
+    expect(problemsOf(without)).toEqual([expect.stringMatching(`^${name} is required`)]);
   });
 
   it.each([
@@ -272,7 +298,6 @@ describe('every environment', () => {
     ['METRICS_PORT', '9464', { metricsPort: 9464 }],
     ['DATABASE_URL', 'postgresql:///ratchet?host=/run/pg', { database: { url: 'postgresql:///ratchet?host=/run/pg' } }],
     ['SESSION_ABSOLUTE_TTL', '5s', { auth: { sessionAbsoluteTtlSeconds: 5, refreshTokenTtlSeconds: 5 } }],
-    ['SWAGGER_ENABLED', '', { http: { swaggerEnabled: true } }],
   ])('takes %s=%s', (name, value, expected) => {
     expect(load({ ...PRODUCTION, NODE_ENV: 'test', [name]: value })).toMatchObject(expected);
   });
@@ -335,8 +360,8 @@ describe('every environment', () => {
       password: admin.BOOTSTRAP_ADMIN_PASSWORD,
     });
     const together = ['BOOTSTRAP_ADMIN_EMAIL and BOOTSTRAP_ADMIN_PASSWORD must be set together'];
-    expect(problemsOf({ ...PRODUCTION, ...admin, BOOTSTRAP_ADMIN_EMAIL: '' })).toEqual(together);
-    expect(problemsOf({ ...PRODUCTION, ...admin, BOOTSTRAP_ADMIN_PASSWORD: '' })).toEqual(together);
+    for (const [name, value] of Object.entries(admin))
+      expect(problemsOf({ ...PRODUCTION, [name]: value })).toEqual(together);
     expect(
       problemsOf({ ...PRODUCTION, ...admin, BOOTSTRAP_ADMIN_EMAIL: 'root', BOOTSTRAP_ADMIN_PASSWORD: 'password1' }),
     ).toEqual([
@@ -415,7 +440,8 @@ describe('the command line', () => {
 });
 
 describe('.env.example', () => {
-  const example = parseEnv(readFileSync(join(__dirname, '../../.env.example'), 'utf8')) as Record<string, string>;
+  const text = readFileSync(join(__dirname, '../../.env.example'), 'utf8');
+  const example = parseEnv(text) as Record<string, string>;
 
   it('lists every variable that is read, and no other', () => {
     const read = new Set<string>();
@@ -423,7 +449,7 @@ describe('.env.example', () => {
       get: (env, name: string) => (read.add(name), env[name]),
     });
     loadConfig(watched, dataFolder);
-    expect(Object.keys(example).sort()).toEqual([...read].sort());
+    expect([...text.matchAll(/^(?:# )?([A-Z_]+)=/gm)].map(([, name]) => name).sort()).toEqual([...read].sort());
   });
 
   it('fails safely when it is used unchanged: each placeholder is named, and nothing else is wrong', () => {
@@ -432,6 +458,11 @@ describe('.env.example', () => {
         (name) => `${name} still holds the placeholder of .env.example`,
       ),
     );
+  });
+
+  it('starts with its secrets filled in, as it stands', () => {
+    expect(load({ ...example, ...PRODUCTION })).toMatchObject({ production: true });
+    for (const value of Object.values(example)) expect(value).not.toBe('');
   });
 
   it('holds the defaults of production', () => {

@@ -53,7 +53,7 @@ describe.each(documents)('$path', ({ path, text }) => {
   it('names files, settings, scripts and events that exist', () => {
     const files = wordsOf(text, /`((?:src|test|scripts|docs)\/[\w/.-]+)`/g);
     expect(files.filter((file) => !existsSync(join(ROOT, file)))).toEqual(FILES_TO_BE[path] ?? []);
-    const settings = wordsOf(read('.env.example'), /^([A-Z_]+)=/gm);
+    const settings = wordsOf(read('.env.example'), /^(?:# )?([A-Z_]+)=/gm);
     const settingsOf = wordsOf(text, /`([A-Z]+_[A-Z_]+)(?:=\w+)?`/g).filter((name) => !OTHER_NAMES.includes(name));
     expect(settings).toEqual(expect.arrayContaining(settingsOf));
     const scripts = Object.keys((JSON.parse(read('package.json')) as { scripts: object }).scripts);
@@ -75,7 +75,7 @@ it.each(markdownIn('docs/adr'))('%s has context, options, choice and cost on at 
 });
 
 it('docs/operations.md has the settings as .env.example has them', () => {
-  const settings = [...read('.env.example').matchAll(/^# (.*)\n([A-Z_]+)=(.*)$/gm)].map(
+  const settings = [...read('.env.example').matchAll(/^# (.*)\n(?:# )?([A-Z_]+)=(.*)$/gm)].map(
     ([, meaning, name, value]) => `| \`${name}\` | ${value ? `\`${value}\`` : ''} | ${meaning} |`,
   );
   const [, table = ''] = /<!-- settings -->\n([^]*)\n<!-- \/settings -->/.exec(read('docs/operations.md')) ?? [];

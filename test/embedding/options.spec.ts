@@ -50,6 +50,24 @@ describe("a host's options", () => {
     expect(limits).toMatchObject({ loginPerIp: null, loginPerAccount: { points: 10, seconds: 900 } });
   });
 
+  // Seen red with https alone: pages of Capacitor, Tauri and of extensions were refused.
+  it('name origins of any scheme, as browsers and web views send them', () => {
+    const corsOrigins = [
+      'https://app.example',
+      'http://localhost:5173',
+      'http://[::1]:3000',
+      'capacitor://localhost',
+      'tauri://localhost',
+      'chrome-extension://abcdefghijklmnopabcdefghijklmnop',
+    ];
+    expect(completeOptions({ ...NEEDED, corsOrigins }).corsOrigins).toEqual(corsOrigins);
+  });
+
+  it('name one database, whatever its password has in it', () => {
+    for (const listenUrl of ['postgres://u:a,b@db/app', 'postgres:///app?host=/run/pg', 'postgres://db/a,b'])
+      expect(completeOptions({ ...NEEDED, listenUrl }).listenUrl).toBe(listenUrl);
+  });
+
   it('shorten the idle limit with the absolute one', () => {
     expect(completeOptions({ ...NEEDED, sessionAbsoluteTtlSeconds: 3600 }).refreshTokenTtlSeconds).toBe(3600);
   });
@@ -73,6 +91,17 @@ describe("a host's options", () => {
     ['another scope', { reuseScope: 'family' }, 'reuseScope'],
     ['an origin with a path', { publicOrigin: 'https://finance.example/' }, 'publicOrigin'],
     ['any origin', { corsOrigins: ['*'] }, 'corsOrigins'],
+    ['no origin', { corsOrigins: ['null'] }, 'corsOrigins'],
+    ['an origin of another scheme with a slash', { corsOrigins: ['capacitor://localhost/'] }, 'corsOrigins'],
+    ['an origin in capitals', { corsOrigins: ['https://App.example'] }, 'corsOrigins'],
+    ['an origin with its default port', { publicOrigin: 'https://app.example:443' }, 'publicOrigin'],
+    ['several database hosts', { listenUrl: 'postgres://u:p@one,two/app' }, 'listenUrl'],
+    ['several database hosts in the query', { listenUrl: 'postgres:///app?host=one,two' }, 'listenUrl'],
+    ['a cookie name with a space', { cookieName: 'a b' }, 'cookieName'],
+    ['a cookie of https on plain http', { cookieName: '__Secure-r', secureCookies: false }, 'cookieName'],
+    ["a host's cookie with a path", { cookieName: '__Host-r', cookiePath: '/api' }, 'cookieName'],
+    ['a cookie for other sites on plain http', { cookieSameSite: 'none', secureCookies: false }, 'cookieSameSite'],
+    ['a path that ends the attribute', { cookiePath: '/; Domain=example' }, 'cookiePath'],
     ['a limit without points', { limits: { loginPerIp: { seconds: 60 } } }, 'limits.loginPerIp'],
     [
       'a limit that no timer can wait for',

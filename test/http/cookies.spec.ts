@@ -473,3 +473,36 @@ describe('The refresh token in a cookie for plain http on localhost', () => {
     }
   });
 });
+
+// Seen red with a name, a path and a SameSite of its own alone.
+it('The cookie has the name, the path and the SameSite that are configured', async () => {
+  const app = await startTestApplication({
+    env: {
+      PUBLIC_ORIGIN: ORIGIN,
+      CORS_ORIGINS: 'capacitor://localhost',
+      COOKIE_NAME: '__Secure-login',
+      COOKIE_SAME_SITE: 'none',
+      COOKIE_PATH: '/auth',
+    },
+  });
+  const { email, password } = await app.register();
+  const headers = { Origin: 'capacitor://localhost' };
+  const login = await app.post('/auth/login', { email, password, delivery: 'cookie' }, headers);
+  expect(cookiesOf(login)).toEqual([
+    {
+      name: '__Secure-login',
+      value: expect.stringMatching(/^rt1_/),
+      attributes: {
+        'max-age': String(login.body.refreshExpiresIn),
+        path: '/auth',
+        httponly: '',
+        samesite: 'None',
+        partitioned: '',
+        secure: '',
+      },
+    },
+  ]);
+  const Cookie = `__Host-refresh=other; __Secure-login=${tokenIn(login)}`;
+  expect((await app.request('POST', '/auth/refresh', { headers: { ...headers, Cookie } })).status).toBe(200);
+  await app.close();
+});

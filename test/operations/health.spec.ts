@@ -68,6 +68,29 @@ describe('health', () => {
     }
   });
 
+  // Seen red with a statement that a standby answers as well.
+  it('is not ready on a server that accepts no changes', async () => {
+    const database = await freshDatabase();
+    const application = await startTestApplication({ database, env: { LOG_LEVEL: 'warn' } });
+    const [{ name }] = await application.query('SELECT current_database() AS name');
+    await application.query(`ALTER DATABASE "${name}" SET default_transaction_read_only = on`);
+    const others =
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()';
+    await until(async () => {
+      await application.query(others).catch(() => undefined);
+      return (await application.get('/health/ready')).status === 503;
+    });
+    expect(await application.get('/health/ready')).toMatchObject({
+      status: 503,
+      body: { error: { database: { status: 'down', message: 'unavailable' } } },
+    });
+    expect(application.log).toContainEqual(
+      expect.objectContaining({ msg: expect.stringContaining('read-only or in recovery') }),
+    );
+    await application.close();
+    await database.close();
+  });
+
   // Seen red without the check: the database answers, and every guarded request is 503.
   it('is not ready while the revocations are out of date, although the database answers', async () => {
     const application = await startTestApplication();

@@ -6,9 +6,11 @@ import type { TokenPair } from '../application/token-pair.issuer';
 import { RefreshTokenKeyRing } from '../domain/refresh-token';
 import { AuthOptions } from '../options/auth.options';
 
-/** The name that browsers keep to one host and to https (RFC 6265bis section 4.1.3.2); the other is for plain http on localhost. */
-const SECURE_NAME = '__Host-refresh';
-const PLAIN_NAME = 'refresh';
+/** The names that browsers keep to one host and to https (RFC 6265bis section 4.1.3); the last is for plain http on localhost. */
+const nameFor = (secure: boolean, path: string): string =>
+  secure ? (path === '/' ? '__Host-refresh' : '__Secure-refresh') : 'refresh';
+
+const SAME_SITE = { strict: 'SameSite=Strict', lax: 'SameSite=Lax', none: 'SameSite=None; Partitioned' };
 
 /** The refresh token as a cookie that no script can read. */
 @Injectable()
@@ -21,10 +23,10 @@ export class RefreshCookie {
   constructor(
     private readonly adapterHost: HttpAdapterHost,
     private readonly keys: RefreshTokenKeyRing,
-    { secureCookies, publicOrigin, corsOrigins }: AuthOptions,
+    { secureCookies, cookieName, cookieSameSite, cookiePath, publicOrigin, corsOrigins }: AuthOptions,
   ) {
-    this.name = secureCookies ? SECURE_NAME : PLAIN_NAME;
-    this.attributes = `Path=/; HttpOnly; SameSite=Strict${secureCookies ? '; Secure' : ''}`;
+    this.name = cookieName ?? nameFor(secureCookies, cookiePath);
+    this.attributes = `Path=${cookiePath}; HttpOnly; ${SAME_SITE[cookieSameSite]}${secureCookies ? '; Secure' : ''}`;
     this.origins = new Set([...spellingsOf(publicOrigin), ...corsOrigins]);
     this.ownIsUnknown = publicOrigin === null;
   }
@@ -79,6 +81,6 @@ const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 function spellingsOf(origin: string | null): string[] {
   if (origin === null) return [];
   const { protocol, hostname, port } = new URL(origin);
-  if (!LOOPBACK.includes(hostname)) return [origin];
+  if (!LOOPBACK.includes(hostname) || !/^https?:$/.test(protocol)) return [origin];
   return LOOPBACK.map((name) => `${protocol}//${name}${port === '' ? '' : `:${port}`}`);
 }

@@ -89,6 +89,12 @@ export abstract class AuthOptions {
   abstract readonly publicOrigin: string | null;
   /** Other origins whose pages may refresh and log out by cookie. */
   abstract readonly corsOrigins: readonly string[];
+  /** The name of the refresh cookie; null: `__Host-refresh`, with a path `__Secure-refresh`, without secureCookies `refresh`. */
+  abstract readonly cookieName: string | null;
+  /** `none`, for pages of other sites, makes the cookie `Partitioned`, too. */
+  abstract readonly cookieSameSite: 'strict' | 'lax' | 'none';
+  /** The path that browsers send the refresh cookie to, such as `/api/auth`. */
+  abstract readonly cookiePath: string;
   /** Whether the refresh cookie is `__Host-refresh`, for https only; off for plain http on localhost. */
   abstract readonly secureCookies: boolean;
   /** Named prepared statements on the refresh; off behind a transaction-mode PgBouncer. */

@@ -36,9 +36,12 @@ const isWhole = (value: unknown, min: number, max: number): boolean =>
   Number.isInteger(value) && Number(value) >= min && Number(value) <= max;
 const isBytes = (value: unknown, min: number, max: number): boolean =>
   value instanceof Uint8Array && isWhole(value.length, min, max);
-/** An origin as browsers send it: scheme, host and port, nothing behind them. */
+/** An origin as browsers and the web views of applications send it: scheme, host and port of any scheme, compared as text. */
 const isOrigin = (value: unknown): boolean =>
-  typeof value === 'string' && /^https?:/.test(value) && URL.canParse(value) && new URL(value).origin === value;
+  typeof value === 'string' &&
+  (/^https?:/.test(value)
+    ? URL.canParse(value) && new URL(value).origin === value
+    : /^[a-z][a-z\d+.-]*:\/\/[a-z\d._-]+(:\d+)?$/.test(value));
 
 const matching = (pattern: RegExp, words: string): Rule => ({
   words,
@@ -54,9 +57,11 @@ const oneOf = (...values: readonly string[]): Rule => ({
   holds: (value) => values.includes(value as string),
 });
 const orNull = ({ words, holds }: Rule): Rule => ({ words, holds: (value) => value === null || holds(value) });
-const origin: Rule = { words: 'must be an origin such as https://app.example, without a path', holds: isOrigin };
+const ORIGIN_WORDS =
+  'such as https://app.example or capacitor://localhost, without a path or a final slash; never * or null';
+const origin: Rule = { words: `must be an origin ${ORIGIN_WORDS}`, holds: isOrigin };
 const origins: Rule = {
-  words: 'must be origins such as https://app.example; never *',
+  words: `must be origins ${ORIGIN_WORDS}`,
   holds: (value) => Array.isArray(value) && value.every(isOrigin),
 };
 const ring = (id: string, isKey: (key: Fields) => boolean, words: string): Rule => ({
@@ -74,10 +79,21 @@ const text = matching(/\S/, 'must be a non-empty string');
 const flag: Rule = { words: 'must be true or false', holds: (value) => typeof value === 'boolean' };
 
 /** Not `URL`: the address of a Unix socket, `postgres:///name?host=/folder`, has no host. */
-export const POSTGRES_URL = matching(
-  /^postgres(ql)?:\/\/./,
-  'must be a URL that starts with postgres:// or postgresql://',
-);
+export const POSTGRES_URL: Rule = {
+  words:
+    'must be a URL that starts with postgres:// or postgresql:// and names one host: put HAProxy in front of several',
+  holds: (value) => typeof value === 'string' && /^postgres(ql)?:\/\/./.test(value) && !namesSeveralHosts(value),
+};
+
+/** The driver would take the list for one name. A comma in the password is none in the list. */
+function namesSeveralHosts(url: string): boolean {
+  const [address = '', query = ''] = url.replace(/^\w+:\/\//, '').split('?', 2);
+  const [authority = ''] = address.split('/', 1);
+  return (
+    authority.slice(authority.lastIndexOf('@') + 1).includes(',') ||
+    new URLSearchParams(query).getAll('host').some((host) => host.includes(','))
+  );
+}
 
 const limit: Rule = {
   words: `must be whole points, at least 1, in whole seconds from 1 to ${LONGEST_TIMER_SECONDS}`,
@@ -131,6 +147,9 @@ const OPTIONS: {
   publicOrigin: [null, orNull(origin)],
   corsOrigins: [[], origins],
   secureCookies: [true, flag],
+  cookieName: [null, orNull(matching(/^[\w!#$%&'*+.^`|~-]{1,64}$/, 'must be a cookie name of at most 64 characters'))],
+  cookieSameSite: ['strict', oneOf('strict', 'lax', 'none')],
+  cookiePath: ['/', matching(/^\/[\w./~%-]*$/, 'must be a path that begins with /')],
   preparedStatements: [true, flag],
 };
 
@@ -211,6 +230,27 @@ export function optionProblems({ limits, redis, ...flat }: IncompleteAuthOptions
     const rule = 'must be at most sessionAbsoluteTtlSeconds, which nothing extends';
     problems.push({ option: 'refreshTokenTtlSeconds', rule });
   }
+  problems.push(...cookieProblems(flat));
+  return problems;
+}
+
+/** What browsers would refuse without a word (RFC 6265bis sections 4.1.3 and 5.6). */
+function cookieProblems(
+  options: Pick<AuthOptions, `cookie${string}` & keyof AuthOptions> & Pick<AuthOptions, 'secureCookies'>,
+) {
+  const { cookieName, cookieSameSite, cookiePath, secureCookies } = options;
+  const problems: OptionProblem[] = [];
+  const demand = (holds: boolean, option: string, rule: string) => {
+    if (!holds) problems.push({ option, rule });
+  };
+  const prefix = /^__(Host|Secure)-/i.exec(cookieName ?? '')?.[1]?.toLowerCase();
+  demand(
+    prefix === undefined || secureCookies,
+    'cookieName',
+    'must have no __Host- or __Secure- without secureCookies',
+  );
+  demand(prefix !== 'host' || cookiePath === '/', 'cookieName', 'must have no __Host- with a cookiePath other than /');
+  demand(cookieSameSite !== 'none' || secureCookies, 'cookieSameSite', 'must not be none without secureCookies');
   return problems;
 }
 
