@@ -62,7 +62,8 @@ const TIMEOUT = /Exceeded timeout of/;
 async function run(folder, specs, only) {
   const report = join(folder, 'report.json');
   rmSync(report, { force: true });
-  const args = ['--config', 'jest.mutants.cjs', '--runInBand', '--json', `--outputFile=${report}`];
+  // A test that a defect has failed may leave something open, on which the process would wait.
+  const args = ['--config', 'jest.mutants.cjs', '--runInBand', '--forceExit', '--json', `--outputFile=${report}`];
   if (only !== undefined) args.push('--testNamePattern', only);
   const child = spawn(process.execPath, ['node_modules/jest/bin/jest.js', ...args, '--runTestsByPath', ...specs], {
     cwd: folder,

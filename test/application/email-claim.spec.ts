@@ -24,11 +24,14 @@ it.each([true, false])(
       return decodeJwt(accessToken).email;
     };
 
-    const login = granted(await commands.execute(new LogInCommand(user.email, PASSWORD)));
-    expect(claimed(login.accessToken)).toBe(emailClaim ? user.email : undefined);
-    await users.add({ ...user, email: 'moved@example.com' });
-    const refreshed = granted(await commands.execute(new RefreshAccessTokenCommand(login.refreshToken)));
-    expect(claimed(refreshed.accessToken)).toBe(emailClaim ? 'moved@example.com' : undefined);
-    await app.close();
+    try {
+      const login = granted(await commands.execute(new LogInCommand(user.email, PASSWORD)));
+      expect(claimed(login.accessToken)).toBe(emailClaim ? user.email : undefined);
+      await users.add({ ...user, email: 'moved@example.com' });
+      const refreshed = granted(await commands.execute(new RefreshAccessTokenCommand(login.refreshToken)));
+      expect(claimed(refreshed.accessToken)).toBe(emailClaim ? 'moved@example.com' : undefined);
+    } finally {
+      await app.close();
+    }
   },
 );
