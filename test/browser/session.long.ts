@@ -430,6 +430,32 @@ describeInChromium('the browser helper', () => {
       expect(front.refreshes).toHaveLength(refreshes);
     });
 
+    // Seen red: with the challenge alone, a page whose service does not expose it was never refreshed.
+    it.each([
+      [
+        'a refusal of another origin, whose challenge cannot be read, is tried once with a refresh',
+        'https://api.example',
+        1,
+      ],
+      ['a refusal without a challenge of the page’s own origin refreshes nothing', '', 0],
+    ])('%s', async (_, origin, refreshes) => {
+      const tab = await open('body');
+      await signIn(tab, 'body');
+      await tab.route('**/closed', (route) =>
+        route.fulfill({
+          status: 401,
+          headers: {
+            'Access-Control-Allow-Origin': '*',
+            'Access-Control-Allow-Headers': 'Authorization',
+            ...(origin !== '' && { 'WWW-Authenticate': 'Bearer error="invalid_token"' }),
+          },
+          json: 'no',
+        }),
+      );
+      expect(await call(tab, `${origin}/closed`)).toEqual({ status: 401, body: 'no' });
+      expect(front.refreshes).toHaveLength(refreshes);
+    });
+
     it('another store takes the place of localStorage', async () => {
       const tab = await open('body');
       await tab.evaluate(() => {

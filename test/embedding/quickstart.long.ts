@@ -63,7 +63,7 @@ describe('docs/embedding.md, followed word for word', () => {
       }
       const answers = await run(requests.replaceAll(':3000', `:${port}`), folder);
       expect(answers.trim().split('\n')).toEqual([...requests.matchAll(/# (\d{3})$/gm)].map(([, status]) => status));
-      expect(answers).toBe('401\n201\n200\n200\n');
+      expect(answers).toBe('401\n201\n409\n200\n200\n');
       expect(await readFile(join(folder, 'answer.txt'), 'utf8')).toMatch(/^[\da-f-]{36}$/);
       expect(await run('node --test dist/people/whoami.test.js', join(folder, 'ledger'))).toContain('# fail 0');
     } finally {
