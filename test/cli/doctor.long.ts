@@ -63,7 +63,6 @@ describe('ratchet doctor', () => {
     ]);
   });
 
-  // Seen red with the rules of the command line alone.
   it('knows the demands of production where the application has its users, and goes on', async () => {
     const { code, json } = await examine({ NODE_ENV: 'production', BCRYPT_COST: '4' });
     expect(code).toBe(1);
