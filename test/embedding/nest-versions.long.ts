@@ -251,6 +251,15 @@ describe.each(HOSTS)('a host of Nest $nest and TypeORM $typeorm, each in its $ve
     await run(`${process.execPath} ${join(ROOT, 'node_modules/jest/bin/jest.js')} guarded`, folder);
   });
 
+  if (choice.nest === 12 && choice.versions === 'newest') {
+    it('tests itself in Vitest, as `nest new` of Nest 12 does', async () => {
+      const asModule = JEST_TEST.replace(/const (\{.*\}) = require\((.*)\);/g, 'import $1 from $2;');
+      await write(folder, [['with-vitest.test.js', asModule]]);
+      await run('npm install --no-save vitest@4.1.12', folder);
+      await run('npx vitest run --globals with-vitest', folder);
+    });
+  }
+
   if (choice.typeorm === '0.3') {
     it('counts in Redis', async () => {
       const redis = await startRedis();
