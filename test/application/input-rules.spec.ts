@@ -55,7 +55,7 @@ describe('A host that dispatches', () => {
     ['sessionId', new RevokeSessionCommand(BAD_ID)],
     ['currentSessionId', new RevokeOtherSessionsCommand(ID, BAD_ID)],
     ['userId', new SetUserActiveCommand(BAD_ID, false)],
-    ['roles', new SetUserRolesCommand(ID, ['a b'])],
+    ['roles', new SetUserRolesCommand(ID, [''])],
     ['login', new LogInCommand('a\0@example.com', 'a password')],
     ['sessionId', new ChangePasswordCommand(ID, BAD_ID, 'a password', 'another password')],
     ['retryKey', new RefreshAccessTokenCommand('rt1_', {}, 'short')],

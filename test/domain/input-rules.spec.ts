@@ -33,8 +33,8 @@ describe('the rules of input', () => {
     [
       'roles',
       rolesProblem,
-      [[], ['admin', 'ROLE_USER']],
-      ['admin', [''], ['a b'], ['a', 'a'], [7], Array(33).fill(0).map(String)],
+      [[], ['admin', 'ROLE_USER', 'Account Manager']],
+      ['admin', [''], [' '], ['a\n'], ['x'.repeat(65)], ['a', 'a'], [7], Array(33).fill(0).map(String)],
     ],
     [
       'a retry key',

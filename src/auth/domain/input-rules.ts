@@ -66,8 +66,9 @@ export const idProblem = (id: unknown): Problem => (isUuid(id) ? null : 'must be
 export function rolesProblem(roles: unknown): Problem {
   if (!Array.isArray(roles) || roles.length > MAX_ROLES || new Set(roles).size < roles.length)
     return `must be at most ${MAX_ROLES} roles, each once`;
-  const isRole = (role: unknown) => typeof role === 'string' && role.length <= MAX_ROLE && /^[^\s\p{Cc}]+$/u.test(role);
-  return roles.every(isRole) ? null : `must be words of at most ${MAX_ROLE} characters`;
+  const isRole = (role: unknown) =>
+    plainTextProblem(role) === null && /\S/.test(role as string) && (role as string).length <= MAX_ROLE;
+  return roles.every(isRole) ? null : `must be non-empty strings of at most ${MAX_ROLE} characters`;
 }
 
 /** Undefined is no key, and no problem. */
