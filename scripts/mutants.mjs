@@ -43,7 +43,7 @@ function makeCopy() {
     encoding: 'utf8',
   });
   for (const file of files.split('\0')) {
-    if (!/^(src|test|scripts)\/|^[^/]+\.(json|cjs|mjs|ts)$/.test(file)) continue;
+    if (!/^(src|test|scripts)\/|^[^/]+\.(json|cjs|mjs|ts)$|^\.env\.example$/.test(file)) continue;
     mkdirSync(dirname(join(folder, file)), { recursive: true });
     cpSync(file, join(folder, file));
   }

@@ -52,7 +52,7 @@ describe("the built ratchet, in a host with auth's tables alone and without the 
     const list = await run(['sessions', 'list', userId, '--json']);
     expect(list).toMatchObject({ code: 0, stderr: '' });
     expect(list.json).toEqual([expect.objectContaining({ id })]);
-    expect(await run(['sessions', 'revoke', id])).toMatchObject({ code: 0, stdout: `Session ${id} is over.\n` });
+    expect(await run(['sessions', 'revoke', id])).toMatchObject({ code: 0, stdout: `Session ${id} has ended.\n` });
     await session(userId);
     const all = await run(['sessions', 'revoke', '--user', userId, '--json']);
     expect(all.json).toEqual({ userId, revokedSessions: 1 });
