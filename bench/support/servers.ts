@@ -51,7 +51,7 @@ function compiled(name: string): string {
   });
   mkdirSync(COMPILED, { recursive: true });
   const file = join(COMPILED, `${name}.js`);
-  writeFileSync(file, code.replaceAll('"../../src/', `"${join(ROOT, 'dist')}/`));
+  writeFileSync(file, code.replaceAll(/"\.\.\/\.\.\/src(?=[/"])/g, `"${join(ROOT, 'dist')}`));
   return file;
 }
 
