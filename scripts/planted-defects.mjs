@@ -645,7 +645,7 @@ export const plantedDefects = [
   },
   {
     name: 'a device name turns the text after it',
-    changes: [change(`${AUTH}/application/attempt.ts`, '\\u202A-\\u202E', '')],
+    changes: [change(`${AUTH}/application/attempt.ts`, '\\u2028-\\u202E', '')],
     spec: 'test/domain/attempt.spec.ts',
   },
   {
@@ -814,5 +814,41 @@ export const plantedDefects = [
     name: 'demo accounts are open to a network',
     changes: [change('src/config.ts', 'embedded && isLocal);', 'embedded);')],
     spec: 'test/config/config.spec.ts',
+  },
+  {
+    name: 'what a server in recovery knows is news',
+    changes: [
+      change(`${AUTH}/infrastructure/postgres/postgres-revocation.feed.ts`, 'if (row.stale) throw', 'if (!row) throw'),
+    ],
+    spec: 'test/infrastructure/postgres-revocation.feed.spec.ts',
+    only: 'accepts no changes',
+  },
+  {
+    name: 'junk beside a cookie is a credential',
+    changes: [
+      change(
+        `${AUTH}/http/auth.controller.ts`,
+        'cookie !== undefined && !explicit.some((token) => this.isGenuine(token))',
+        'explicit.length === 0',
+      ),
+    ],
+    spec: 'test/http/cookies.spec.ts',
+    only: 'beside other credentials',
+  },
+  {
+    name: 'a principal is shared by all requests of its token',
+    changes: [change('src/guard/access-token.authenticator.ts', '[...claims.roles]', 'claims.roles')],
+    spec: 'test/http/unit/contexts.spec.ts',
+  },
+  {
+    name: 'a refused message has no answer',
+    changes: [
+      change(
+        'src/guard/nest/problem-details.filter.ts',
+        "if (host.getType() !== 'rpc' || !(problem instanceof Error)) throw problem;",
+        'throw problem;',
+      ),
+    ],
+    spec: 'test/http/unit/contexts.spec.ts',
   },
 ];

@@ -66,7 +66,11 @@ export function loadConfig(env: Environment = processEnvironment(), dataFolder =
   const { environment, database, conveniences } = readDatabase(variables);
   const production = environment === 'production';
   if (production)
-    variables.demand('DATABASE_URL', database.url !== null, 'is required: the embedded database is for development');
+    variables.demand(
+      'DATABASE_URL',
+      database.url !== null,
+      'is required: the embedded database is for development, that is NODE_ENV=development or a loopback HOST without NODE_ENV',
+    );
 
   const host = variables.read('HOST', hostName, conveniences ? '127.0.0.1' : '0.0.0.0');
   const port = variables.read('PORT', whole(0, 65_535), 3000);

@@ -137,7 +137,7 @@ export function createSession(options: SessionOptions): Session {
     try {
       const response = await fetch(url, {
         method: 'POST',
-        // Without cookies where the token is in the body: the server refuses a request that carries both.
+        // Without cookies where the token is in the body: the server would not look at them.
         credentials: delivery === 'cookie' ? 'include' : 'omit',
         headers: { 'Content-Type': 'application/json', ...(key && { 'Idempotency-Key': key }) },
         body: JSON.stringify({ refreshToken }),

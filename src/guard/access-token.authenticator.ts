@@ -31,7 +31,7 @@ export class AccessTokenAuthenticator {
     const expiresAt = Math.min(claims.exp, claims.iat + this.maxLifeSeconds);
     if (now.getTime() >= expiresAt * 1000) return null;
     if (!isHonoured(claims.stamps, floors, now) || this.view.isRevoked(claims.sid)) return null;
-    return { userId: claims.sub, sessionId: claims.sid, roles: claims.roles, expiresAt };
+    return { userId: claims.sub, sessionId: claims.sid, roles: [...claims.roles], expiresAt };
   }
 
   private claimsOf(token: string): AccessTokenClaims | null {

@@ -1,3 +1,4 @@
+import '../peers';
 export { AuthTestingModule, type AuthTestingOptions } from './auth-testing.module';
 export { InMemoryAuthEventLog } from './in-memory-auth-event.log';
 export { InMemoryRevocationFeed } from './in-memory-revocation.feed';

@@ -1,4 +1,4 @@
-import { controlProblem, plainTextProblem } from '../index';
+import { plainTextProblem } from '../index';
 import { normaliseEmail } from './email';
 
 const MAX_EMAIL = 320;
@@ -6,7 +6,7 @@ const MAX_DISPLAY_NAME = 100;
 
 /** The words that follow the field's name, or null. */
 export function emailProblem(email: unknown): string | null {
-  const problem = controlProblem(email);
+  const problem = plainTextProblem(email);
   if (problem !== null) return problem;
   if ((email as string).length > MAX_EMAIL) return `must have at most ${MAX_EMAIL} characters`;
   return normaliseEmail(email as string) === null ? 'must be an e-mail address' : null;

@@ -23,7 +23,7 @@ describe('the rules of input', () => {
       'a text',
       plainTextProblem,
       ['', 'Zoë’s phone 🗝', 'שלום'],
-      ['a\0', 'a\u0085', 'a\ud800', 'photo\u202Egnp.exe', '\u2066a', 7, null],
+      ['a\0', 'a\u0085', 'a\ud800', 'photo\u202Egnp.exe', '\u2066a', 'a\u2028b', 7, null],
     ],
     ['a reason', reasonProblem, ['a breach', 'x'.repeat(500)], ['', ' \u00a0', 'x'.repeat(501), 'a\nb', undefined]],
     ['a grace period', graceProblem, [0, 300, 30 * 86_400], [-5, 0.5, 30 * 86_400 + 1, Number.NaN, Infinity, '300']],

@@ -305,6 +305,24 @@ describe('The refresh token in a cookie', () => {
       expect(await ended([byCookie, byBody])).toEqual([false, true]);
     });
 
+    // Seen red: 204, and the session that the user believed to have left went on.
+    it('a log-out by a page of another origin is refused where nothing beside the cookie is a credential', async () => {
+      const { token, sessionId } = await signedIn();
+      for (const sent of [{ bearer: 'junk' }, { refreshToken: 'junk' }, { refreshToken: 'junk', bearer: 'junk' }]) {
+        for (const headers of [{}, { Origin: STRANGER }]) {
+          const answer = await send('/auth/logout', token, sent, headers);
+          expect({ sent, status: answer.status }).toEqual({ sent, status: 403 });
+          expectKept(answer);
+        }
+      }
+      expect(await rowOf(app, sessionId)).toMatchObject({ revoked_at: null });
+    });
+
+    it('a login by body leaves a cookie alone that is none of ours', async () => {
+      const { email, password } = await app.register();
+      expectKept(await app.request('POST', '/auth/login', { body: { email, password }, headers: holding('junk') }));
+    });
+
     it('a login by body clears the cookie of an earlier one', async () => {
       const { token } = await signedIn();
       const { email, password } = await app.register();

@@ -122,6 +122,14 @@ describe('the feed of revocations on PostgreSQL', () => {
     expect((await subjectsSince(BigInt(row!.next))).subjects).toEqual([]);
   });
 
+  // Seen red with a query that succeeds taken for news: a former primary stayed fresh for ever.
+  it('has no news of a server that accepts no changes', async () => {
+    const readOnly = await database.connect(1);
+    await readOnly.query('SET default_transaction_read_only = on');
+    await expect(onPostgres(readOnly).feed.read(null)).rejects.toThrow('read-only or in recovery');
+    await readOnly.destroy();
+  });
+
   it('shows by its horizon that the database is older than it was', async () => {
     const { horizon } = await ports.feed.read(null);
     const fromTheFuture = horizon + 1_000_000n;

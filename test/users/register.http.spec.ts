@@ -43,6 +43,7 @@ describe('POST /auth/register', () => {
     ['email', { ...GOOD, email: 'no address' }],
     ['email', { ...GOOD, email: 'new\u0000@example.com' }],
     ['email', { ...GOOD, email: 'new@example.com\n' }],
+    ['email', { ...GOOD, email: 'new\u202E@example.com' }],
     ['email', { ...GOOD, email: ['new@example.com'] }],
     ['email', { password: PASSWORD }],
     ['password', { ...GOOD, password: 'password' }],

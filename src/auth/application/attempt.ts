@@ -108,7 +108,7 @@ function ipOf(ip: string | undefined): string | null {
 
 function textOf(text: string | undefined): string | null {
   const printable = text
-    ?.replace(/[\p{Cc}\u202A-\u202E\u2066-\u2069]/gu, '')
+    ?.replace(/[\p{Cc}\u2028-\u202E\u2066-\u2069]/gu, '')
     .slice(0, MAX_TEXT)
     .toWellFormed();
   return printable === undefined || printable === '' ? null : printable;

@@ -25,12 +25,14 @@ export const controlProblem = (value: unknown): Problem =>
     ? null
     : 'must be a string without control characters';
 
-/** For what is shown to people: nor characters that turn the direction of the text after them (U+202A to U+202E, U+2066 to U+2069). */
+/** For text that is shown to people: also without characters that turn the text after them (U+202A to U+202E, U+2066 to U+2069) or break its line (U+2028, U+2029). */
 export const plainTextProblem = (value: unknown): Problem =>
   controlProblem(value) ??
-  (TURNING.test(value as string) ? 'must be a string without characters that change the direction of text' : null);
+  (TURNING.test(value as string)
+    ? 'must be a string without characters that break lines or change the direction of text'
+    : null);
 
-const TURNING = /[\u202A-\u202E\u2066-\u2069]/;
+const TURNING = /[\u2028-\u202E\u2066-\u2069]/;
 
 /** Why a change of versions is asked for: the audit trail keeps it. */
 export function reasonProblem(reason: unknown): Problem {

@@ -11,7 +11,7 @@ import {
 } from '@nestjs/swagger';
 import { CurrentPrincipal, Public } from '../../guard/nest/decorators';
 import { bearerOf, type HttpRequest } from '../../guard/nest/http-request';
-import { invalidRequest, ProblemException, refused } from '../../guard/nest/problem.exception';
+import { invalidRequest, ProblemException } from '../../guard/nest/problem.exception';
 import type { Principal } from '../../guard/principal';
 import { RefreshAccessTokenCommand } from '../application/refresh/refresh-access-token.command';
 import { LogOutEverywhereCommand } from '../application/sessions/log-out-everywhere.command';
@@ -37,6 +37,8 @@ import { RefreshCookie } from './refresh-cookie';
 import { RefreshDto } from './refresh.dto';
 import { RevokedSessionsDto } from './session.dto';
 import { TokenPairDto } from './token-pair.dto';
+import { RefreshTokenKeyRing } from '../domain/refresh-token';
+import { AccessTokenKeys } from '../../guard/ports/access-token.keys';
 
 const ORIGIN_REFUSED = {
   description: 'A page of another origin sent the cookie, or requested cookie delivery',
@@ -50,6 +52,8 @@ export class AuthController {
     private readonly commands: CommandBus,
     private readonly queries: QueryBus,
     private readonly cookie: RefreshCookie,
+    private readonly keys: RefreshTokenKeyRing,
+    private readonly accessTokens: AccessTokenKeys,
     private readonly options: AuthOptions,
   ) {}
 
@@ -77,7 +81,8 @@ export class AuthController {
     const result = await this.commands.execute(new LogInCommand(email, password, clientOf(request, body), delivery));
     if (!result.ok) throw new ProblemException(401, { code: result.reason });
     // Left where it is, the cookie of an earlier login would be a second credential that no script can delete.
-    if (delivery === 'body') this.cookie.clear(request, response);
+    if (delivery === 'body' && this.keys.open(this.cookie.read(request) ?? '') !== null)
+      this.cookie.clear(request, response);
     return this.answer(result.value, delivery, response);
   }
 
@@ -179,8 +184,9 @@ export class AuthController {
     if (cookie === undefined && explicit.length === 0) {
       throw invalidRequest({ path: 'refreshToken', message: 'refreshToken or a bearer access token must be given' });
     }
-    // What only the cookie would do, a page of another origin must not ask for; what it holds itself, it may.
-    if (explicit.length === 0) this.cookie.demandOrigin(request);
+    // What only the cookie can do, a page of another origin must not ask for; what it holds itself, it may. A credential that
+    // is none, beside a cookie, would otherwise be answered 204 although nothing has ended.
+    if (cookie !== undefined && !explicit.some((token) => this.isGenuine(token))) this.cookie.demandOrigin(request);
     const counts = cookie !== undefined && this.cookie.isOfOwnOrigin(request);
     // Each is judged by itself: one that is invalid hides none that is valid.
     for (const token of counts ? [...explicit, { refreshToken: cookie }] : explicit)
@@ -254,13 +260,19 @@ export class AuthController {
     return { id: user.id, email: user.email, roles: user.roles, sessionId: principal.sessionId };
   }
 
+  private isGenuine(token: LogOutToken): boolean {
+    return 'refreshToken' in token
+      ? this.keys.open(token.refreshToken) !== null
+      : this.accessTokens.verify(token.accessToken) !== null;
+  }
+
   private answer(pair: TokenPair, delivery: Delivery, response: unknown): TokenPairDto {
     return delivery === 'cookie' ? this.cookie.give(response, pair) : pair;
   }
 
   private problemOf(refusal: RefreshRefusal): ProblemException {
     if (refusal.kind === 'refused')
-      return refused({ code: this.options.exposeRefusalReason ? refusal.reason : 'refresh_refused' });
+      return new ProblemException(401, { code: this.options.exposeRefusalReason ? refusal.reason : 'refresh_refused' });
     const { reason, retryAfterSeconds } = refusal;
     return new ProblemException(429, {
       code: reason,

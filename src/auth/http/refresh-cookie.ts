@@ -71,7 +71,8 @@ export class RefreshCookie {
   }
 
   private set(response: unknown, cookie: string): void {
-    this.adapterHost.httpAdapter.setHeader(response, 'Set-Cookie', cookie);
+    // Beside the cookies that a host has set.
+    this.adapterHost.httpAdapter.appendHeader(response, 'Set-Cookie', cookie);
   }
 }
 

@@ -10,6 +10,9 @@ export abstract class PasswordHasher {
    */
   abstract verify(password: string, hash: string | null): Promise<boolean>;
 
-  /** Whether `hash` has a lower cost than the options require now. */
+  /**
+   * Whether `hash` has another cost than the configured one: with less it is weaker, and with more the time of a login reveals
+   * that the account exists.
+   */
   abstract needsRehash(hash: string): boolean;
 }

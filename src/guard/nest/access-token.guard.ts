@@ -5,7 +5,7 @@ import { CurrentRoles } from '../ports/current-roles';
 import type { Principal } from '../principal';
 import { ACCESS, type Access } from './decorators';
 import { bearerOf, carrierOf, challengeFor, type HttpRequest } from './http-request';
-import { expectedProblem, ProblemException, refused } from './problem.exception';
+import { expectedProblem, ProblemException } from './problem.exception';
 
 const WITHOUT_HEADERS: HttpRequest = { headers: {} };
 
@@ -16,7 +16,7 @@ interface Handshake extends Pick<HttpRequest, 'headers'> {
 
 function requestOfHandshake(handshake: Handshake | undefined): HttpRequest {
   const { headers, auth }: Handshake = handshake ?? WITHOUT_HEADERS;
-  return headers.authorization === undefined && typeof auth?.token === 'string'
+  return bearerOf({ headers }) === undefined && typeof auth?.token === 'string'
     ? { headers: { authorization: `Bearer ${auth.token}` } }
     : { headers };
 }
@@ -75,14 +75,14 @@ export class AccessTokenGuard implements CanActivate {
   private principalOf(request: HttpRequest): Principal {
     const token = bearerOf(request);
     const principal = token === undefined ? null : this.authenticator.authenticate(token);
-    if (principal === null) throw refused({ challenge: challengeFor(request) });
+    if (principal === null) throw new ProblemException(401, { challenge: challengeFor(request) });
     return principal;
   }
 
   /** Reads the user again: the roles in a token may be as old as the token, and these routes are not hot. */
   private async demandRole(principal: Principal, roles: readonly string[], request: HttpRequest): Promise<void> {
     const held = this.current === undefined ? principal.roles : await this.current.rolesOf(principal.userId);
-    if (held === null) throw refused({ challenge: challengeFor(request) });
+    if (held === null) throw new ProblemException(401, { challenge: challengeFor(request) });
     if (!roles.some((role) => held.includes(role)))
       throw new ProblemException(403, { code: 'insufficient_scope', challenge: 'Bearer error="insufficient_scope"' });
   }

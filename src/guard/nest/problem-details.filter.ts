@@ -1,5 +1,6 @@
 import { Catch, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { type Observable, throwError } from 'rxjs';
 import { Overloaded } from '../../support/overloaded';
 import { challengeFor } from './http-request';
 import { expectedProblem, type ProblemException, unavailable } from './problem.exception';
@@ -14,15 +15,19 @@ export class ProblemDetailsFilter implements ExceptionFilter {
 
   constructor(private readonly adapterHost: HttpAdapterHost) {}
 
-  catch(exception: unknown, host: ArgumentsHost): void {
-    // GraphQL and sockets have no answer to write to: their own error handling continues with it.
-    if (host.getType() !== 'http') throw exception;
+  catch(exception: unknown, host: ArgumentsHost): Observable<never> | undefined {
+    if (host.getType() !== 'http') {
+      const problem = expectedProblem(exception) ?? exception;
+      // Nest answers a message with what the filter returns. GraphQL and sockets have their own error handling.
+      if (host.getType() !== 'rpc' || !(problem instanceof Error)) throw problem;
+      return throwError(() => ({ status: 'error', message: problem.message }));
+    }
     const adapter = this.adapterHost.httpAdapter;
     const response: unknown = host.switchToHttp().getResponse();
     const problem = this.problemOf(exception);
     if (adapter.isHeadersSent(response)) {
       adapter.end(response);
-      return;
+      return undefined;
     }
     if (problem.getStatus() === 401) {
       adapter.setHeader(response, 'WWW-Authenticate', challengeFor(host.switchToHttp().getRequest()));
@@ -30,6 +35,7 @@ export class ProblemDetailsFilter implements ExceptionFilter {
     for (const [name, value] of Object.entries(problem.headers())) adapter.setHeader(response, name, value);
     // As a text: Nest 11 on Express calls an object of this content type a mistake, and sends it as application/json.
     adapter.reply(response, JSON.stringify(problem.getResponse()), problem.getStatus());
+    return undefined;
   }
 
   private problemOf(exception: unknown): ProblemException {

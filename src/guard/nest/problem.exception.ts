@@ -69,20 +69,6 @@ export class ProblemException extends HttpException {
   }
 }
 
-const refusals = new Map<string, ProblemException>();
-
-/**
- * Returns a 401 with one of few codes and challenges, created once for each: a refusal does not depend on its request, and
- * in a flood of junk each would cost a stack trace that nobody reads.
- */
-export function refused({ code, challenge }: Pick<Problem, 'code' | 'challenge'>): ProblemException {
-  const key = `${code} ${challenge}`;
-  const problem =
-    refusals.get(key) ?? new ProblemException(401, { ...(code && { code }), ...(challenge && { challenge }) });
-  refusals.set(key, problem);
-  return problem;
-}
-
 /** 400 with the rules that the request breaks. */
 export const invalidRequest = (...errors: readonly FieldError[]): ProblemException =>
   new ProblemException(400, { code: 'invalid_request', errors });

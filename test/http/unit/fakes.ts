@@ -77,6 +77,7 @@ export function authentication(signer: FakeSigner, users: FakeUsers) {
   };
   const view = new RevocationView(feed, options, new Logger(), new NoMetrics());
   const providers: Provider[] = [
+    { provide: AccessTokenKeys, useValue: signer },
     { provide: RefreshTokenKeyRing, useValue: new RefreshTokenKeyRing([{ id: 0, root: Buffer.alloc(32) }]) },
     { provide: AccessTokenAuthenticator, useValue: new AccessTokenAuthenticator(signer, view, 900) },
     { provide: RevocationView, useValue: view },

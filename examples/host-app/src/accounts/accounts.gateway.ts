@@ -1,8 +1,10 @@
+import { UseGuards } from '@nestjs/common';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
-import { CurrentPrincipal, type Principal } from 'nest-ratchet';
+import { AccessTokenGuard, CurrentPrincipal, type Principal } from 'nest-ratchet';
 import { Accounts } from './accounts.js';
 
-/** Closed by the global guard, like every route. */
+/** Guarded here: the global guard reaches gateways on Nest 12 only. */
+@UseGuards(AccessTokenGuard)
 @WebSocketGateway()
 export class AccountsGateway {
   constructor(private readonly accounts: Accounts) {}

@@ -1,8 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { type DirectoryUser, TypeOrmUnitOfWork, UserDirectory, type UserWithPassword } from 'nest-ratchet';
+import {
+  type DirectoryUser,
+  loginSpelling,
+  TypeOrmUnitOfWork,
+  UserDirectory,
+  type UserWithPassword,
+} from 'nest-ratchet';
 import { Person } from './person.entity.js';
-
-export const spelled = (email: string): string => email.normalize('NFKC').trim().toLowerCase();
 
 /** The people of this application, as auth asks for them. */
 @Injectable()
@@ -26,7 +30,7 @@ export class PeopleUserDirectory extends UserDirectory {
   }
 
   async findByLogin(login: string): Promise<UserWithPassword | null> {
-    return this.people.findOneBy({ email: spelled(login) });
+    return this.people.findOneBy({ email: loginSpelling(login) });
   }
 
   async replacePasswordHash(id: string, verified: string, next: string): Promise<boolean> {

@@ -2,9 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { BadRequestException, Body, ConflictException, Controller, Post } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { IsEmail, IsString } from 'class-validator';
-import { PasswordHasher, passwordProblem, Public } from 'nest-ratchet';
+import { loginSpelling, PasswordHasher, passwordProblem, Public } from 'nest-ratchet';
 import { Repository } from 'typeorm';
-import { spelled } from './people-user.directory.js';
 import { Person } from './person.entity.js';
 
 class NewPerson {
@@ -33,7 +32,7 @@ export class PeopleController {
       .insert()
       .values({
         id,
-        email: spelled(email),
+        email: loginSpelling(email),
         passwordHash: await this.hasher.hash(password),
         roles: ['user'],
         isActive: true,

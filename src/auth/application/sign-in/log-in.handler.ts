@@ -9,7 +9,7 @@ import {
   type LoginFailureReason,
   LoginSucceeded,
 } from '../../domain/events';
-import { controlProblem, demand } from '../../domain/input-rules';
+import { plainTextProblem, demand } from '../../domain/input-rules';
 import { loginSpelling } from '../../domain/login';
 import { ok, refusal, type Result } from '../../domain/result';
 import { AuthEvents } from '../../ports/auth-events';
@@ -43,7 +43,7 @@ export class LogInHandler implements ICommandHandler<LogInCommand> {
   ) {}
 
   async execute(command: LogInCommand): Promise<Answer> {
-    demand({ login: controlProblem(command.login) });
+    demand({ login: plainTextProblem(command.login) });
     const attempt = new Attempt(command.client, this.clock.now());
     const subject: { userId?: string } = {};
     return endingWithFaults(

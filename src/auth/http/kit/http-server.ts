@@ -69,8 +69,8 @@ function answerUnreadable({ code = '' }: NodeJS.ErrnoException, connection: Dupl
 
 /**
  * Configures an application to keep the contract of auth's routes, on Fastify and on Express: JSON bodies only, validated,
- * at most 16 KiB; problem details for every error. Call it before `init()`, on an application created with
- * `bodyParser: false`.
+ * at most 16 KiB; problem details for every error; every request, uploads of yours included, must arrive within 10 seconds.
+ * Call it before `init()`, on an application created with `bodyParser: false`.
  */
 export function configureHttp(app: INestApplication, options: HttpOptions): void {
   app.useGlobalPipes(validationPipe());

@@ -13,7 +13,7 @@ const CONCURRENCY = Math.min(3, Math.max(2, availableParallelism()));
 /** A well-formed hash of this cost that nobody's password makes: a random salt, and a digest that was never computed. */
 export const decoyHash = (cost: number): string => genSaltSync(cost) + '.'.repeat(31);
 
-const BCRYPT = /^\$2[ab]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
+const BCRYPT = /^\$2[ab]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/;
 
 /** The cost of a hash, or null for what bcrypt did not make: it would be known to be wrong at once. */
 const costOf = (stored: string): number | null => {
@@ -56,7 +56,7 @@ export class BcryptPasswordHasher extends PasswordHasher {
   }
 
   override needsRehash(stored: string): boolean {
-    return getRounds(stored) < this.options.bcryptCost;
+    return getRounds(stored) !== this.options.bcryptCost;
   }
 
   private async queued<T>(work: () => Promise<T>): Promise<T> {

@@ -28,6 +28,7 @@ interface ReadingRow {
   readonly policy: Record<string, unknown>;
   readonly revocations: { kind: 'user' | 'session'; subject: string; version: number | null; at: string }[];
   readonly horizon: string;
+  readonly stale: boolean;
   readonly now: Date;
 }
 
@@ -78,7 +79,8 @@ export class PostgresRevocationFeed extends RevocationFeed {
     const row = await withPolicy(this.dataSource, async () => {
       const [found] = await this.dataSource.query<ReadingRow[]>(
         // The name is inside the statement, where pg_stat_statements keeps it.
-        `SELECT /* ratchet: revocation poll */ to_json(p) AS policy, now() AS now, pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
+        `SELECT /* ratchet: revocation poll */ to_json(p) AS policy, now() AS now,
+                pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS stale, pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
               (SELECT COALESCE(json_agg(json_build_object(
                         'kind', kind, 'subject', subject_id, 'version', min_version, 'at', created_at)), '[]')
                  FROM revocations WHERE kind <> 'global' AND ${since}) AS revocations
@@ -87,6 +89,8 @@ export class PostgresRevocationFeed extends RevocationFeed {
       );
       return found ?? null;
     });
+    // A standby and a former primary answer as well, and may know nothing of what has happened since.
+    if (row.stale) throw new Error('the server is read-only or in recovery: what it knows may be old');
     return {
       policy: policyOf(row.policy),
       revocations: row.revocations.map(({ kind, subject, version, at }) => ({

@@ -34,7 +34,7 @@ export class TypeOrmUnitOfWork extends UnitOfWork {
     for (let tries = 1; ; tries++) {
       const afterCommit: (() => void)[] = [];
       try {
-        const result = await this.dataSource.transaction((manager) =>
+        const result = await this.dataSource.transaction('READ COMMITTED', (manager) =>
           this.transaction.run({ manager, afterCommit }, async () => {
             const result = await work();
             // COMMIT of a failed transaction is a rollback and no error: work that caught one would believe in what it
