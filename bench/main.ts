@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { against } from './against';
 import { core } from './core';
 import { endurance } from './endurance';
 import { growth } from './growth';
@@ -12,7 +13,7 @@ import type { Setting } from './setting';
 import { steps } from './steps';
 import { startLoad } from './support/load';
 import { startPostgres } from './support/postgres';
-import { endServers } from './support/server-process';
+import { endProcesses } from './support/server-process';
 
 const USAGE = `npm run bench -- [parts] [options]
 
@@ -23,6 +24,7 @@ Parts; without one the core: refreshes, junk, the guard, starts.
   --steps                 the product without one step of its tuning each
   --peers                 oidc-provider and better-auth, from npm
   --all                   the core and all of these
+  --against REF           refreshes beside those of another commit, which it builds in a temporary git worktree
 
 Options
   --database-url URL      a server on which it may create databases; otherwise an embedded PostgreSQL with fsync on
@@ -53,6 +55,7 @@ async function run(): Promise<void> {
       steps: { type: 'boolean', default: false },
       peers: { type: 'boolean', default: false },
       all: { type: 'boolean', default: false },
+      against: { type: 'string' },
       'database-url': { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
@@ -68,11 +71,12 @@ async function run(): Promise<void> {
     process.stdout.write(USAGE);
     return;
   }
+  if (values.write && values.against !== undefined) throw new Error('docs/performance.md has no place for --against');
   const parts = partsOf(values);
   const postgres = await startPostgres(values['database-url']);
   const load = startLoad();
   // What is being measured then fails, and the run ends as after any failure.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, endServers);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, endProcesses);
   const sections: Section[] = [];
   try {
     const setting: Setting = {
@@ -108,7 +112,7 @@ async function run(): Promise<void> {
       process.stdout.write(`${JSON.stringify({ machine, sections: judged }, null, 2)}\n`);
     }
   } finally {
-    endServers();
+    endProcesses();
     await load.stop();
     await postgres.stop();
   }
@@ -123,6 +127,7 @@ interface PartOptions {
   readonly steps: boolean;
   readonly peers: boolean;
   readonly all: boolean;
+  readonly against?: string | undefined;
   readonly short: boolean;
 }
 
@@ -137,6 +142,8 @@ function partsOf({ all, short, ...asked }: PartOptions): Part[] {
   if (refreshes !== undefined) parts.push((setting) => endurance(setting, countOf(refreshes)));
   if (asked.steps || all) parts.push(steps);
   if (asked.peers || all) parts.push(peers);
+  const { against: ref } = asked;
+  if (ref !== undefined) parts.push((setting) => against(setting, ref));
   return all || parts.length === 0 ? [core, ...parts] : parts;
 }
 

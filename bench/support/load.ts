@@ -33,7 +33,8 @@ export function startLoad(): Load {
       return result;
     },
     stop: async () => {
-      child.disconnect();
+      // Ctrl-C reaches it from the terminal, too, and ends it first.
+      if (child.connected) child.disconnect();
       await exited;
     },
   };

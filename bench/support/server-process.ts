@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
@@ -31,18 +31,23 @@ export interface ServerCommand {
 
 const TICKS_PER_SECOND = 100;
 
-const running = new Set<ChildProcess>();
+/** What ends each process that is running. */
+const running = new Set<() => void>();
 let ended = false;
 
-/** The end of a run that failed or was interrupted: no server goes on, and none starts any more. */
-export function endServers(): void {
+/** The end of a run that failed or was interrupted: no server and no npm goes on, and none starts any more. */
+export function endProcesses(): void {
   ended = true;
-  for (const child of running) child.kill('SIGKILL');
+  for (const end of running) end();
+}
+
+function failIfEnded(): void {
+  if (ended) throw new Error('Interrupted');
 }
 
 /** Starts a server on a free port, which it is told as PORT, and waits for its first 200. */
 export async function startServer({ name, argv, env, ready, logFolder }: ServerCommand): Promise<ServerProcess> {
-  if (ended) throw new Error('Interrupted');
+  failIfEnded();
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const logFile = join(logFolder, `${name}.log`);
@@ -53,8 +58,9 @@ export async function startServer({ name, argv, env, ready, logFolder }: ServerC
     env: { PATH: process.env.PATH, TZ: 'UTC', ...env, PORT: String(port) },
     stdio: ['ignore', log.fd, log.fd],
   });
-  running.add(child);
-  const exited = once(child, 'exit').then(() => running.delete(child));
+  const end = () => child.kill('SIGKILL');
+  running.add(end);
+  const exited = once(child, 'exit').then(() => running.delete(end));
   await log.close();
   while ((await statusOf(url + ready)) !== 200) {
     if (child.exitCode !== null || child.signalCode !== null || performance.now() - startedAt > 60_000) {
@@ -76,6 +82,29 @@ export async function startServer({ name, argv, env, ready, logFolder }: ServerC
       clearTimeout(patience);
     },
   };
+}
+
+/**
+ * Runs npm in a folder and waits until it is done.
+ *
+ * @throws Error with the end of its output when it fails
+ */
+export async function runNpm(folder: string, ...args: string[]): Promise<void> {
+  failIfEnded();
+  // A group of its own, which ends as a whole: npm cannot pass a SIGKILL on to what it runs.
+  const child = spawn('npm', args, { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
+  }
+  await once(child, 'spawn');
+  const { pid = 0 } = child;
+  const end = () => process.kill(-pid, 'SIGKILL');
+  running.add(end);
+  child.once('exit', () => running.delete(end));
+  const [status] = (await once(child, 'close')) as [number | null];
+  failIfEnded();
+  if (status !== 0) throw new Error(`npm ${args.join(' ')} failed:\n${output.slice(-2000)}`);
 }
 
 async function statusOf(url: string): Promise<number | null> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { transformFileSync } from '@swc/core';
 import type { ServerCommand } from './server-process';
 
-const ROOT = join(__dirname, '..', '..');
+export const ROOT = join(__dirname, '..', '..');
 
 /** The keys of every server of one run, so that tokens can be made here and used there. */
 export const KEYS = {
@@ -30,9 +30,15 @@ const SETTINGS = {
   LIMIT_REGISTER_PER_IP: '0',
 };
 
-/** Node's options, as `npm start` gives them; every server is given the same. */
-const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } };
-export const NODE_OPTIONS = scripts.start.split(' ').filter((word) => word.startsWith('--'));
+/** Arguments of node, as `npm start` of a tree gives them. */
+function startArguments(root: string): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: { start: string } };
+  const words = scripts.start.split(' ');
+  return words.slice(words.indexOf('node') + 1).map((word) => (word.startsWith('-') ? word : join(root, word)));
+}
+
+/** Node's options among them; every server of this tree is given the same. */
+export const NODE_OPTIONS = startArguments(ROOT).filter((word) => word.startsWith('--'));
 
 /** Inside `node_modules`, so that what is compiled finds its packages. */
 const COMPILED = join(ROOT, 'node_modules', '.cache', 'ratchet-bench');
@@ -55,15 +61,16 @@ function compiled(name: string): string {
   return file;
 }
 
-/** The product as it ships. */
+/** The product as it ships, of this tree or of another one that is built. */
 export const ratchet = (
   logFolder: string,
   databaseUrl: string,
   env: Environment = {},
   name = 'ratchet',
+  root = ROOT,
 ): ServerCommand => ({
   name,
-  argv: [...NODE_OPTIONS, join(ROOT, 'dist', 'main.js')],
+  argv: startArguments(root),
   env: { ...SETTINGS, DATABASE_URL: databaseUrl, ...env },
   ready: '/health/ready',
   logFolder,
