@@ -11,8 +11,7 @@ export abstract class PasswordHasher {
   abstract verify(password: string, hash: string | null): Promise<boolean>;
 
   /**
-   * Whether `hash` has another cost than the configured one: with less it is weaker, and with more the time of a login reveals
-   * that the account exists.
+   * Whether `hash` cost less than is configured. A costlier one stays: weaker than it was is nothing that a login may make a hash.
    */
   abstract needsRehash(hash: string): boolean;
 }

@@ -56,7 +56,7 @@ export class BcryptPasswordHasher extends PasswordHasher {
   }
 
   override needsRehash(stored: string): boolean {
-    return getRounds(stored) !== this.options.bcryptCost;
+    return getRounds(stored) < this.options.bcryptCost;
   }
 
   private async queued<T>(work: () => Promise<T>): Promise<T> {
