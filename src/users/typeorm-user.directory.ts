@@ -15,16 +15,21 @@ import { UserEntity } from './user.entity';
 /** The application's own users, in auth's database. */
 @Injectable()
 export class TypeOrmUserDirectory extends UserDirectory {
-  override readonly joinable: UserTable = {
-    table: 'users',
-    id: 'id',
-    email: 'email',
-    roles: 'roles',
-    isActive: 'is_active',
-  };
+  override readonly joinable: UserTable;
+  private readonly schema: string | undefined;
 
   constructor(private readonly unitOfWork: TypeOrmUnitOfWork) {
     super();
+    this.schema = unitOfWork.manager.dataSource.getMetadata(UserEntity).schema;
+    this.joinable = {
+      schema: this.schema,
+      table: 'users',
+      id: 'id',
+      idType: 'uuid',
+      email: 'email',
+      roles: 'roles',
+      isActive: 'is_active',
+    };
   }
 
   async findById(id: string): Promise<DirectoryUser | null> {
@@ -58,7 +63,9 @@ export class TypeOrmUserDirectory extends UserDirectory {
     change: Pick<Partial<UserEntity>, 'isActive' | 'roles'>,
   ): Promise<DirectoryChange> {
     return this.unitOfWork.run(async () => {
-      await this.unitOfWork.manager.query(`SELECT pg_advisory_xact_lock(hashtextextended('users administrators', 0))`);
+      await this.unitOfWork.manager.query(
+        `SELECT pg_advisory_xact_lock(hashtextextended('ratchet ${this.schema} administrators', 0))`,
+      );
       const before = await this.findById(id);
       if (before === null) return 'user_not_found';
       const after = { ...before, ...change };

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { authEntities, authMigrations } from '../../src';
+import { authSchema } from '../../src';
 import { dataSourceOptions } from '../../src/database/data-source';
 import { newSession, onPostgres } from '../ports/adapters';
 import { administer, urlOf } from '../support/database/test-database';
@@ -16,7 +16,8 @@ describe("the built ratchet, in a host with auth's tables alone and without the 
 
   beforeAll(async () => {
     await administer(`CREATE DATABASE "${name}"`);
-    const schema = { entities: [...authEntities], migrations: [...authMigrations] };
+    const { entities, migrations } = authSchema();
+    const schema = { entities: [...entities], migrations: [...migrations] };
     const options = dataSourceOptions({ url: urlOf(name), poolSize: 2, migrateOnStart: false }, schema);
     dataSource = await new DataSource(options).initialize();
     await dataSource.runMigrations();
@@ -91,7 +92,7 @@ describe("the built ratchet, in a host with auth's tables alone and without the 
       json.checks.map(({ check, message }: Record<string, string>) => [check, message] as const),
     ) as Record<string, string>;
     expect(told).toMatchObject({
-      migrations: `${authMigrations.length} applied, none pending`,
+      migrations: `${authSchema().migrations.length} applied, none pending`,
       application: 'another one, whose users are known by id alone',
       'access keys': 'not configured here',
       'refresh keys': 'not configured here; needed are 3 (1 live sessions)',

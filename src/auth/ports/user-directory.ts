@@ -12,10 +12,20 @@ export const administers = ({ isActive, roles }: DirectoryUser): boolean => isAc
 /** The outcome of a change. `last_admin`: refused, since no active administrator would be left. */
 export type DirectoryChange = 'changed' | 'user_not_found' | 'last_admin';
 
-/** A user table in auth's own database, so that the refresh can read it together with the session: unquoted names of the table and its columns. */
+/**
+ * A user table in auth's own database, so that the refresh can read it together with the session: unquoted names of the table
+ * and its columns.
+ */
 export interface UserTable {
+  /** Without one, PostgreSQL finds the table by the connection's `search_path`. */
+  readonly schema?: string | undefined;
   readonly table: string;
   readonly id: string;
+  /**
+   * The type of the id's column. Auth keeps ids as text and casts its own side of the comparison, so that the table's index
+   * serves; a text that is no such id finds no user.
+   */
+  readonly idType: 'uuid' | 'text' | 'integer' | 'bigint';
   readonly email: string;
   readonly roles: string;
   readonly isActive: string;

@@ -1,5 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { type DirectoryUser, TypeOrmUnitOfWork, UserDirectory, type UserWithPassword } from 'nest-ratchet';
+import { isUUID } from 'class-validator';
+import {
+  type DirectoryUser,
+  TypeOrmUnitOfWork,
+  UserDirectory,
+  type UserTable,
+  type UserWithPassword,
+} from 'nest-ratchet';
 import { Person } from './person.entity.js';
 
 export const spelled = (email: string): string => email.normalize('NFKC').trim().toLowerCase();
@@ -8,9 +15,10 @@ export const spelled = (email: string): string => email.normalize('NFKC').trim()
 @Injectable()
 export class PeopleUserDirectory extends UserDirectory {
   /** Lets a refresh read the person in the same statement as the session. */
-  override readonly joinable = {
+  override readonly joinable: UserTable = {
     table: 'people',
     id: 'id',
+    idType: 'uuid',
     email: 'email',
     roles: 'roles',
     isActive: 'is_active',
@@ -22,7 +30,8 @@ export class PeopleUserDirectory extends UserDirectory {
   }
 
   async findById(id: string): Promise<DirectoryUser | null> {
-    return this.people.findOneBy({ id });
+    // PostgreSQL fails on a text that is no UUID.
+    return isUUID(id) ? this.people.findOneBy({ id }) : null;
   }
 
   async findByLogin(login: string): Promise<UserWithPassword | null> {
