@@ -12,6 +12,9 @@ import {
 import { normaliseEmail } from './email';
 import { UserEntity } from './user.entity';
 
+/** PostgreSQL fails on any other text where it expects one. */
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
+
 /** The application's own users, in auth's database. */
 @Injectable()
 export class TypeOrmUserDirectory extends UserDirectory {
@@ -33,6 +36,7 @@ export class TypeOrmUserDirectory extends UserDirectory {
   }
 
   async findById(id: string): Promise<DirectoryUser | null> {
+    if (!UUID.test(id)) return null;
     return this.users.findOne({ where: { id }, select: { id: true, email: true, roles: true, isActive: true } });
   }
 
@@ -42,11 +46,11 @@ export class TypeOrmUserDirectory extends UserDirectory {
   }
 
   override async findByIdWithPassword(id: string): Promise<UserWithPassword | null> {
-    return this.users.findOneBy({ id });
+    return UUID.test(id) ? this.users.findOneBy({ id }) : null;
   }
 
   async replacePasswordHash(id: string, verified: string, next: string): Promise<boolean> {
-    return this.update({ id, passwordHash: verified }, { passwordHash: next });
+    return UUID.test(id) && this.update({ id, passwordHash: verified }, { passwordHash: next });
   }
 
   override async setActive(id: string, isActive: boolean): Promise<DirectoryChange> {

@@ -94,7 +94,7 @@ async function inMemory(): Promise<Ports> {
 export function onPostgres(
   dataSource: DataSource,
   given: Partial<AuthOptions> = {},
-  joinable = true,
+  directory?: UserDirectory,
 ): Omit<Ports, 'close'> & { unitOfWork: TypeOrmUnitOfWork } {
   const options = {
     preparedStatements: true,
@@ -116,13 +116,7 @@ export function onPostgres(
     users,
     unitOfWork,
     log: new TypeOrmAuthEventLog(unitOfWork, options),
-    sessions: new TypeOrmSessionRepository(
-      dataSource,
-      unitOfWork,
-      feed,
-      options,
-      joinable ? users : Object.assign(new TypeOrmUserDirectory(unitOfWork), { joinable: undefined }),
-    ),
+    sessions: new TypeOrmSessionRepository(dataSource, unitOfWork, feed, options, directory ?? users),
     alterSession: async (id, changes) => {
       await dataSource.manager.update(sessions, { id }, changes);
     },

@@ -32,7 +32,9 @@ export interface UserTable {
 }
 
 /**
- * The host's users. Ids are UUIDs. A directory does not store version floors: they stay in auth's own table. Without an
+ * The host's users. An id is a text of 1 to 128 characters without control characters, and the directory's spelling counts:
+ * whatever id a caller passes, auth continues with the `id` of the user that was found. A text that is no id of the directory's
+ * is that of no user, never an error. A directory does not store version floors: they stay in auth's own table. Without an
  * optional method, the commands that call it fail.
  */
 export abstract class UserDirectory {
@@ -45,7 +47,6 @@ export abstract class UserDirectory {
   /** Finds the user of a login name (normalised by the directory) with the stored hash; null if there is none. */
   abstract findByLogin(login: string): Promise<UserWithPassword | null>;
 
-  /**
   /**
    * The user with the stored hash; null when there is none. Implement it if the login name is not the e-mail: without it, a
    * password change looks the user up by the e-mail.
