@@ -10,6 +10,9 @@ const DAY = 24 * 60 * 60;
 
 // Seen red: no limit on the wait for an answer, mute connections back in the pool, a fault that is 401, successors that are
 // drawn instead of derived, junk that waits for its record.
+/** The whole statement, as the wire ends it: READ COMMITTED is none. */
+const COMMIT = 'COMMIT\0';
+
 describe('The application', () => {
   let database: TestDatabase;
   let proxy: DatabaseProxy;
@@ -142,7 +145,7 @@ describe('The application', () => {
       { when: 'after', revoked: 'reuse_detected' },
     ] as const)('$when the commit of a revocation, its record says what happened', async ({ when, revoked }) => {
       const { sessionId, tokens } = await openChain(app, 2);
-      proxy.cut(when, 'COMMIT');
+      proxy.cut(when, COMMIT);
       expectUnavailable(await app.refresh(tokens[0]));
       expect(await rowOf(app, sessionId)).toMatchObject({ revoked_reason: revoked });
       const ending = revoked === null ? 'fault' : 'token_revoked';
@@ -153,7 +156,7 @@ describe('The application', () => {
 
     it.each(['before', 'after'] as const)('%s the commit of a log-out, it can be repeated', async (when) => {
       const { sessionId, current } = await openChain(app);
-      proxy.cut(when, 'COMMIT');
+      proxy.cut(when, COMMIT);
       expectUnavailable(await app.post('/auth/logout', { refreshToken: current }));
       expect(await app.post('/auth/logout', { refreshToken: current })).toMatchObject({ status: 204 });
       expect(await rowOf(app, sessionId)).toMatchObject({ revoked_reason: 'user_logout' });
@@ -162,7 +165,7 @@ describe('The application', () => {
 
     it('after a login has committed, the account has a session that nobody holds, and logs in again', async () => {
       const account = await app.register();
-      proxy.cut('after', 'COMMIT');
+      proxy.cut('after', COMMIT);
       expectUnavailable(await app.logIn(account));
       expect(await app.logIn(account)).toMatchObject({ status: 200 });
       const outcomes = (await app.events({ userId: account.id })).map(({ type }) => type);
