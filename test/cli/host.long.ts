@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { authSchema } from '../../src';
+import { HostUserDirectory } from '../../src/cli/host-user.directory';
 import { dataSourceOptions } from '../../src/database/data-source';
 import { newSession, onPostgres } from '../ports/adapters';
 import { administer, urlOf } from '../support/database/test-database';
@@ -44,7 +45,7 @@ describe("the built ratchet, in a host with auth's tables alone and without the 
 
   async function session(userId = uuidv7()) {
     const opened = newSession({ userId, keyId: 3 });
-    await onPostgres(dataSource).sessions.open(opened);
+    await onPostgres(dataSource, {}, new HostUserDirectory()).sessions.open(opened);
     return opened;
   }
 
@@ -53,7 +54,7 @@ describe("the built ratchet, in a host with auth's tables alone and without the 
     const list = await run(['sessions', 'list', userId, '--json']);
     expect(list).toMatchObject({ code: 0, stderr: '' });
     expect(list.json).toEqual([expect.objectContaining({ id })]);
-    expect(await run(['sessions', 'revoke', id])).toMatchObject({ code: 0, stdout: `Session ${id} is over.\n` });
+    expect(await run(['sessions', 'revoke', id])).toMatchObject({ code: 0, stdout: `Session ${id} has ended.\n` });
     await session(userId);
     const all = await run(['sessions', 'revoke', '--user', userId, '--json']);
     expect(all.json).toEqual({ userId, revokedSessions: 1 });

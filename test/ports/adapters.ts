@@ -109,14 +109,14 @@ export function onPostgres(
   const unitOfWork = new TypeOrmUnitOfWork(dataSource);
   const feed = new PostgresRevocationFeed(dataSource, unitOfWork, options);
   const policies = new TypeOrmSecurityPolicyRepository(unitOfWork, feed, options);
-  const users = new TypeOrmUserDirectory(unitOfWork);
+  const users = directory ?? new TypeOrmUserDirectory(unitOfWork);
   return {
     policies,
     feed,
     users,
     unitOfWork,
     log: new TypeOrmAuthEventLog(unitOfWork, options),
-    sessions: new TypeOrmSessionRepository(dataSource, unitOfWork, feed, options, directory ?? users),
+    sessions: new TypeOrmSessionRepository(dataSource, unitOfWork, feed, options, users),
     alterSession: async (id, changes) => {
       await dataSource.manager.update(sessions, { id }, changes);
     },
