@@ -14,7 +14,8 @@ import { Client } from 'pg';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { CleanUpSessionsCommand } from '../src';
-import { schema } from '../src/app.module';
+import { tablesIn } from '../src/app.module';
+import { AUTH_DEFAULTS } from '../src';
 import { digestOf, RefreshTokenKeyRing } from '../src/auth/domain/refresh-token';
 import { createApplication } from '../src/bootstrap';
 import { loadConfig } from '../src/config';
@@ -275,14 +276,21 @@ async function bench(url: string) {
   const administer = new Client({ connectionString: url });
   await administer.connect();
   await administer.query('CREATE DATABASE seeded');
+  await administer.query(`ALTER DATABASE seeded SET search_path = ${AUTH_DEFAULTS.schema}, public`);
   const dataSource = await new DataSource({
-    ...dataSourceOptions({ url: named('seeded'), poolSize: 1, migrateOnStart: true }, schema),
+    ...dataSourceOptions(
+      { url: named('seeded'), poolSize: 1, migrateOnStart: true, schema: AUTH_DEFAULTS.schema },
+      tablesIn(AUTH_DEFAULTS.schema),
+    ),
     extra: {},
   }).initialize();
   await runMigrations(dataSource);
   const users = await seed(dataSource);
   await dataSource.destroy();
-  for (const name of ['cleaned', 'kept']) await administer.query(`CREATE DATABASE ${name} TEMPLATE seeded`);
+  for (const name of ['cleaned', 'kept']) {
+    await administer.query(`CREATE DATABASE ${name} TEMPLATE seeded`);
+    await administer.query(`ALTER DATABASE ${name} SET search_path = ${AUTH_DEFAULTS.schema}, public`);
+  }
   await administer.end();
 
   const cleaned = await run(named('cleaned'), users);

@@ -536,8 +536,8 @@ export const plantedDefects = [
     changes: [
       change(
         `${AUTH}/infrastructure/postgres/policy-row.ts`,
-        '  await createPolicy(database);\n  const again',
-        '  for (let times = 0; times < 50; times++) await createPolicy(database);\n  const again',
+        '  await createPolicy(database, names);\n  const again',
+        '  for (let times = 0; times < 50; times++) await createPolicy(database, names);\n  const again',
       ),
     ],
     spec: 'test/infrastructure/unseen-policy.spec.ts',

@@ -3,17 +3,21 @@ import { CqrsModule } from '@nestjs/cqrs';
 import { EventEmitterModule } from '@nestjs/event-emitter';
 import type { Logger } from 'pino';
 import { AuditModule } from './audit';
-import { authEntities, authMigrations, AuthModule } from './auth';
+import { AuthModule, authSchema } from './auth';
 import type { Config } from './config';
 import type { DatabaseSchema } from './database/data-source';
 import { databaseModule } from './database/database.module';
 import { HealthModule, MetricsModule, PrometheusAuthMetrics } from './operations';
-import { TypeOrmUserDirectory, userEntities, userMigrations, UsersModule } from './users';
+import { TypeOrmUserDirectory, UsersModule, userSchema } from './users';
 
-export const schema: DatabaseSchema = {
-  entities: [...authEntities, ...userEntities],
-  migrations: [...authMigrations, ...userMigrations],
-};
+/** The tables of the whole application, all of them in one schema. */
+export function tablesIn(schema: string): DatabaseSchema {
+  const [auth, users] = [authSchema({ schema }), userSchema(schema)];
+  return {
+    entities: [...auth.entities, ...users.entities],
+    migrations: [...auth.migrations, ...users.migrations],
+  };
+}
 
 /** The composition root. */
 @Module({})
@@ -25,7 +29,7 @@ export class AppModule {
       imports: [
         CqrsModule.forRoot(),
         EventEmitterModule.forRoot(),
-        databaseModule({ ...config.database, url: databaseUrl }, schema),
+        databaseModule({ ...config.database, url: databaseUrl }, tablesIn(config.database.schema)),
         AuthModule.forRootAsync({
           useFactory: () => config.auth,
           userDirectory: TypeOrmUserDirectory,

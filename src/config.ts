@@ -3,6 +3,7 @@ import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import {
+  AUTH_DEFAULTS,
   type AuthOptions,
   type GivenAuthOptions,
   type IncompleteAuthOptions,
@@ -10,6 +11,7 @@ import {
   optionProblems,
   passwordProblem,
   POSTGRES_URL,
+  SCHEMA_NAME,
   withDefaults,
 } from './auth';
 import { normaliseEmail } from './users/email';
@@ -31,6 +33,8 @@ export interface Config {
     readonly url: string | null;
     readonly poolSize: number;
     readonly migrateOnStart: boolean;
+    /** Of auth's tables, the application's own and TypeORM's. */
+    readonly schema: string;
   };
   readonly auth: Readonly<AuthOptions>;
   readonly users: {
@@ -186,6 +190,7 @@ function readDatabase(variables: Variables) {
       url,
       poolSize: variables.read('DATABASE_POOL_SIZE', whole(2, 1000), 10),
       migrateOnStart: variables.read('MIGRATE_ON_START', flag, true),
+      schema: variables.read('DATABASE_SCHEMA', schemaName, AUTH_DEFAULTS.schema),
     },
     // Generated keys, demo accounts and the loopback default go with the throw-away database, never with a real one.
     conveniences: embedded && environment !== 'production',
@@ -305,6 +310,7 @@ const logLevel: Reading<Config['logLevel']> = {
   read: (written) => LOG_LEVELS.find((level) => level === written),
 };
 const postgresUrl = checked(POSTGRES_URL.holds, POSTGRES_URL.words);
+const schemaName = checked(SCHEMA_NAME.holds, SCHEMA_NAME.words);
 const emailAddress = checked((written) => normaliseEmail(written) !== null, 'must be an e-mail address');
 const goodPassword = checked(
   (written) => passwordProblem(written) === null,
@@ -361,6 +367,7 @@ const AUTH_VARIABLES: Readonly<Record<string, readonly [name: string, reading: R
   bcryptCost: ['BCRYPT_COST', number],
   hashQueueLimit: ['HASH_QUEUE_LIMIT', number],
   preparedStatements: ['DATABASE_PREPARED_STATEMENTS', flag],
+  schema: ['DATABASE_SCHEMA', text],
   maxStalenessSeconds: ['REVOCATION_MAX_STALENESS', span],
   revocationNotify: ['REVOCATION_NOTIFY', text],
   listenUrl: ['DATABASE_LISTEN_URL', text],

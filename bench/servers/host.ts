@@ -23,7 +23,7 @@ async function host(kind: string | undefined) {
   if (kind === 'documented') await Promise.all([import('class-validator'), import('@nestjs/swagger')]);
   if (kind !== 'guarded') return { imports: common([]), open: () => undefined };
 
-  const { authEntities, AuthModule, Public, UserDirectory } = await import('../../src/index.js');
+  const { AuthModule, authSchema, Public, UserDirectory } = await import('../../src/index.js');
   class Nobody extends UserDirectory {
     findById = () => Promise.resolve(null);
     findByLogin = () => Promise.resolve(null);
@@ -41,7 +41,7 @@ async function host(kind: string | undefined) {
     userDirectory: Nobody,
     controllers: false,
   });
-  return { imports: [...common([...authEntities]), auth], open: Public() };
+  return { imports: [...common([...authSchema().entities]), auth], open: Public() };
 }
 
 async function run(kind = process.argv[2]): Promise<void> {

@@ -1,15 +1,19 @@
 import { Injectable, type LoggerService } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { DataSource, Entity, JoinColumn, ManyToOne } from 'typeorm';
-import { classOf, detailsOf } from '../../src';
-import { schema } from '../../src/app.module';
-import { AuthEventEntity } from '../../src/auth/infrastructure/postgres/auth-event.entity';
+import { DataSource, EntitySchema } from 'typeorm';
+import { AUTH_DEFAULTS, classOf, detailsOf, names, type RecordedEvent } from '../../src';
+import { tablesIn } from '../../src/app.module';
+import { authEventEntity } from '../../src/auth/infrastructure/postgres/auth-event.entity';
+import { TABLES } from '../../src/auth/infrastructure/postgres/names';
 import { PostgresRevocationFeed } from '../../src/auth/infrastructure/postgres/postgres-revocation.feed';
-import { SecurityPolicyEntity } from '../../src/auth/infrastructure/postgres/security-policy.entity';
-import { SessionEntity } from '../../src/auth/infrastructure/postgres/session.entity';
+import { securityPolicyEntity } from '../../src/auth/infrastructure/postgres/security-policy.entity';
+import { sessionEntity, type SessionRow } from '../../src/auth/infrastructure/postgres/session.entity';
 import { TypeOrmSessionRepository } from '../../src/auth/infrastructure/postgres/typeorm-session.repository';
 import { TypeOrmUnitOfWork } from '../../src/auth/infrastructure/postgres/typeorm-unit-of-work';
-import { UserTokenVersionEntity } from '../../src/auth/infrastructure/postgres/user-token-version.entity';
+import {
+  userTokenVersionEntity,
+  type UserTokenVersionRow,
+} from '../../src/auth/infrastructure/postgres/user-token-version.entity';
 import { AuthOptions } from '../../src/auth/options/auth.options';
 import {
   type LiveToken,
@@ -21,6 +25,7 @@ import {
 import { UserDirectory } from '../../src/auth/ports/user-directory';
 import { createApplication } from '../../src/bootstrap';
 import { loadConfig } from '../../src/config';
+import { dataSourceOptions } from '../../src/database/data-source';
 import { UserEntity } from '../../src/users/user.entity';
 
 /**
@@ -28,16 +33,25 @@ import { UserEntity } from '../../src/users/user.entity';
  * `save()` in a transaction. Everything but the statements is the product's.
  */
 
-@Entity({ name: 'sessions' })
-class RelatedSession extends SessionEntity {
-  @ManyToOne(() => UserEntity, { createForeignKeyConstraints: false })
-  @JoinColumn({ name: 'user_id' })
-  user!: UserEntity | null;
+const own = names(AUTH_DEFAULTS.schema);
+const Policy = securityPolicyEntity(own);
+const AuthEvents = authEventEntity(own);
 
-  @ManyToOne(() => UserTokenVersionEntity, { createForeignKeyConstraints: false })
-  @JoinColumn({ name: 'user_id', referencedColumnName: 'userId' })
-  floor!: UserTokenVersionEntity | null;
-}
+const RelatedSession = new EntitySchema<SessionRow & { floor: UserTokenVersionRow | null }>({
+  name: 'RelatedSession',
+  schema: own.schema,
+  tableName: TABLES.sessions,
+  columns: sessionEntity(own).options.columns,
+  // Not the user, too: a relation joins columns of one type alone.
+  relations: {
+    floor: {
+      type: 'many-to-one',
+      target: userTokenVersionEntity(own).options.name,
+      joinColumn: { name: 'user_id', referencedColumnName: 'userId' },
+      createForeignKeyConstraints: false,
+    },
+  },
+});
 
 @Injectable()
 class PlainSessionRepository extends TypeOrmSessionRepository {
@@ -54,9 +68,10 @@ class PlainSessionRepository extends TypeOrmSessionRepository {
   override async findForRefresh(id: string): Promise<RefreshReading | null> {
     const session = await this.source
       .getRepository(RelatedSession)
-      .findOne({ where: { id }, relations: { user: true, floor: true } });
+      .findOne({ where: { id }, relations: { floor: true } });
     if (session === null) return null;
-    const policy = await this.source.getRepository(SecurityPolicyEntity).findOneOrFail({ where: { id: 1 } });
+    const user = await this.source.getRepository(UserEntity).findOneBy({ id: session.userId });
+    const policy = await this.source.getRepository(Policy).findOneOrFail({ where: { id: 1 } });
     const { globalMinTokenVersion, mode, graceEndsAt } = policy;
     const floors = {
       globalMinTokenVersion,
@@ -64,7 +79,7 @@ class PlainSessionRepository extends TypeOrmSessionRepository {
       graceEndsAt,
       userMinTokenVersion: session.floor?.minTokenVersion ?? 1,
     };
-    return { session, floors, user: session.user, now: new Date() };
+    return { session, floors, user, now: new Date() };
   }
 
   override async rotate(live: LiveToken, next: NextToken, record: RefreshRecord): Promise<boolean> {
@@ -85,13 +100,14 @@ class PlainSessionRepository extends TypeOrmSessionRepository {
         lastUserAgent: userAgent,
         lastIpAddress: ipAddress,
       });
-      await manager.save(session);
+      await manager.save(RelatedSession, session);
       await manager.save(
-        record.map((event) => {
+        AuthEvents,
+        record.map((event): RecordedEvent => {
           const { type, outcome } = classOf(event);
           const { eventId, ...context } = event.context;
           const details = detailsOf(event);
-          return manager.create(AuthEventEntity, { id: eventId, type, outcome, ...context, reason: null, details });
+          return { id: eventId, type, outcome, ...context, reason: null, details };
         }),
       );
       return true;
@@ -101,12 +117,17 @@ class PlainSessionRepository extends TypeOrmSessionRepository {
 
 async function run(): Promise<void> {
   const config = loadConfig();
-  (schema.entities as unknown[]).push(RelatedSession);
+  const database = { ...config.database, url: config.database.url ?? '' };
+  const tables = tablesIn(config.database.schema);
+  const entities = [...(tables.entities as EntitySchema[]), RelatedSession];
+  const dataSource = await new DataSource(dataSourceOptions(database, { ...tables, entities })).initialize();
   const { app, close } = await createApplication(config, {
     create: async (module, adapter, options) =>
       (
         await Test.createTestingModule({ imports: [module] })
           .setLogger(options.logger as LoggerService)
+          .overrideProvider(DataSource)
+          .useValue(dataSource)
           .overrideProvider(SessionRepository)
           .useClass(PlainSessionRepository)
           .compile()

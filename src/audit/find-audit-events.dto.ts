@@ -1,7 +1,8 @@
 import { applyDecorators } from '@nestjs/common';
 import { Transform, Type } from 'class-transformer';
 import { IsIn, IsInt, isISO8601, IsOptional, IsUUID, Max, Min, ValidateBy } from 'class-validator';
-import { AUTH_EVENTS } from '../index';
+import { ByRule } from '../auth/http';
+import { AUTH_EVENTS, userIdProblem } from '../index';
 import { OUTCOMES } from './audit-event.dto';
 import { positionOf } from './cursor';
 
@@ -60,7 +61,7 @@ export class SessionHistoryDto extends PageDto {}
 export class FindAuditEventsDto extends PageDto {
   /** Events about this user. */
   @IsOptional()
-  @IsId()
+  @ByRule(userIdProblem)
   userId?: string;
 
   /** Events about this session. */

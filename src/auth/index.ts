@@ -1,6 +1,6 @@
 /* For hosts: the module, its options, the use cases, the events. */
 export { AuthModule, type AuthModuleAsyncOptions, type AuthModuleOptions } from './auth.module';
-export { authEntities, authMigrations } from './infrastructure/postgres/schema';
+export { type AuthSchema, authSchema } from './infrastructure/postgres/schema';
 export { AuthOptions, type AccessTokenKey, type Limit, type LimitName } from './options/auth.options';
 export {
   AUTH_DEFAULTS,
@@ -134,7 +134,14 @@ export {
 /* For Ratchet's own application; what documents its routes is in ./http. */
 export { Attempt } from './application/attempt';
 export { RecordedChange } from './application/recorded-change';
-export { controlProblem, plainTextProblem, reasonProblem } from './domain/input-rules';
+export { controlProblem, plainTextProblem, reasonProblem, userIdProblem } from './domain/input-rules';
 export { RedisConnection } from './infrastructure/redis/redis-connection';
+export { names } from './infrastructure/postgres/names';
 export { TypeOrmUnitOfWork } from './infrastructure/postgres/typeorm-unit-of-work';
-export { type IncompleteAuthOptions, optionProblems, POSTGRES_URL, withDefaults } from './options/complete-options';
+export {
+  type IncompleteAuthOptions,
+  optionProblems,
+  POSTGRES_URL,
+  SCHEMA_NAME,
+  withDefaults,
+} from './options/complete-options';

@@ -3,7 +3,7 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { isUUID } from 'class-validator';
 import { InvalidArgumentError } from 'commander';
 import type { Reading } from '../config';
-import { type Actor, reasonProblem, UserDirectory } from '../index';
+import { type Actor, reasonProblem, UserDirectory, userIdProblem } from '../index';
 import { Failure } from './failure';
 import { HostUserDirectory } from './host-user.directory';
 
@@ -23,7 +23,8 @@ export function sessionId(written: string): string {
 
 /** Still what was written: {@link userIdOf} asks the directory. */
 export function user(written: string): string {
-  if (!isUUID(written) && !written.includes('@')) throw new InvalidArgumentError('It must be a UUID or an e-mail.');
+  const problem = userIdProblem(written);
+  if (problem !== null) throw new InvalidArgumentError(`It must be an e-mail or an id, which ${problem}.`);
   return written;
 }
 
@@ -33,10 +34,10 @@ export function reason(written: string): string {
   return written;
 }
 
-/** An id is taken as it is: the sessions of a user who has been deleted can be listed and revoked too. */
+/** An unknown id is taken as it is: the sessions of a user who has been deleted can be listed and revoked too. */
 export async function userIdOf(app: INestApplicationContext, written: string): Promise<string> {
-  if (isUUID(written)) return written.toLowerCase();
   const users = app.get(UserDirectory);
+  if (!written.includes('@')) return (await users.findById(written))?.id ?? written;
   if (users instanceof HostUserDirectory) throw new Failure(HOST_KNOWS_EMAILS);
   const found = await users.findByLogin(written);
   if (found === null) throw new Failure(`No user has the e-mail ${written}`);

@@ -2,7 +2,7 @@ import type { Type } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { CommandLineConfig } from '../config';
 import { dataSourceOptions } from '../database/data-source';
-import { authEntities, authMigrations, type UserDirectory } from '../index';
+import { authSchema, names, type UserDirectory } from '../index';
 import type * as Users from '../users';
 import { HostUserDirectory } from './host-user.directory';
 
@@ -14,22 +14,25 @@ export interface Database {
 
 /** The application's own users and their migrations belong to it where their tables are; a host has others, or elsewhere. */
 export async function openDatabase({ database }: CommandLineConfig, url: string): Promise<Database> {
-  const options = dataSourceOptions(
-    { ...database, url },
-    { entities: [...authEntities], migrations: [...authMigrations] },
-  );
+  const { schema } = database;
+  const auth = authSchema({ schema });
+  // A host's table of migrations is where the host's DataSource has it.
+  const hosts = { ...database, url, schema: undefined };
+  const options = dataSourceOptions(hosts, { entities: [...auth.entities], migrations: [...auth.migrations] });
   const dataSource = await new DataSource(options).initialize();
   // Not of `users`: a host may well have a table of that name.
-  const [row] = await dataSource.query<{ own: boolean }[]>(`SELECT to_regclass('first_admin') IS NOT NULL AS own`);
+  const [row] = await dataSource.query<{ own: boolean }[]>('SELECT to_regclass($1) IS NOT NULL AS own', [
+    names(schema).inSchema('first_admin'),
+  ]);
   if (row?.own !== true) return { dataSource, userDirectory: HostUserDirectory };
   await dataSource.destroy();
   // Only now: it brings routes along, and with them what a host need not have installed.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
-  const { TypeOrmUserDirectory, userEntities, userMigrations } = require('../users') as typeof Users;
-  const whole = {
-    ...options,
-    entities: [...authEntities, ...userEntities],
-    migrations: [...authMigrations, ...userMigrations],
-  };
+  const { TypeOrmUserDirectory, userSchema } = require('../users') as typeof Users;
+  const users = userSchema(schema);
+  const whole = dataSourceOptions(
+    { ...database, url },
+    { entities: [...auth.entities, ...users.entities], migrations: [...auth.migrations, ...users.migrations] },
+  );
   return { dataSource: await new DataSource(whole).initialize(), userDirectory: TypeOrmUserDirectory };
 }

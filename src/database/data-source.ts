@@ -6,15 +6,18 @@ export interface DatabaseConfig {
   readonly url: string;
   readonly poolSize: number;
   readonly migrateOnStart: boolean;
+  /** Of the application's own entities, and of TypeORM's table of migrations. */
+  readonly schema?: string | undefined;
 }
 
 /** Lists of classes, never file patterns. */
 export type DatabaseSchema = Required<Pick<DataSourceOptions, 'entities' | 'migrations'>>;
 
 /** How the application, its tests and the TypeORM command line talk to PostgreSQL. */
-export function dataSourceOptions({ url, poolSize }: DatabaseConfig, schema: DatabaseSchema) {
+export function dataSourceOptions({ url, poolSize, schema }: DatabaseConfig, tables: DatabaseSchema) {
   return {
-    ...schema,
+    ...tables,
+    ...(schema === undefined ? {} : { schema }),
     type: 'postgres',
     url,
     poolSize,

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type DataSource, MigrationExecutor, QueryFailedError } from 'typeorm';
+import { createSchema } from '../support/create-schema';
 
 const LOCK_NOT_AVAILABLE = '55P03';
 const LOCK_TIMEOUT_MS = 1000;
@@ -36,9 +37,14 @@ function runOnce(dataSource: DataSource): Promise<string[]> {
     // Both the wait for another instance and a migration itself may take longer than any statement of a request.
     await manager.query('SET LOCAL statement_timeout = 0');
     await manager.query('SET LOCAL idle_in_transaction_session_timeout = 0');
-    await manager.query("SELECT pg_advisory_xact_lock(hashtext('ratchet'), hashtext('migrations'))");
+    await manager.query("SELECT pg_advisory_xact_lock(hashtext('ratchet'), hashtext($1))", [
+      `${dataSource.driver.schema ?? ''} migrations`,
+    ]);
     // Behind a migration that waits for a long reader, every request would wait, too.
     await manager.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
+    // Before TypeORM's own table, which is in it.
+    const { schema } = dataSource.driver;
+    if (schema !== undefined) await createSchema(manager, schema);
     const migrations = await new MigrationExecutor(dataSource, manager.queryRunner).executePendingMigrations();
     return migrations.map(({ name }) => name);
   });

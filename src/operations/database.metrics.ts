@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import type { Pool } from 'pg';
 import { Gauge, Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
+import { AuthOptions, names } from '../index';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 
 const RECOUNT_MS = 30_000;
@@ -10,10 +11,10 @@ const RECOUNT_MS = 30_000;
  * Exact up to about 100,000 rows, above it an estimate from that many, by whole pages: a full count of ten million
  * sessions reads for seconds.
  */
-const LIVE_SESSIONS = `
-  WITH sample AS (SELECT least(100, 100.0 * 100000 / greatest(reltuples, 1)) AS percent FROM pg_class WHERE oid = 'sessions'::regclass)
+const liveSessions = (sessions: string) => `
+  WITH sample AS (SELECT least(100, 100.0 * 100000 / greatest(reltuples, 1)) AS percent FROM pg_class WHERE oid = '${sessions}'::regclass)
   SELECT round(count(*) * 100 / (SELECT percent FROM sample)) AS live
-  FROM sessions TABLESAMPLE SYSTEM ((SELECT percent FROM sample))
+  FROM ${sessions} TABLESAMPLE SYSTEM ((SELECT percent FROM sample))
   WHERE revoked_at IS NULL AND expires_at > now()`;
 
 /** What is read only when somebody asks for the metrics. */
@@ -22,7 +23,8 @@ export class DatabaseMetrics {
   private countedAt = -Infinity;
   private readonly logger = new Logger(DatabaseMetrics.name);
 
-  constructor(registry: Registry, dataSource: DataSource) {
+  constructor(registry: Registry, dataSource: DataSource, { schema }: AuthOptions) {
+    const statement = liveSessions(names(schema).sessions);
     const pool = (dataSource.driver as PostgresDriver).master as Pool;
     new Gauge({
       name: 'ratchet_database_pool_connections',
@@ -43,7 +45,7 @@ export class DatabaseMetrics {
         if (Date.now() - this.countedAt < RECOUNT_MS) return;
         this.countedAt = Date.now();
         try {
-          const [row] = await dataSource.query<{ live: string }[]>(LIVE_SESSIONS);
+          const [row] = await dataSource.query<{ live: string }[]>(statement);
           live.set(Number(row?.live));
         } catch (error) {
           // The other metrics are most wanted when the database is down.

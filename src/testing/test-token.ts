@@ -13,7 +13,7 @@ import { InMemoryUserDirectory } from './in-memory-user.directory';
 import { MovableClock } from './movable-clock';
 
 export interface TestToken {
-  /** A UUID; by default that of a new user. */
+  /** By default that of a new user. */
   readonly userId?: string;
   /** By default `['user']`. If the user is not in the in-memory directory yet, it is added with these roles. */
   readonly roles?: readonly string[];

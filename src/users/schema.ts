@@ -1,5 +1,5 @@
-import { Users1763683300000 } from './migrations/1763683300000-users';
+import { users } from './migrations/1763683300000-users';
 import { UserEntity } from './user.entity';
 
-export const userEntities = [UserEntity];
-export const userMigrations = [Users1763683300000];
+/** The entity has the DataSource's schema, so that of the migration must be the same. */
+export const userSchema = (schema: string) => ({ entities: [UserEntity], migrations: [users(schema)] });

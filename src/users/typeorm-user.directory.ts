@@ -12,22 +12,31 @@ import {
 import { normaliseEmail } from './email';
 import { UserEntity } from './user.entity';
 
+/** PostgreSQL fails on any other text where it expects one. */
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
+
 /** The application's own users, in auth's database. */
 @Injectable()
 export class TypeOrmUserDirectory extends UserDirectory {
-  override readonly joinable: UserTable = {
-    table: 'users',
-    id: 'id',
-    email: 'email',
-    roles: 'roles',
-    isActive: 'is_active',
-  };
+  override readonly joinable: UserTable;
+  private readonly schema: string | undefined;
 
   constructor(private readonly unitOfWork: TypeOrmUnitOfWork) {
     super();
+    this.schema = unitOfWork.manager.dataSource.getMetadata(UserEntity).schema;
+    this.joinable = {
+      schema: this.schema,
+      table: 'users',
+      id: 'id',
+      idType: 'uuid',
+      email: 'email',
+      roles: 'roles',
+      isActive: 'is_active',
+    };
   }
 
   async findById(id: string): Promise<DirectoryUser | null> {
+    if (!UUID.test(id)) return null;
     return this.users.findOne({ where: { id }, select: { id: true, email: true, roles: true, isActive: true } });
   }
 
@@ -37,11 +46,11 @@ export class TypeOrmUserDirectory extends UserDirectory {
   }
 
   override async findByIdWithPassword(id: string): Promise<UserWithPassword | null> {
-    return this.users.findOneBy({ id });
+    return UUID.test(id) ? this.users.findOneBy({ id }) : null;
   }
 
   async replacePasswordHash(id: string, verified: string, next: string): Promise<boolean> {
-    return this.update({ id, passwordHash: verified }, { passwordHash: next });
+    return UUID.test(id) && this.update({ id, passwordHash: verified }, { passwordHash: next });
   }
 
   override async setActive(id: string, isActive: boolean): Promise<DirectoryChange> {
@@ -58,7 +67,9 @@ export class TypeOrmUserDirectory extends UserDirectory {
     change: Pick<Partial<UserEntity>, 'isActive' | 'roles'>,
   ): Promise<DirectoryChange> {
     return this.unitOfWork.run(async () => {
-      await this.unitOfWork.manager.query(`SELECT pg_advisory_xact_lock(hashtextextended('users administrators', 0))`);
+      await this.unitOfWork.manager.query(
+        `SELECT pg_advisory_xact_lock(hashtextextended('ratchet ${this.schema} administrators', 0))`,
+      );
       const before = await this.findById(id);
       if (before === null) return 'user_not_found';
       const after = { ...before, ...change };

@@ -54,7 +54,9 @@ export class UserSeeds implements OnApplicationBootstrap {
 
   /** Kept by a trigger, so it stays true when the role or the account is gone. */
   private async hasEverHadAdmin(): Promise<boolean> {
-    const rows = await this.unitOfWork.manager.query<unknown[]>('SELECT FROM first_admin');
+    const { manager } = this.unitOfWork;
+    const { schema } = manager.dataSource.getMetadata(UserEntity);
+    const rows = await manager.query<unknown[]>(`SELECT FROM "${schema}".first_admin`);
     return rows.length > 0;
   }
 

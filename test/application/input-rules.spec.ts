@@ -26,6 +26,7 @@ import { AuthTestingModule } from '../../src/testing';
 
 const ID = '0199aaaa-0000-7000-8000-000000000001';
 const BAD_ID = "7'";
+const BAD_USER_ID = 'x'.repeat(129);
 
 /** Commands and queries are public: what a host dispatches has passed no DTO. */
 describe('A host that dispatches', () => {
@@ -45,16 +46,16 @@ describe('A host that dispatches', () => {
     ['gracePeriodSeconds', new TriggerGlobalTokenRotationCommand('a breach', 'immediate', 60)],
     ['expectedVersion', new TriggerGlobalTokenRotationCommand('a breach', 'immediate', null, 0.5)],
     ['by', new TriggerGlobalTokenRotationCommand('a breach', 'immediate', null, null, {}, -5)],
-    ['userId', new TriggerUserTokenRotationCommand(BAD_ID, 'a breach')],
+    ['userId', new TriggerUserTokenRotationCommand(BAD_USER_ID, 'a breach')],
     ['reason', new TriggerUserTokenRotationCommand(ID, ' ')],
     ['gracePeriodSeconds', new UpdateGracePeriodCommand(-1)],
     ['gracePeriodSeconds', new UpdateGracePeriodCommand(1e9)],
-    ['userId', new RevokeUserSessionsCommand(BAD_ID)],
+    ['userId', new RevokeUserSessionsCommand(BAD_USER_ID)],
     ['reason', new RevokeUserSessionsCommand(ID, 'because' as never)],
-    ['userId', new LogOutEverywhereCommand(BAD_ID)],
+    ['userId', new LogOutEverywhereCommand('')],
     ['sessionId', new RevokeSessionCommand(BAD_ID)],
     ['currentSessionId', new RevokeOtherSessionsCommand(ID, BAD_ID)],
-    ['userId', new SetUserActiveCommand(BAD_ID, false)],
+    ['userId', new SetUserActiveCommand('a\0', false)],
     ['roles', new SetUserRolesCommand(ID, [''])],
     ['login', new LogInCommand('a\0@example.com', 'a password')],
     ['sessionId', new ChangePasswordCommand(ID, BAD_ID, 'a password', 'another password')],
@@ -72,10 +73,11 @@ describe('A host that dispatches', () => {
   });
 
   it.each([
-    ['userId', new ListSessionsQuery(BAD_ID)],
+    ['userId', new ListSessionsQuery(BAD_USER_ID)],
     ['sessionId', new GetSessionHistoryQuery(BAD_ID, 10)],
     ['limit', new GetSessionHistoryQuery(ID, -5)],
     ['limit', new FindAuthEventsQuery({}, 0)],
+    ['userId', new FindAuthEventsQuery({ userId: '' }, 10)],
     ['attemptId', new FindAuthEventsQuery({ attemptId: BAD_ID }, 10)],
     ['retryKey', new ValidateRefreshTokenQuery('rt1_', 'short')],
   ])('a query with a bad %s is told the rule (%#)', async (path, query) => {

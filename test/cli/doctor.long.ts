@@ -128,8 +128,8 @@ describe('ratchet doctor', () => {
       const outcome = await examine({ DATABASE_URL: urlOf(name) });
       expect(complaints(outcome)).toEqual(
         expect.arrayContaining([
-          expect.stringMatching(/^fail migrations: \d+ pending: SessionsAndEvents/),
-          expect.stringMatching(/^fail refresh keys: relation "sessions" does not exist$/),
+          expect.stringMatching(/^fail migrations: \d+ pending: Ratchet_ratchet_Baseline/),
+          expect.stringMatching(/^fail refresh keys: relation "ratchet.sessions" does not exist$/),
         ]),
       );
       const again = await examine({ DATABASE_URL: urlOf(name) });

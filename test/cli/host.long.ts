@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { authEntities, authMigrations } from '../../src';
+import { authSchema } from '../../src';
+import { HostUserDirectory } from '../../src/cli/host-user.directory';
 import { dataSourceOptions } from '../../src/database/data-source';
 import { newSession, onPostgres } from '../ports/adapters';
 import { administer, urlOf } from '../support/database/test-database';
@@ -16,7 +17,8 @@ describe("the built ratchet, in a host with auth's tables alone and without the 
 
   beforeAll(async () => {
     await administer(`CREATE DATABASE "${name}"`);
-    const schema = { entities: [...authEntities], migrations: [...authMigrations] };
+    const { entities, migrations } = authSchema();
+    const schema = { entities: [...entities], migrations: [...migrations] };
     const options = dataSourceOptions({ url: urlOf(name), poolSize: 2, migrateOnStart: false }, schema);
     dataSource = await new DataSource(options).initialize();
     await dataSource.runMigrations();
@@ -43,7 +45,7 @@ describe("the built ratchet, in a host with auth's tables alone and without the 
 
   async function session(userId = uuidv7()) {
     const opened = newSession({ userId, keyId: 3 });
-    await onPostgres(dataSource).sessions.open(opened);
+    await onPostgres(dataSource, {}, new HostUserDirectory()).sessions.open(opened);
     return opened;
   }
 
@@ -91,7 +93,7 @@ describe("the built ratchet, in a host with auth's tables alone and without the 
       json.checks.map(({ check, message }: Record<string, string>) => [check, message] as const),
     ) as Record<string, string>;
     expect(told).toMatchObject({
-      migrations: `${authMigrations.length} applied, none pending`,
+      migrations: `${authSchema().migrations.length} applied, none pending`,
       application: 'another one, whose users are known by id alone',
       'access keys': 'not configured here',
       'refresh keys': 'not configured here; needed are 3 (1 live sessions)',

@@ -3,7 +3,7 @@ import { Logger } from '@nestjs/common';
 import type { Pool } from 'pg';
 import type { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
-import { userEntities } from '../../src/users';
+import { UserEntity } from '../../src/users/user.entity';
 import { administer, type TestDatabase, testDatabase } from '../support/database/test-database';
 
 let database: TestDatabase;
@@ -17,7 +17,7 @@ beforeEach(async () => {
 afterEach(() => database.close());
 
 test('a condition on null or undefined is an error, never a missing condition', async () => {
-  const users = dataSource.getRepository(userEntities[0]!);
+  const users = dataSource.getRepository(UserEntity);
   await expect(users.findOneBy({ id: undefined! })).rejects.toThrow('undefined');
   await expect(users.findBy({ id: null! })).rejects.toThrow('null');
   await expect(users.update({ id: undefined! }, { isActive: false })).rejects.toThrow('undefined');

@@ -2,8 +2,9 @@ import { Injectable, Logger, Module, type OnApplicationShutdown } from '@nestjs/
 import { Test } from '@nestjs/testing';
 import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
 import { databaseModule } from '../../src/database/database.module';
-import { freshDatabase, schema, type TestDatabase } from '../support/database/test-database';
+import { freshDatabase, SCHEMA, tablesIn, type TestDatabase } from '../support/database/test-database';
 
+const { entities, migrations: own } = tablesIn(SCHEMA);
 let database: TestDatabase;
 
 beforeEach(async () => {
@@ -36,13 +37,13 @@ class Broken1999999999999 implements MigrationInterface {
 }
 
 function application(migrateOnStart: boolean, migrations: (new () => MigrationInterface)[]) {
-  const config = { url: database.url, poolSize: 2, migrateOnStart };
-  const imports = [databaseModule(config, { entities: schema.entities, migrations }), WritingModule];
+  const config = { url: database.url, poolSize: 2, migrateOnStart, schema: SCHEMA };
+  const imports = [databaseModule(config, { entities, migrations }), WritingModule];
   return Test.createTestingModule({ imports }).compile();
 }
 
 test('the pool outlives the last hook of every module that uses it', async () => {
-  const app = await application(true, schema.migrations);
+  const app = await application(true, own);
   const writer = app.get(Writer, { strict: false });
   await app.close();
   expect(writer.lastWords).toEqual([{ state: 'flushed' }]);
@@ -51,12 +52,12 @@ test('the pool outlives the last hook of every module that uses it', async () =>
 
 test('a migration that fails stops the start at the first try', async () => {
   Logger.overrideLogger(false);
-  await expect(application(true, [...schema.migrations, Broken1999999999999])).rejects.toThrow('column "broken"');
+  await expect(application(true, [...own, Broken1999999999999])).rejects.toThrow('column "broken"');
   expect(Broken1999999999999.runs).toBe(1);
 });
 
 test('migrations are left alone unless the start is to run them', async () => {
-  const app = await application(false, [...schema.migrations, Broken1999999999999]);
+  const app = await application(false, [...own, Broken1999999999999]);
   expect(await app.get(DataSource).showMigrations()).toBe(true);
   await app.close();
 });

@@ -12,6 +12,7 @@ import {
   retryKeyProblem,
   revocationReasonProblem,
   rolesProblem,
+  userIdProblem,
   versionProblem,
 } from '../../src/auth/domain/input-rules';
 
@@ -29,6 +30,12 @@ describe('the rules of input', () => {
     ['a grace period', graceProblem, [0, 300, 30 * 86_400], [-5, 0.5, 30 * 86_400 + 1, Number.NaN, Infinity, '300']],
     ['a version', versionProblem, [1, 2 ** 31 - 1], [0, -5, 2 ** 31, 1.5, '1']],
     ['a mode', cutOffModeProblem, ['immediate', 'drain', 'migrate'], ['', 'Drain', 'constructor', null, ['drain']]],
+    [
+      "a user's id",
+      userIdProblem,
+      ['7', 'clh3x0q1a0000qzrmn831i7rn', UUID, UUID.toUpperCase(), "7'", 'Zoë 🗝', 'x'.repeat(128)],
+      ['', 'x'.repeat(129), 'a\0', 'a\n', 'a\ud800', 7, null, undefined],
+    ],
     ['an id', idProblem, [UUID, UUID.toUpperCase()], ['', '7', `${UUID} `, null, "'; DROP TABLE sessions"]],
     [
       'roles',
@@ -67,6 +74,7 @@ describe('the rules of input', () => {
       graceProblem,
       cutOffModeProblem,
       idProblem,
+      userIdProblem,
       rolesProblem,
       retryKeyProblem,
     ];

@@ -3,7 +3,9 @@ import { REVOCATION_REASONS } from '../../src';
 it('the reasons of a revocation are a closed list', () => {
   expect([...REVOCATION_REASONS].sort()).toEqual([
     'admin_action',
+    'factor_changed',
     'password_changed',
+    'password_reset',
     'reuse_detected',
     'session_limit_exceeded',
     'session_revoked',

@@ -68,7 +68,7 @@ describe('the packed package inside examples/host-app', () => {
   });
 
   it('is imported by name from an ES module, and required from CommonJS', async () => {
-    const names = 'AuthModule, UserDirectory, AccessTokenGuard, Public, RefreshAccessTokenCommand, authMigrations';
+    const names = 'AuthModule, UserDirectory, AccessTokenGuard, Public, RefreshAccessTokenCommand, authSchema';
     const esm = `import { ${names} } from 'nest-ratchet'; import { issueTestToken } from 'nest-ratchet/testing'; import { createSession } from 'nest-ratchet/browser';`;
     await run(`node --input-type=module -e "${esm}"`, folder);
     const exported = await run(

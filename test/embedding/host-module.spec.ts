@@ -8,7 +8,7 @@ import {
   AccessTokenAuthenticator,
   Attempt,
   AuthEvents,
-  authEntities,
+  authSchema,
   AuthModule,
   type AuthModuleOptions,
   AuthTokenRefreshAttempted,
@@ -80,7 +80,7 @@ describe("auth in a host's module", () => {
     TypeOrmModule.forRoot(
       dataSourceOptions(
         { url: database.url, poolSize: 2, migrateOnStart: false },
-        { entities: authEntities, migrations: [] },
+        { entities: [...authSchema().entities], migrations: [] },
       ),
     );
   const auth = (extras: Partial<AuthModuleOptions> & { imports?: DynamicModule['imports'] }): DynamicModule => {

@@ -102,7 +102,7 @@ export async function inspect(client: Client): Promise<void> {
 /** How often a secret stands in a table, a row of it, or `log`, in any of the spellings that it could have. */
 export async function searchFor(client: Client, secrets: readonly string[], log: string): Promise<void> {
   const { rows: tables } = await client.query<{ name: string }>(
-    `SELECT quote_ident(relname) AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace`,
+    `SELECT quote_ident(relname) AS name FROM pg_class WHERE relkind = 'r' AND relnamespace = 'ratchet'::regnamespace`,
   );
   let haystack = log;
   for (const { name } of tables) {

@@ -123,7 +123,7 @@ describe('The administration', () => {
       ['an unknown field', rotation({ reason, by: 1000 }), ['by']],
       ['a user rotation without a reason', userRotation({}), ['reason']],
       ['a user rotation with an empty reason', userRotation({ reason: '' }), ['reason']],
-      ['a user rotation of a malformed id', userRotation({ reason }, 'somebody'), ['id']],
+      ['a user rotation of a malformed id', userRotation({ reason }, 'x'.repeat(129)), ['id']],
       ['no grace period', grace({}), ['gracePeriodSeconds']],
       ['a negative grace period', grace({ gracePeriodSeconds: -1 }), ['gracePeriodSeconds']],
       ['null for a grace period', grace({ gracePeriodSeconds: null }), ['gracePeriodSeconds']],
@@ -138,7 +138,7 @@ describe('The administration', () => {
       ['a role that is no word', user({ roles: ['Ad min'] }), ['roles']],
       ['a role twice', user({ roles: ['user', 'user'] }), ['roles']],
       ['a password', user({ password: 'four sensible words here' }), ['password']],
-      ['a change of a malformed id', user({ isActive: false }, '7'), ['id']],
+      ['a change of a malformed id', user({ isActive: false }, 'a%0Ab'), ['id']],
     ])('%s', async (_what, [method, path, body], paths) => {
       const before = await policyOf(app);
       let answer: Answer | undefined;

@@ -81,7 +81,7 @@ describe.each(ADAPTERS)('Over %s', (adapter) => {
 
     it('whereas a genuine one is looked for in the sessions', async () => {
       const { current } = await openChain(app);
-      expect((await statementsOf(() => app.refresh(current))).join('\n')).toMatch(/\bFROM sessions\b/);
+      expect((await statementsOf(() => app.refresh(current))).join('\n')).toMatch(/\bFROM "ratchet".sessions\b/);
     });
   });
 

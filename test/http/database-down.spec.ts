@@ -101,7 +101,7 @@ describe('The application', () => {
     ])('between the commit and the answer, a retry $name gets the successor', async ({ retryKey, seconds }) => {
       const { sessionId, current } = await openChain(app);
 
-      proxy.cut('after', 'ratchet_rotate');
+      proxy.cut('after', 'ratchet_ratchet_rotate');
       expectUnavailable(await app.refresh(current, retryKey));
       const committed = await rowOf(app, sessionId);
       expect(committed).toMatchObject({ generation: 1, revoked_at: null });
@@ -121,13 +121,13 @@ describe('The application', () => {
 
     it('after a replay has committed, one more retry gets the same successor', async () => {
       const { tokens, current, sessionId } = await openChain(app, 1);
-      proxy.cut('after', 'ratchet_confirm_replay');
+      proxy.cut('after', 'ratchet_ratchet_confirm_replay');
       expectUnavailable(await app.refresh(tokens[0]));
       expect(await app.refresh(tokens[0])).toMatchObject({ status: 200, body: { refreshToken: current } });
       expect(await endingsOf(sessionId)).toEqual([['succeeded'], ['succeeded'], ['succeeded']]);
     });
 
-    it.each(['ratchet_find_for_refresh', 'ratchet_rotate'])(
+    it.each(['ratchet_ratchet_find_for_refresh', 'ratchet_ratchet_rotate'])(
       'before %s reaches the database, nothing has happened',
       async (statement) => {
         const { sessionId, current } = await openChain(app);

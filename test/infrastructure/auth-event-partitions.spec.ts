@@ -1,9 +1,10 @@
 import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
+import type { AuthOptions } from '../../src';
 import { AuthEventPartitions } from '../../src/auth/infrastructure/postgres/auth-event-partitions';
 import { onPostgres } from '../ports/adapters';
-import { testDatabase, type TestDatabase } from '../support/database/test-database';
+import { SCHEMA, testDatabase, type TestDatabase } from '../support/database/test-database';
 
 describe('the partitions of the event log', () => {
   let database: TestDatabase;
@@ -46,7 +47,10 @@ describe('the partitions of the event log', () => {
   };
 
   async function start(count = 1): Promise<void> {
-    const all = Array.from({ length: count }, () => new AuthEventPartitions(dataSource));
+    const all = Array.from(
+      { length: count },
+      () => new AuthEventPartitions(dataSource, { schema: SCHEMA } as AuthOptions),
+    );
     await Promise.all(all.map((one) => one.onApplicationBootstrap()));
     for (const one of all) one.onApplicationShutdown();
   }

@@ -8,7 +8,7 @@ import type { AuthOptions, RevocationWatcher } from '../../src';
 import { PostgresRevocationFeed } from '../../src/auth/infrastructure/postgres/postgres-revocation.feed';
 import { newSession, onPostgres } from '../ports/adapters';
 import { statementSizes } from '../support/database/statement-sizes';
-import { testDatabase, type TestDatabase } from '../support/database/test-database';
+import { SCHEMA, testDatabase, type TestDatabase } from '../support/database/test-database';
 import { gate } from '../support/gate';
 
 /** Resolves its promises one by one with whatever it is told. */
@@ -270,6 +270,7 @@ describe('the feed of revocations on PostgreSQL', () => {
       const feed = new PostgresRevocationFeed({ driver: { master } } as unknown as DataSource, ports.unitOfWork, {
         revocationNotify: 'postgres',
         listenUrl: null,
+        schema: SCHEMA,
       } as AuthOptions);
       const stop = await feed.watch(new Listening());
       await asked.opened;

@@ -296,7 +296,7 @@ describe('the recorded events on PostgreSQL', () => {
     const inText = refused().map((event) => withContext(event, { userAgent: 'a\0b' }));
     const attempt = new Attempt({}, clock.now());
     const inJson = [new UserRegistered(attempt.ending({}), ['a\0b'])];
-    const notUuid = refused().map((event) => withContext(event, { userId: 'nobody' }));
+    const notUuid = refused().map((event) => withContext(event, { sessionId: 'none' }));
     const good = Array.from({ length: 10 }, () => refused());
     const all = [...good.slice(0, 5), inText, inJson, ...good.slice(5), notUuid];
     const settled = await Promise.allSettled(all.map((record) => events.record(record)));

@@ -166,7 +166,8 @@ describe('the sessions on PostgreSQL', () => {
   });
 
   it('leave the users to the directory where they are not in this database', async () => {
-    const { sessions } = onPostgres(dataSource, {}, false);
+    const elsewhere = Object.assign(onPostgres(dataSource).users, { joinable: undefined });
+    const { sessions } = onPostgres(dataSource, {}, elsewhere);
     const { id } = await sessions.open(newSession());
     expect((await sessions.findForRefresh(id))?.user).toBeUndefined();
   });

@@ -1,6 +1,7 @@
-import type { DataSource } from 'typeorm';
+import { DataSource, type DataSourceOptions } from 'typeorm';
+import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions';
 import { newSession, onPostgres } from '../ports/adapters';
-import { testDatabase, type TestDatabase } from '../support/database/test-database';
+import { freshDatabase, testDatabase, type TestDatabase } from '../support/database/test-database';
 import { gate } from '../support/gate';
 
 describe('a unit of work on PostgreSQL', () => {
@@ -85,8 +86,68 @@ describe('a unit of work on PostgreSQL', () => {
     }
   });
 
+  // Seen red with TypeORM's own beginning of a transaction.
+  it('reads committed rows and writes, whatever the host has set', async () => {
+    const options: DataSourceOptions = {
+      ...(dataSource.options as PostgresDataSourceOptions),
+      poolSize: 1,
+      isolationLevel: 'SERIALIZABLE',
+      extra: { options: '-c default_transaction_isolation=serializable -c default_transaction_read_only=on' },
+    };
+    const host = await new DataSource(options).initialize();
+    try {
+      const { unitOfWork, sessions } = onPostgres(host);
+      await unitOfWork.run(async () => {
+        const setting = async (name: string) => Object.values((await unitOfWork.manager.query(`SHOW ${name}`))[0])[0];
+        expect([await setting('transaction_isolation'), await setting('transaction_read_only')]).toEqual([
+          'read committed',
+          'off',
+        ]);
+        await sessions.open(newSession());
+        // A transaction within it is a savepoint.
+        expect(await sessions.countBelowGlobal(2)).toBeGreaterThan(0);
+      });
+      await expect(unitOfWork.manager.query('CREATE TABLE outside ()')).rejects.toThrow('read-only');
+    } finally {
+      await host.destroy();
+    }
+  });
+
+  // Seen red with the host's own manager: what was revoked was still there.
+  it('asks the primary, and no cache of results, in a transaction and outside of one', async () => {
+    const replica = await freshDatabase();
+    const { url: _, ...rest } = dataSource.options as PostgresDataSourceOptions;
+    const options: DataSourceOptions = {
+      ...rest,
+      replication: { master: { url: database.url }, slaves: [{ url: replica.url }] },
+      cache: { type: 'database', alwaysEnabled: true, tableName: 'cached_results', duration: 60_000 },
+    };
+    const host = new DataSource(options);
+    await host.initialize();
+    try {
+      await host.query(
+        'CREATE TABLE ratchet.cached_results (id serial, identifier varchar, time bigint, duration int, query text, result text)',
+      );
+      const { unitOfWork, sessions } = onPostgres(host);
+      const { id, userId } = await sessions.open(newSession());
+      for (const run of [<T>(work: () => Promise<T>) => work(), <T>(work: () => Promise<T>) => unitOfWork.run(work)]) {
+        const live = () => run(async () => (await sessions.findLiveOfUser(userId)).map((session) => session.id));
+        await host.query('UPDATE ratchet.sessions SET revoked_at = NULL, revoked_reason = NULL WHERE id = $1', [id]);
+        expect(await live()).toEqual([id]);
+        await host.query(
+          `UPDATE ratchet.sessions SET revoked_at = now(), revoked_reason = 'admin_action' WHERE id = $1`,
+          [id],
+        );
+        expect(await live()).toEqual([]);
+      }
+    } finally {
+      await host.destroy();
+      await replica.close();
+    }
+  });
+
   it('is left behind at its end: what follows is outside of it', async () => {
-    const { manager } = dataSource;
+    const { manager } = ports.unitOfWork;
     expect(ports.unitOfWork.manager).toBe(manager);
     await ports.unitOfWork.run(async () => expect(ports.unitOfWork.manager).not.toBe(manager));
     expect(ports.unitOfWork.manager).toBe(manager);

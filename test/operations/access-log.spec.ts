@@ -99,7 +99,7 @@ describe.each(ADAPTERS)('the log over %s', (adapter) => {
     const log = JSON.stringify(application.log);
     expect(log).toContain('sessions');
     const [row] = await application.query(
-      `SELECT encode(token_hash, 'hex') AS digest, password_hash FROM sessions JOIN users ON users.id = user_id WHERE sessions.id = $1`,
+      `SELECT encode(token_hash, 'hex') AS digest, password_hash FROM sessions JOIN users ON users.id::text = user_id WHERE sessions.id = $1`,
       [first.sessionId],
     );
     const tokens = [first, second, third].flatMap(({ accessToken, refreshToken }) => [accessToken, refreshToken]);

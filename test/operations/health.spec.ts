@@ -2,7 +2,7 @@ import { AuthOptions } from '../../src';
 import { runMigrations } from '../../src/database/migrate';
 import { HealthController } from '../../src/operations/health.controller';
 import { type Answer, startTestApplication } from '../support/app/test-application';
-import { freshDatabase } from '../support/database/test-database';
+import { freshDatabase, SCHEMA } from '../support/database/test-database';
 import { describeWithRedis, startProxiedRedis } from '../support/redis/redis-server';
 import { until } from '../support/until';
 
@@ -17,8 +17,7 @@ it('is not ready once it has been asked to close', async () => {
 it('is not ready, but up, until somebody has migrated an empty database', async () => {
   const database = await freshDatabase();
   const dataSource = await database.connect();
-  await dataSource.query('DROP SCHEMA public CASCADE');
-  await dataSource.query('CREATE SCHEMA public');
+  await dataSource.query(`DROP SCHEMA ${SCHEMA} CASCADE`);
   const application = await startTestApplication({ database, env: { LOG_LEVEL: 'warn' } });
   try {
     expect(await application.get('/health/ready')).toMatchObject({

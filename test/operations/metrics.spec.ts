@@ -96,7 +96,7 @@ describe('the number of active sessions', () => {
         await application.query(
           `INSERT INTO sessions (id, user_id, token_hash, key_id, token_version, global_version_at_issuance, delivery,
              expires_at, absolute_expires_at, revoked_at, revoked_reason, user_agent)
-           SELECT gen_random_uuid(), gen_random_uuid(), sha256('a token'), 0, 1, 1, 'body',
+           SELECT gen_random_uuid(), 'ann', sha256('a token'), 0, 1, 1, 'body',
              now() + interval '7 days', now() + interval '30 days', CASE WHEN $1 THEN now() END,
              CASE WHEN $1 THEN 'admin_action' END, 'a client' FROM generate_series(1, 30000)`,
           [revoked],

@@ -22,8 +22,9 @@ import {
   type UserWithPassword,
 } from '../../src';
 import { PostgresRevocationFeed } from '../../src/auth/infrastructure/postgres/postgres-revocation.feed';
-import { SecurityPolicyEntity } from '../../src/auth/infrastructure/postgres/security-policy.entity';
-import { SessionEntity } from '../../src/auth/infrastructure/postgres/session.entity';
+import { names } from '../../src/auth/infrastructure/postgres/names';
+import { securityPolicyEntity } from '../../src/auth/infrastructure/postgres/security-policy.entity';
+import { sessionEntity } from '../../src/auth/infrastructure/postgres/session.entity';
 import { TypeOrmAuthEventLog } from '../../src/auth/infrastructure/postgres/typeorm-auth-event.log';
 import { TypeOrmSecurityPolicyRepository } from '../../src/auth/infrastructure/postgres/typeorm-security-policy.repository';
 import { TypeOrmSessionRepository } from '../../src/auth/infrastructure/postgres/typeorm-session.repository';
@@ -38,7 +39,7 @@ import {
 } from '../../src/testing';
 import { TypeOrmUserDirectory } from '../../src/users';
 import { UserEntity } from '../../src/users/user.entity';
-import { testDatabase } from '../support/database/test-database';
+import { SCHEMA, testDatabase } from '../support/database/test-database';
 
 /** The ports of one database, and what no port can do but time, people and accidents can. */
 export interface Ports {
@@ -93,7 +94,7 @@ async function inMemory(): Promise<Ports> {
 export function onPostgres(
   dataSource: DataSource,
   given: Partial<AuthOptions> = {},
-  joinable = true,
+  directory?: UserDirectory,
 ): Omit<Ports, 'close'> & { unitOfWork: TypeOrmUnitOfWork } {
   const options = {
     preparedStatements: true,
@@ -101,31 +102,27 @@ export function onPostgres(
     accessTokenTtlSeconds: 900,
     revocationNotify: 'none',
     listenUrl: null,
+    schema: SCHEMA,
     ...given,
   } as AuthOptions;
+  const [sessions, policy] = [sessionEntity(names(options.schema)), securityPolicyEntity(names(options.schema))];
   const unitOfWork = new TypeOrmUnitOfWork(dataSource);
   const feed = new PostgresRevocationFeed(dataSource, unitOfWork, options);
-  const policies = new TypeOrmSecurityPolicyRepository(unitOfWork, feed);
-  const users = new TypeOrmUserDirectory(unitOfWork);
+  const policies = new TypeOrmSecurityPolicyRepository(unitOfWork, feed, options);
+  const users = directory ?? new TypeOrmUserDirectory(unitOfWork);
   return {
     policies,
     feed,
     users,
     unitOfWork,
-    log: new TypeOrmAuthEventLog(unitOfWork),
-    sessions: new TypeOrmSessionRepository(
-      dataSource,
-      unitOfWork,
-      feed,
-      options,
-      joinable ? users : Object.assign(new TypeOrmUserDirectory(unitOfWork), { joinable: undefined }),
-    ),
+    log: new TypeOrmAuthEventLog(unitOfWork, options),
+    sessions: new TypeOrmSessionRepository(dataSource, unitOfWork, feed, options, users),
     alterSession: async (id, changes) => {
-      await dataSource.manager.update(SessionEntity, { id }, changes);
+      await dataSource.manager.update(sessions, { id }, changes);
     },
     alterPolicy: async (changes) => {
-      if (changes === null) await dataSource.manager.delete(SecurityPolicyEntity, { id: 1 });
-      else await dataSource.manager.update(SecurityPolicyEntity, { id: 1 }, changes);
+      if (changes === null) await dataSource.manager.delete(policy, { id: 1 });
+      else await dataSource.manager.update(policy, { id: 1 }, changes);
     },
     addUser: async (user) => {
       await dataSource.manager.insert(UserEntity, { ...user, roles: [...user.roles] });

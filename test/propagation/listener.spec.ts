@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import type { AuthOptions, RevocationWatcher } from '../../src';
 import { PostgresRevocationFeed } from '../../src/auth/infrastructure/postgres/postgres-revocation.feed';
 import { TypeOrmUnitOfWork } from '../../src/auth/infrastructure/postgres/typeorm-unit-of-work';
-import { testDatabase, type TestDatabase } from '../support/database/test-database';
+import { SCHEMA, testDatabase, type TestDatabase } from '../support/database/test-database';
 import { proxyOf } from '../support/network/database-proxy';
 import type { TcpProxy } from '../support/network/tcp-proxy';
 import { until } from '../support/until';
@@ -40,7 +40,7 @@ describe('the connection that listens, on a bad network', () => {
     const { proxy: started, url } = await proxyOf(database.url);
     proxy = started;
     watcher = new CountingWatcher();
-    const options = { revocationNotify: 'postgres', listenUrl: url } as AuthOptions;
+    const options = { revocationNotify: 'postgres', listenUrl: url, schema: SCHEMA } as AuthOptions;
     feed = new PostgresRevocationFeed(dataSource, new TypeOrmUnitOfWork(dataSource), options);
   });
   afterEach(() => proxy.close());
@@ -99,7 +99,7 @@ describe('the connection that listens, on a bad network', () => {
       await until(() => watcher.resets === resets);
       expect(await listeners()).toBe(1);
     }
-    await dataSource.query(`NOTIFY ratchet_revocations`);
+    await dataSource.query(`NOTIFY ratchet_ratchet_revocations`);
     await until(() => watcher.hints > 0);
     expect(watcher.hints).toBe(1);
     await stop();

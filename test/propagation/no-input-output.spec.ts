@@ -148,7 +148,7 @@ describeWithRedis('a guarded request', () => {
       expect(await get('/admin/security', accessToken)).toBe(200);
       await post('/auth/login', ADMIN);
     });
-    expect(cost.sql).toContainEqual(expect.stringContaining('FROM "users"'));
+    expect(cost.sql).toContainEqual(expect.stringContaining('FROM "ratchet"."users"'));
     expect(cost.redis).not.toEqual([]);
   });
 });

@@ -100,7 +100,7 @@ describe('without its database', () => {
   const listeners = async (): Promise<number> => {
     const [row] = await first.query(
       `SELECT count(*)::integer AS count FROM pg_stat_activity
-       WHERE application_name = 'ratchet listen' AND query = 'LISTEN ratchet_revocations' AND state = 'idle'`,
+       WHERE application_name = 'ratchet listen' AND query = 'LISTEN ratchet_ratchet_revocations' AND state = 'idle'`,
     );
     return row.count;
   };

@@ -5,7 +5,7 @@ import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../src/database/data-source';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded-postgres';
 import { runMigrations } from '../../src/database/migrate';
-import { schema } from '../support/database/test-database';
+import { SCHEMA, tablesIn } from '../support/database/test-database';
 
 interface OwnServerOptions {
   readonly settings?: Readonly<Record<string, string>>;
@@ -50,8 +50,9 @@ export async function ownServer({ settings = {}, migrated = false }: OwnServerOp
 
 async function migrate(url: string): Promise<void> {
   const dataSource = await new DataSource(
-    dataSourceOptions({ url, poolSize: 1, migrateOnStart: true }, schema),
+    dataSourceOptions({ url, poolSize: 1, migrateOnStart: true, schema: SCHEMA }, tablesIn(SCHEMA)),
   ).initialize();
   await runMigrations(dataSource);
+  await dataSource.query(`ALTER DATABASE postgres SET search_path = ${SCHEMA}, public`); // for the statements of specs
   await dataSource.destroy();
 }

@@ -48,6 +48,15 @@ export function userDirectoryContract(name: string, underTest: () => DirectoryUn
       expect(await under.directory.findById(uuidv7())).toBeNull();
     });
 
+    // Seen red on PostgreSQL with any text compared to the column.
+    it.each(['ann', '7', "O'Neill", '{}', 'x'.repeat(128)])('finds and changes nobody behind the id %j', async (id) => {
+      expect(await under.directory.findById(id)).toBeNull();
+      expect((await under.directory.findByIdWithPassword?.(id)) ?? null).toBeNull();
+      expect(await under.directory.replacePasswordHash(id, 'first hash', 'second hash')).toBe(false);
+      expect(await under.directory.setActive!(id, false)).toBe('user_not_found');
+      expect(await under.directory.setRoles!(id, [])).toBe('user_not_found');
+    });
+
     it.each([
       ['as it is stored', (email: string) => email],
       ['in capitals', (email: string) => email.toUpperCase()],

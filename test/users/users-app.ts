@@ -8,7 +8,7 @@ import { loadConfig } from '../../src/config';
 import { databaseModule } from '../../src/database/database.module';
 import { TypeOrmUserDirectory, UsersModule } from '../../src/users';
 import type { UsersOptions } from '../../src/users/users.options';
-import { schema } from '../support/database/test-database';
+import { tablesIn } from '../support/database/test-database';
 
 const KEY = Buffer.alloc(32, 'test key').toString('base64');
 
@@ -26,7 +26,7 @@ export async function usersApp(databaseUrl: string, users: Partial<UsersOptions>
     imports: [
       CqrsModule.forRoot(),
       EventEmitterModule.forRoot(),
-      databaseModule({ ...config.database, url: databaseUrl, migrateOnStart: false }, schema),
+      databaseModule({ ...config.database, url: databaseUrl, migrateOnStart: false }, tablesIn(config.database.schema)),
       AuthModule.forRootAsync({ useFactory: () => config.auth, userDirectory: TypeOrmUserDirectory, isGlobal: true }),
       UsersModule.forRoot({ ...config.users, ...users }),
     ],

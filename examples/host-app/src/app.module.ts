@@ -2,7 +2,7 @@ import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { EventEmitterModule } from '@nestjs/event-emitter';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { AccessTokenGuard, authEntities, authMigrations, AuthModule } from 'nest-ratchet';
+import { AccessTokenGuard, AuthModule, authSchema } from 'nest-ratchet';
 import { Account } from './accounts/account.entity.js';
 import { AccountsModule } from './accounts/accounts.module.js';
 import { CreateTables1780000000000 } from './create-tables.migration.js';
@@ -12,6 +12,7 @@ import { Person } from './people/person.entity.js';
 import { SecurityModule } from './security/security.module.js';
 import { TokenGuard } from './security/token.guard.js';
 
+const schema = authSchema();
 const secret = (name: string): Buffer => Buffer.from(process.env[name] ?? '', 'base64');
 
 @Module({
@@ -21,8 +22,8 @@ const secret = (name: string): Buffer => Buffer.from(process.env[name] ?? '', 'b
     TypeOrmModule.forRoot({
       type: 'postgres',
       url: process.env.DATABASE_URL,
-      entities: [...authEntities, Person, Account],
-      migrations: [...authMigrations, CreateTables1780000000000],
+      entities: [...schema.entities, Person, Account],
+      migrations: [...schema.migrations, CreateTables1780000000000],
       migrationsRun: true,
     }),
     AuthModule.forRootAsync({

@@ -63,7 +63,17 @@ export const revocationReasonProblem = (reason: unknown): Problem => oneOfProble
 export const graceOfModeProblem = (seconds: unknown, mode: unknown): Problem =>
   mode === 'immediate' ? 'must not be given in mode immediate' : graceProblem(seconds);
 
+/** Of a session or an attempt. */
 export const idProblem = (id: unknown): Problem => (isUuid(id) ? null : 'must be a UUID');
+
+const MAX_USER_ID = 128;
+
+/** Any text as the directory spells it: a number, a cuid, an ObjectId, a UUID in either case. */
+export const userIdProblem = (id: unknown): Problem =>
+  controlProblem(id) ??
+  ((id as string).length >= 1 && (id as string).length <= MAX_USER_ID
+    ? null
+    : `must have 1 to ${MAX_USER_ID} characters`);
 
 export function rolesProblem(roles: unknown): Problem {
   if (!Array.isArray(roles) || roles.length > MAX_ROLES || new Set(roles).size < roles.length)

@@ -20,6 +20,8 @@ export const REVOCATION_REASONS = [
   'token_version_rejected',
   'session_limit_exceeded',
   'session_revoked',
+  'password_reset',
+  'factor_changed',
 ] as const;
 
 export type RevocationReason = (typeof REVOCATION_REASONS)[number];

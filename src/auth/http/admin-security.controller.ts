@@ -13,7 +13,7 @@ import { UpdateGracePeriodCommand } from '../application/versions/update-grace-p
 import { ApiProblems } from './kit/api-problems';
 import { AuthRoutes, JsonBody } from './kit/auth-routes';
 import { actorOf } from './kit/client-of';
-import { uuidPipe } from './kit/validation.pipe';
+import { userIdPipe } from './kit/validation.pipe';
 import {
   GlobalRotationDto,
   RotateAllDto,
@@ -108,7 +108,7 @@ export class AdminSecurityController {
   @ApiProblems([400, 401, 403, 404, 413, 415, 503], { 404: { description: 'No such user', code: 'user_not_found' } })
   @Post('users/:id/rotations')
   async rotateUserTokens(
-    @Param('id', uuidPipe('id')) id: string,
+    @Param('id', userIdPipe('id')) id: string,
     @JsonBody(RotateUserDto) { reason }: RotateUserDto,
     @CurrentPrincipal() principal: Principal,
     @Req() request: HttpRequest,

@@ -10,7 +10,7 @@ import { ApiProblems } from './kit/api-problems';
 import { AuthRoutes } from './kit/auth-routes';
 import { actorOf } from './kit/client-of';
 import { NoStore } from './kit/no-store';
-import { uuidPipe } from './kit/validation.pipe';
+import { userIdPipe } from './kit/validation.pipe';
 import { RevokedSessionsDto, SessionDto } from './session.dto';
 
 @ApiTags('security')
@@ -28,7 +28,7 @@ export class AdminSessionsController {
   @ApiProblems([400, 401, 403, 503])
   @NoStore()
   @Get()
-  async listUserSessions(@Param('id', uuidPipe('id')) id: string): Promise<SessionDto[]> {
+  async listUserSessions(@Param('id', userIdPipe('id')) id: string): Promise<SessionDto[]> {
     return this.queries.execute(new ListSessionsQuery(id));
   }
 
@@ -40,7 +40,7 @@ export class AdminSessionsController {
   @ApiProblems([400, 401, 403, 503])
   @Delete()
   async revokeUserSessions(
-    @Param('id', uuidPipe('id')) id: string,
+    @Param('id', userIdPipe('id')) id: string,
     @CurrentPrincipal() principal: Principal,
     @Req() request: HttpRequest,
   ): Promise<RevokedSessionsDto> {

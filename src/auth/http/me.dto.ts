@@ -1,7 +1,8 @@
 import { ApiProperty } from '@nestjs/swagger';
+import { USER_ID } from './kit/user-id';
 
 export class MeDto {
-  @ApiProperty({ format: 'uuid' })
+  @ApiProperty(USER_ID)
   id!: string;
 
   @ApiProperty({ example: 'user@example.com' })

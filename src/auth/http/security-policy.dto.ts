@@ -8,6 +8,7 @@ import {
   reasonProblem,
   versionProblem,
 } from '../domain/input-rules';
+import { USER_ID } from './kit/user-id';
 import { ByRule, IfPresent } from './kit/validation.pipe';
 
 /** For the document: the rules themselves are those of the use cases. */
@@ -98,7 +99,7 @@ export class GlobalRotationDto {
 }
 
 export class UserRotationDto {
-  @ApiProperty({ format: 'uuid' })
+  @ApiProperty(USER_ID)
   userId!: string;
 
   @ApiProperty({ example: 1 })

@@ -99,4 +99,6 @@ export abstract class AuthOptions {
   abstract readonly secureCookies: boolean;
   /** Named prepared statements on the refresh; off behind a transaction-mode PgBouncer. */
   abstract readonly preparedStatements: boolean;
+  /** The schema of PostgreSQL that holds auth's tables: the one that `authSchema()` was given. */
+  abstract readonly schema: string;
 }

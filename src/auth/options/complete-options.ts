@@ -95,6 +95,13 @@ function namesSeveralHosts(url: string): boolean {
   );
 }
 
+/** The schema of PostgreSQL that holds auth's tables. Short, since names of up to 63 characters hold it; `pg_` is PostgreSQL's. */
+export const SCHEMA_NAME = matching(
+  /^(?!pg_)[a-z_][a-z0-9_]{0,30}$/,
+  'must be a schema name: a lower-case letter or underscore, then up to 30 lower-case letters, digits and underscores, not pg_…',
+);
+export const DEFAULT_SCHEMA = 'ratchet';
+
 const limit: Rule = {
   words: `must be whole points, at least 1, in whole seconds from 1 to ${LONGEST_TIMER_SECONDS}`,
   holds: (value) =>
@@ -151,6 +158,7 @@ const OPTIONS: {
   cookieSameSite: ['strict', oneOf('strict', 'lax', 'none')],
   cookiePath: ['/', matching(/^\/[\w./~%-]*$/, 'must be a path that begins with /')],
   preparedStatements: [true, flag],
+  schema: [DEFAULT_SCHEMA, SCHEMA_NAME],
 };
 
 /** The protocol's own times and limits. They suit production: no reason is exposed, cookies need https. */

@@ -12,17 +12,29 @@ export const administers = ({ isActive, roles }: DirectoryUser): boolean => isAc
 /** The outcome of a change. `last_admin`: refused, since no active administrator would be left. */
 export type DirectoryChange = 'changed' | 'user_not_found' | 'last_admin';
 
-/** A user table in auth's own database, so that the refresh can read it together with the session: unquoted names of the table and its columns. */
+/**
+ * A user table in auth's own database, so that the refresh can read it together with the session: unquoted names of the table
+ * and its columns.
+ */
 export interface UserTable {
+  /** Without one, PostgreSQL finds the table by the connection's `search_path`. */
+  readonly schema?: string | undefined;
   readonly table: string;
   readonly id: string;
+  /**
+   * The type of the id's column. Auth keeps ids as text and casts its own side of the comparison, so that the table's index
+   * serves; a text that is no such id finds no user.
+   */
+  readonly idType: 'uuid' | 'text' | 'integer' | 'bigint';
   readonly email: string;
   readonly roles: string;
   readonly isActive: string;
 }
 
 /**
- * The host's users. Ids are UUIDs. A directory does not store version floors: they stay in auth's own table. Without an
+ * The host's users. An id is a text of 1 to 128 characters without control characters, and the directory's spelling counts:
+ * whatever id a caller passes, auth continues with the `id` of the user that was found. A text that is no id of the directory's
+ * is that of no user, never an error. A directory does not store version floors: they stay in auth's own table. Without an
  * optional method, the commands that call it fail.
  */
 export abstract class UserDirectory {
@@ -35,7 +47,6 @@ export abstract class UserDirectory {
   /** Finds the user of a login name (normalised by the directory) with the stored hash; null if there is none. */
   abstract findByLogin(login: string): Promise<UserWithPassword | null>;
 
-  /**
   /**
    * The user with the stored hash; null when there is none. Implement it if the login name is not the e-mail: without it, a
    * password change looks the user up by the e-mail.

@@ -4,6 +4,7 @@ import { type CommandLineConfig, InvalidConfiguration, loadCommandLineConfig, lo
 import { EMBEDDED_DATA } from '../../database/embedded-postgres';
 import { type Database, openDatabase } from '../database';
 import { Failure, messageOf } from '../failure';
+import { names } from '../../index';
 import { HostUserDirectory } from '../host-user.directory';
 import type { Shell } from '../shell';
 import { numberText, table, timeText } from '../text';
@@ -178,11 +179,11 @@ async function pool(dataSource: DataSource, { database: { poolSize }, auth }: Co
 
 async function refreshKeys(
   dataSource: DataSource,
-  { auth: { refreshTokenKeys } }: CommandLineConfig,
+  { auth: { refreshTokenKeys }, database }: CommandLineConfig,
 ): Promise<Finding> {
   const inUse = await dataSource.query<{ id: number; sessions: number; since: Date }[]>(`
     SELECT key_id AS id, count(*)::integer AS sessions, min(COALESCE(rotated_at, created_at)) AS since
-      FROM sessions WHERE revoked_at IS NULL AND expires_at > now() GROUP BY key_id ORDER BY key_id`);
+      FROM ${names(database.schema).sessions} WHERE revoked_at IS NULL AND expires_at > now() GROUP BY key_id ORDER BY key_id`);
   if (refreshTokenKeys === undefined) {
     const used = inUse.map(({ id, sessions }) => `${id} (${numberText(sessions)} live sessions)`).join(', ');
     return ['ok', `not configured here; needed are ${used || 'none'}`];

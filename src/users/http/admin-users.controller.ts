@@ -1,7 +1,7 @@
 import { Body, Controller, Param, Patch, Req } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, uuidPipe } from '../../auth/http';
+import { ApiProblems, userIdPipe } from '../../auth/http';
 import {
   actorOf,
   CurrentPrincipal,
@@ -43,7 +43,7 @@ export class AdminUsersController {
   })
   @Patch(':id')
   async updateUser(
-    @Param('id', uuidPipe('id')) id: string,
+    @Param('id', userIdPipe('id')) id: string,
     @Body() { isActive, roles }: UpdateUserDto,
     @CurrentPrincipal() principal: Principal,
     @Req() request: HttpRequest,

@@ -147,7 +147,7 @@ export class TestApplication {
   events(of: { sessionId?: string; userId?: string; attemptId?: string } = {}): Promise<Json[]> {
     return this.query(
       `SELECT * FROM auth_events
-       WHERE ($1::uuid IS NULL OR session_id = $1) AND ($2::uuid IS NULL OR user_id = $2) AND ($3::uuid IS NULL OR attempt_id = $3)
+       WHERE ($1::uuid IS NULL OR session_id = $1) AND ($2::text IS NULL OR user_id = $2) AND ($3::uuid IS NULL OR attempt_id = $3)
        ORDER BY occurred_at, id`,
       [of.sessionId, of.userId, of.attemptId],
     );

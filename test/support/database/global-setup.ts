@@ -5,7 +5,7 @@ import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../../src/database/data-source';
 import { startEmbeddedPostgres } from '../../../src/database/embedded-postgres';
 import { runMigrations } from '../../../src/database/migrate';
-import { administer, schema, TEMPLATE, urlOf } from './test-database';
+import { administer, SCHEMA, tablesIn, TEMPLATE, urlOf } from './test-database';
 
 /** One server for the run, unless TEST_DATABASE_URL names one, and on it the migrated template of all test databases. */
 export default async function globalSetup(): Promise<void> {
@@ -25,8 +25,8 @@ export default async function globalSetup(): Promise<void> {
     };
   }
   await administer(`DROP DATABASE IF EXISTS ${TEMPLATE} WITH (FORCE)`, `CREATE DATABASE ${TEMPLATE}`);
-  const database = { url: urlOf(TEMPLATE), poolSize: 1, migrateOnStart: true };
-  const dataSource = await new DataSource(dataSourceOptions(database, schema)).initialize();
+  const database = { url: urlOf(TEMPLATE), poolSize: 1, migrateOnStart: true, schema: SCHEMA };
+  const dataSource = await new DataSource(dataSourceOptions(database, tablesIn(SCHEMA))).initialize();
   await runMigrations(dataSource);
   await dataSource.destroy();
 }

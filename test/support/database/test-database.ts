@@ -2,22 +2,25 @@ import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { DataSource } from 'typeorm';
 // Past the modules' doors: the set-up of every run needs the tables alone, and would load all of Nest behind them.
-import { authEntities, authMigrations } from '../../../src/auth/infrastructure/postgres/schema';
+import { authSchema } from '../../../src/auth/infrastructure/postgres/schema';
 import { dataSourceOptions } from '../../../src/database/data-source';
-import { userEntities, userMigrations } from '../../../src/users/schema';
+import { userSchema } from '../../../src/users/schema';
 
 /** A database of its own for a spec, with the real schema and nothing in it. */
 export interface TestDatabase {
   readonly url: string;
-  /** With the application's own options. Closed by `close`. */
-  connect(poolSize?: number): Promise<DataSource>;
+  /** With the application's own options. Closed by `close`. Only the schema `ratchet` is migrated. */
+  connect(poolSize?: number, schema?: string): Promise<DataSource>;
   close(): Promise<void>;
 }
 
-export const schema = {
-  entities: [...authEntities, ...userEntities],
-  migrations: [...authMigrations, ...userMigrations],
-};
+/** All tables of the application, in a schema. */
+export function tablesIn(schema: string) {
+  const [auth, users] = [authSchema({ schema }), userSchema(schema)];
+  return { entities: [...auth.entities, ...users.entities], migrations: [...auth.migrations, ...users.migrations] };
+}
+
+export const SCHEMA = 'ratchet';
 
 export const TEMPLATE = 'ratchet_template';
 
@@ -43,13 +46,17 @@ async function cloneTemplate(name: string): Promise<TestDatabase> {
   await administer(
     `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`,
     `CREATE DATABASE "${name}" TEMPLATE ${TEMPLATE} STRATEGY file_copy`,
+    // For the statements of specs. The product names its schema: see test/database/schemas.spec.ts.
+    `ALTER DATABASE "${name}" SET search_path = ${SCHEMA}, public`,
   );
   const url = urlOf(name);
   const open: DataSource[] = [];
   return {
     url,
-    connect: async (poolSize = 5) => {
-      const dataSource = new DataSource(dataSourceOptions({ url, poolSize, migrateOnStart: false }, schema));
+    connect: async (poolSize = 5, schema = SCHEMA) => {
+      const dataSource = new DataSource(
+        dataSourceOptions({ url, poolSize, migrateOnStart: false, schema }, tablesIn(schema)),
+      );
       open.push(dataSource);
       return dataSource.initialize();
     },

@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
+import { isUUID } from 'class-validator';
 import {
   type DirectoryUser,
   loginSpelling,
   TypeOrmUnitOfWork,
   UserDirectory,
+  type UserTable,
   type UserWithPassword,
 } from 'nest-ratchet';
 import { Person } from './person.entity.js';
@@ -12,9 +14,10 @@ import { Person } from './person.entity.js';
 @Injectable()
 export class PeopleUserDirectory extends UserDirectory {
   /** Lets a refresh read the person in the same statement as the session. */
-  override readonly joinable = {
+  override readonly joinable: UserTable = {
     table: 'people',
     id: 'id',
+    idType: 'uuid',
     email: 'email',
     roles: 'roles',
     isActive: 'is_active',
@@ -26,7 +29,8 @@ export class PeopleUserDirectory extends UserDirectory {
   }
 
   async findById(id: string): Promise<DirectoryUser | null> {
-    return this.people.findOneBy({ id });
+    // PostgreSQL fails on a text that is no UUID.
+    return isUUID(id) ? this.people.findOneBy({ id }) : null;
   }
 
   async findByLogin(login: string): Promise<UserWithPassword | null> {

@@ -1,11 +1,13 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { LogoutAttempted, LogoutFailed, LogoutSucceeded } from '../../domain/events';
-import { demand, idProblem, revocationReasonProblem } from '../../domain/input-rules';
+import { demand, revocationReasonProblem, userIdProblem } from '../../domain/input-rules';
 import { AuthEvents } from '../../ports/auth-events';
 import { Clock } from '../../ports/clock';
+import { UserDirectory } from '../../ports/user-directory';
 import { Attempt } from '../attempt';
 import { endingWithFaults } from '../faults';
 import { RecordedChange } from '../recorded-change';
+import { spelledByDirectory } from '../user-id';
 import { LogOutEverywhereCommand } from './log-out-everywhere.command';
 import { RevokeUserSessionsCommand } from './revoke-user-sessions.command';
 import { UserRevocation } from './user-revocation';
@@ -20,7 +22,7 @@ export class LogOutEverywhereHandler implements ICommandHandler<LogOutEverywhere
   ) {}
 
   async execute({ userId, client }: LogOutEverywhereCommand): Promise<number> {
-    demand({ userId: idProblem(userId) });
+    demand({ userId: userIdProblem(userId) });
     const attempt = new Attempt(client, this.clock.now());
     const attempted = new LogoutAttempted(attempt.beginning({ userId }));
     const work = () =>
@@ -40,14 +42,16 @@ export class LogOutEverywhereHandler implements ICommandHandler<LogOutEverywhere
 @CommandHandler(RevokeUserSessionsCommand)
 export class RevokeUserSessionsHandler implements ICommandHandler<RevokeUserSessionsCommand> {
   constructor(
+    private readonly users: UserDirectory,
     private readonly revocation: UserRevocation,
     private readonly changes: RecordedChange,
     private readonly clock: Clock,
   ) {}
 
-  async execute({ userId, reason, actor }: RevokeUserSessionsCommand): Promise<number> {
-    demand({ userId: idProblem(userId), reason: revocationReasonProblem(reason) });
+  async execute({ userId: given, reason, actor }: RevokeUserSessionsCommand): Promise<number> {
+    demand({ userId: userIdProblem(given), reason: revocationReasonProblem(reason) });
     const attempt = new Attempt(actor.client ?? {}, this.clock.now());
+    const userId = await spelledByDirectory(this.users, given);
     return this.changes.commit(async () => {
       const revoked = await this.revocation.revokeAll({ userId }, reason, attempt, actor.userId);
       return { value: revoked.revokedSessions, events: revoked.events };

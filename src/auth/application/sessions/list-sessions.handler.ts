@@ -1,19 +1,23 @@
 import { type IQueryHandler, QueryHandler } from '@nestjs/cqrs';
 import { isHonoured } from '../../../guard/versions';
-import { demand, idProblem } from '../../domain/input-rules';
+import { demand, userIdProblem } from '../../domain/input-rules';
 import { SecurityPolicyRepository } from '../../ports/security-policy.repository';
 import { SessionRepository } from '../../ports/session.repository';
+import { UserDirectory } from '../../ports/user-directory';
+import { spelledByDirectory } from '../user-id';
 import { type ListedSession, ListSessionsQuery } from './list-sessions.query';
 
 @QueryHandler(ListSessionsQuery)
 export class ListSessionsHandler implements IQueryHandler<ListSessionsQuery> {
   constructor(
+    private readonly users: UserDirectory,
     private readonly sessions: SessionRepository,
     private readonly policies: SecurityPolicyRepository,
   ) {}
 
-  async execute({ userId, currentSessionId }: ListSessionsQuery): Promise<ListedSession[]> {
-    demand({ userId: idProblem(userId) });
+  async execute({ userId: given, currentSessionId }: ListSessionsQuery): Promise<ListedSession[]> {
+    demand({ userId: userIdProblem(given) });
+    const userId = await spelledByDirectory(this.users, given);
     const live = await this.sessions.findLiveOfUser(userId);
     const { floors, now } = await this.policies.floorsOf(userId);
     return live

@@ -1,6 +1,6 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { SessionRevoked } from '../../domain/events';
-import { demand, idProblem } from '../../domain/input-rules';
+import { demand, idProblem, userIdProblem } from '../../domain/input-rules';
 import { Clock } from '../../ports/clock';
 import { SessionRepository } from '../../ports/session.repository';
 import { Attempt } from '../attempt';
@@ -16,7 +16,7 @@ export class RevokeOtherSessionsHandler implements ICommandHandler<RevokeOtherSe
   ) {}
 
   async execute({ userId, currentSessionId, client }: RevokeOtherSessionsCommand): Promise<number> {
-    demand({ userId: idProblem(userId), currentSessionId: idProblem(currentSessionId) });
+    demand({ userId: userIdProblem(userId), currentSessionId: idProblem(currentSessionId) });
     const attempt = new Attempt(client, this.clock.now());
     return this.changes.commit(async () => {
       await this.sessions.lockUser(userId); // first the user and then the sessions, as everywhere: so two never wait for each other

@@ -6,7 +6,7 @@ import {
   PasswordChangeFailed,
   PasswordChangeSucceeded,
 } from '../../domain/events';
-import { demand, idProblem } from '../../domain/input-rules';
+import { demand, idProblem, userIdProblem } from '../../domain/input-rules';
 import { passwordProblem } from '../../domain/password-rules';
 import { ok, refusal, type Result } from '../../domain/result';
 import type { Session } from '../../domain/session';
@@ -42,7 +42,7 @@ export class ChangePasswordHandler implements ICommandHandler<ChangePasswordComm
   ) {}
 
   async execute(command: ChangePasswordCommand): Promise<Answer> {
-    demand({ userId: idProblem(command.userId), sessionId: idProblem(command.sessionId) });
+    demand({ userId: userIdProblem(command.userId), sessionId: idProblem(command.sessionId) });
     const problem = passwordProblem(command.newPassword);
     if (problem !== null) return refusal({ kind: 'invalid', path: 'newPassword', message: `newPassword ${problem}` });
 

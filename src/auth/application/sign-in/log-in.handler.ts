@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { NIL as NO_USER } from 'uuid';
 import {
   type AuthEvent,
   type FaultReason,
@@ -27,6 +26,9 @@ import { LogInCommand } from './log-in.command';
 import { OpenSession } from './open-session';
 
 type Answer = Result<TokenPair, 'invalid_credentials'>;
+
+/** The id of nobody: no user's is empty. */
+const NO_USER = '';
 
 @CommandHandler(LogInCommand)
 export class LogInHandler implements ICommandHandler<LogInCommand> {

@@ -1,6 +1,6 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { type AuthEvent, UserDeactivated, UserReactivated } from '../../domain/events';
-import { demand, idProblem } from '../../domain/input-rules';
+import { demand, userIdProblem } from '../../domain/input-rules';
 import { ok, refusal, type Result } from '../../domain/result';
 import { Clock } from '../../ports/clock';
 import { SessionRepository } from '../../ports/session.repository';
@@ -8,6 +8,7 @@ import { UserDirectory } from '../../ports/user-directory';
 import { Attempt } from '../attempt';
 import { RecordedChange } from '../recorded-change';
 import { UserRevocation } from '../sessions/user-revocation';
+import { spelledByDirectory } from '../user-id';
 import { SetUserActiveCommand, type UserChangeRefusal } from './set-user-active.command';
 
 type Answer = Result<void, UserChangeRefusal>;
@@ -22,10 +23,11 @@ export class SetUserActiveHandler implements ICommandHandler<SetUserActiveComman
     private readonly clock: Clock,
   ) {}
 
-  async execute({ userId, isActive, actor }: SetUserActiveCommand): Promise<Answer> {
+  async execute({ userId: given, isActive, actor }: SetUserActiveCommand): Promise<Answer> {
     const setActive = this.users.setActive?.bind(this.users);
     if (setActive === undefined) throw new Error('This UserDirectory has no setActive()');
-    demand({ userId: idProblem(userId) });
+    demand({ userId: userIdProblem(given) });
+    const userId = await spelledByDirectory(this.users, given);
     const attempt = new Attempt(actor.client ?? {}, this.clock.now());
     const by = actor.userId ?? null;
 

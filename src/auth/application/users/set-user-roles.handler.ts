@@ -1,6 +1,6 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { UserRolesChanged } from '../../domain/events';
-import { demand, idProblem, rolesProblem } from '../../domain/input-rules';
+import { demand, rolesProblem, userIdProblem } from '../../domain/input-rules';
 import { ok, refusal, type Result } from '../../domain/result';
 import { Clock } from '../../ports/clock';
 import { SecurityPolicyRepository } from '../../ports/security-policy.repository';
@@ -8,6 +8,7 @@ import { SessionRepository } from '../../ports/session.repository';
 import { UserDirectory } from '../../ports/user-directory';
 import { Attempt } from '../attempt';
 import { RecordedChange } from '../recorded-change';
+import { spelledByDirectory } from '../user-id';
 import type { UserChangeRefusal } from './set-user-active.command';
 import { SetUserRolesCommand } from './set-user-roles.command';
 
@@ -23,10 +24,11 @@ export class SetUserRolesHandler implements ICommandHandler<SetUserRolesCommand>
     private readonly clock: Clock,
   ) {}
 
-  async execute({ userId, roles, actor }: SetUserRolesCommand): Promise<Answer> {
+  async execute({ userId: given, roles, actor }: SetUserRolesCommand): Promise<Answer> {
     const setRoles = this.users.setRoles?.bind(this.users);
     if (setRoles === undefined) throw new Error('This UserDirectory has no setRoles()');
-    demand({ userId: idProblem(userId), roles: rolesProblem(roles) });
+    demand({ userId: userIdProblem(given), roles: rolesProblem(roles) });
+    const userId = await spelledByDirectory(this.users, given);
     const attempt = new Attempt(actor.client ?? {}, this.clock.now());
 
     return this.changes.commit<Answer>(async () => {

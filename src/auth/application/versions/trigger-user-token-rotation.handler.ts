@@ -1,6 +1,6 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { type AuthEvent, UserRotationAttempted, UserRotationFailed, UserRotationSucceeded } from '../../domain/events';
-import { demand, idProblem, reasonProblem } from '../../domain/input-rules';
+import { demand, reasonProblem, userIdProblem } from '../../domain/input-rules';
 import { ok, refusal, type Result } from '../../domain/result';
 import { AuthEvents } from '../../ports/auth-events';
 import { Clock } from '../../ports/clock';
@@ -22,32 +22,35 @@ export class TriggerUserTokenRotationHandler implements ICommandHandler<TriggerU
   ) {}
 
   async execute({
-    userId,
+    userId: given,
     reason,
     actor,
   }: TriggerUserTokenRotationCommand): Promise<Result<UserRotation, 'user_not_found'>> {
-    demand({ userId: idProblem(userId), reason: reasonProblem(reason) });
+    demand({ userId: userIdProblem(given), reason: reasonProblem(reason) });
     const attempt = new Attempt(actor.client ?? {}, this.clock.now());
     const by = actor.userId ?? null;
-    const attempted = new UserRotationAttempted(attempt.beginning({ userId }), by, reason);
+    const subject = { userId: given };
+    const attempted = () => new UserRotationAttempted(attempt.beginning(subject), by, reason);
     const failed = (why: UserRotationFailed['reason']): AuthEvent[] => [
-      attempted,
-      new UserRotationFailed(attempt.ending({ userId }), by, why),
+      attempted(),
+      new UserRotationFailed(attempt.ending(subject), by, why),
     ];
 
     return endingWithFaults(
       this.events,
       async () => {
-        if ((await this.users.findById(userId)) === null) {
+        const user = await this.users.findById(given);
+        if (user === null) {
           await this.events.record(failed('user_not_found'));
           return refusal('user_not_found');
         }
+        const userId = (subject.userId = user.id); // the directory's spelling counts
         return this.changes.commit(async () => {
           const newVersion = await this.policies.raiseUserFloor(userId, reason);
           const previousVersion = newVersion - 1;
           return {
             value: ok({ userId, previousVersion, newVersion }),
-            events: [attempted, new UserRotationSucceeded(attempt.ending({ userId }), by, previousVersion, newVersion)],
+            events: [attempted(), new UserRotationSucceeded(attempt.ending(subject), by, previousVersion, newVersion)],
           };
         });
       },

@@ -28,11 +28,14 @@ interface FastifyReply {
   send(body: never): unknown;
 }
 
+/** A user's id of 128 characters, each of three bytes, each of them written as `%XX`. Fastify's own limit is 100. */
+const LONGEST_PARAMETER = 128 * 3 * 3;
+
 /** The options with which to create Fastify: `new FastifyAdapter(fastifyOptions(options))`. Express requires none. */
 export const fastifyOptions = ({ trustProxy }: HttpOptions) => ({
   trustProxy: trustProxy.length > 0 && [...trustProxy],
   // `/auth/login/` is `/auth/login`, as on Express.
-  routerOptions: { ignoreTrailingSlash: true },
+  routerOptions: { ignoreTrailingSlash: true, maxParamLength: LONGEST_PARAMETER },
   // A URL that the router cannot read never reaches Nest's filters.
   frameworkErrors: ({ statusCode = 400 }: { statusCode?: number }, _request: unknown, reply: FastifyReply) => {
     const problem = new ProblemException(statusCode);

@@ -8,7 +8,7 @@ import {
 } from '@nestjs/common';
 import { ValidateBy, ValidateIf, validateSync, type ValidatorOptions } from 'class-validator';
 import { type FieldError, invalidRequest, type ProblemException } from '../../../guard/nest/problem.exception';
-import { plainTextProblem } from '../../domain/input-rules';
+import { plainTextProblem, userIdProblem } from '../../domain/input-rules';
 
 /** The most broken rules that an answer lists: the answer to a body of unknown fields must not be larger than the body. */
 const MAX_ERRORS = 20;
@@ -68,3 +68,12 @@ export const uuidPipe = (path: string): PipeTransform<string, Promise<string>> =
   });
   return { transform: async (id, metadata) => (await either.transform(id, metadata), id.toLowerCase()) };
 };
+
+/** A user's id in the path, as it is written: only the directory knows how it is spelled. Otherwise 400 with its name. */
+export const userIdPipe = (path: string): PipeTransform<string, string> => ({
+  transform: (id) => {
+    const problem = userIdProblem(id);
+    if (problem !== null) throw invalidRequest({ path, message: `${path} ${problem}` });
+    return id;
+  },
+});

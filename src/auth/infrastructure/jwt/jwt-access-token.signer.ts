@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import { validate as isUuid } from 'uuid';
 import type { AccessTokenClaims, AccessTokenKeys } from '../../../guard/ports/access-token.keys';
+import { userIdProblem } from '../../domain/input-rules';
 import { AuthOptions } from '../../options/auth.options';
 import { AccessTokenSigner } from '../../ports/access-token.signer';
 
@@ -71,7 +72,7 @@ const base64url = (json: object): string => Buffer.from(JSON.stringify(json)).to
 
 function claimsOf(payload: Record<string, unknown>): AccessTokenClaims | null {
   const { sub, sid, jti, iat, exp, gv, uv, roles, email } = payload;
-  if (!isUuid(sub) || !isUuid(sid) || typeof jti !== 'string') return null;
+  if (userIdProblem(sub) !== null || !isUuid(sid) || typeof jti !== 'string') return null;
   if (!isCount(iat) || !isCount(exp) || !isCount(gv) || !isCount(uv)) return null;
   if (!Array.isArray(roles) || !roles.every((role) => typeof role === 'string')) return null;
   if (email !== undefined && typeof email !== 'string') return null;

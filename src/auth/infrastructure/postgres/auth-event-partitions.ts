@@ -1,5 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { AuthOptions } from '../../options/auth.options';
+import { type Names, names, TABLES } from './names';
 import { LOG_LOCK_TIMEOUT } from './typeorm-auth-event.log';
 
 const MONTHS_AHEAD = 3;
@@ -12,9 +14,15 @@ const ONCE_A_DAY_MS = 24 * 60 * 60 * 1000;
 @Injectable()
 export class AuthEventPartitions implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(AuthEventPartitions.name);
+  private readonly names: Names;
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(
+    private readonly dataSource: DataSource,
+    options: AuthOptions,
+  ) {
+    this.names = names(options.schema);
+  }
 
   async onApplicationBootstrap(): Promise<void> {
     await this.makeAhead();
@@ -30,7 +38,7 @@ export class AuthEventPartitions implements OnApplicationBootstrap, OnApplicatio
     for (let ahead = 0; ahead <= MONTHS_AHEAD; ahead++) {
       const from = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + ahead));
       const to = new Date(Date.UTC(from.getUTCFullYear(), from.getUTCMonth() + 1));
-      const name = `auth_events_${from.toISOString().slice(0, 7).replace('-', '_')}`;
+      const name = `${TABLES.events}_${from.toISOString().slice(0, 7).replace('-', '_')}`;
       try {
         await this.make(name, from, to);
       } catch (error) {
@@ -42,12 +50,13 @@ export class AuthEventPartitions implements OnApplicationBootstrap, OnApplicatio
   }
 
   private async make(name: string, from: Date, to: Date): Promise<void> {
+    const { lock, inSchema, events } = this.names;
     await this.dataSource.transaction(async (manager) => {
       // Instances that start together would otherwise fail on each other's half-made partition.
-      await manager.query(`SELECT pg_advisory_xact_lock(hashtextextended('ratchet auth_events partitions', 0))`);
+      await manager.query(`SELECT pg_advisory_xact_lock(hashtextextended('${lock('auth_events partitions')}', 0))`);
       await manager.query(`SET LOCAL lock_timeout = '${LOG_LOCK_TIMEOUT}'`);
       await manager.query(
-        `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF auth_events FOR VALUES FROM ('${from.toISOString()}') TO ('${to.toISOString()}')`,
+        `CREATE TABLE IF NOT EXISTS ${inSchema(name)} PARTITION OF ${events} FOR VALUES FROM ('${from.toISOString()}') TO ('${to.toISOString()}')`,
       );
     });
   }

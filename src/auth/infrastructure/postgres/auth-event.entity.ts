@@ -1,48 +1,37 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
-import type { EventOutcome } from '../../domain/events';
+import { EntitySchema } from 'typeorm';
 import type { RecordedEvent } from '../../ports/auth-event.log';
+import { type Names, TABLES } from './names';
 
 /** One row of the append-only event log, partitioned by month of `occurred_at`. */
-@Entity({ name: 'auth_events' })
-@Index('auth_events_session', ['sessionId', 'occurredAt'])
-@Index('auth_events_user', ['userId', 'occurredAt'])
-export class AuthEventEntity implements RecordedEvent {
-  @PrimaryColumn({ name: 'occurred_at', type: 'timestamptz' })
-  occurredAt!: Date;
-
-  @PrimaryColumn({ name: 'id', type: 'uuid' })
-  id!: string;
-
-  @Column({ name: 'type', type: 'text' })
-  type!: string;
-
-  @Column({ name: 'attempt_id', type: 'uuid', nullable: true })
-  attemptId!: string | null;
-
-  @Column({ name: 'user_id', type: 'uuid', nullable: true })
-  userId!: string | null;
-
-  @Column({ name: 'session_id', type: 'uuid', nullable: true })
-  sessionId!: string | null;
-
-  @Column({ name: 'generation', type: 'bigint', nullable: true, transformer: { from: numberOf, to: numberOf } })
-  generation!: number | null;
-
-  @Column({ name: 'ip_address', type: 'inet', nullable: true })
-  ipAddress!: string | null;
-
-  @Column({ name: 'user_agent', type: 'text' })
-  userAgent!: string;
-
-  @Column({ name: 'outcome', type: 'text' })
-  outcome!: EventOutcome;
-
-  @Column({ name: 'reason', type: 'text', nullable: true })
-  reason!: string | null;
-
-  @Column({ name: 'details', type: 'jsonb', default: {} })
-  details!: Record<string, unknown>;
-}
+export const authEventEntity = ({ schema, typeOrm }: Names) =>
+  new EntitySchema<RecordedEvent>({
+    name: typeOrm('AuthEvent'),
+    tableName: TABLES.events,
+    schema,
+    columns: {
+      occurredAt: { name: 'occurred_at', type: 'timestamptz', primary: true },
+      id: { name: 'id', type: 'uuid', primary: true },
+      type: { name: 'type', type: 'text' },
+      attemptId: { name: 'attempt_id', type: 'uuid', nullable: true },
+      userId: { name: 'user_id', type: 'text', nullable: true },
+      sessionId: { name: 'session_id', type: 'uuid', nullable: true },
+      generation: {
+        name: 'generation',
+        type: 'bigint',
+        nullable: true,
+        transformer: { from: numberOf, to: numberOf },
+      },
+      ipAddress: { name: 'ip_address', type: 'inet', nullable: true },
+      userAgent: { name: 'user_agent', type: 'text' },
+      outcome: { name: 'outcome', type: 'text' },
+      reason: { name: 'reason', type: 'text', nullable: true },
+      details: { name: 'details', type: 'jsonb', default: {} },
+    },
+    indices: [
+      { name: 'auth_events_session', columns: ['sessionId', 'occurredAt'] },
+      { name: 'auth_events_user', columns: ['userId', 'occurredAt'] },
+    ],
+  });
 
 // A forged token may claim any unsigned 32-bit generation, which is more than an integer column holds.
 function numberOf(value: string | number | null): number | null {

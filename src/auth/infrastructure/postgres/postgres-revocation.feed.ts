@@ -13,10 +13,10 @@ import type { CutOffMode, SecurityPolicy } from '../../../guard/versions';
 import { inTime } from '../../../support/in-time';
 import { Outage } from '../../../support/outage';
 import { AuthOptions } from '../../options/auth.options';
+import { type Names, names } from './names';
 import { withPolicy } from './policy-row';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 
-const CHANNEL = 'ratchet_revocations';
 const RECONNECT_AFTER_MS = 1000;
 /** For a server that neither answers nor breaks: nothing may hang on it, least of all the start and the end. */
 const PATIENCE_MS = 2000;
@@ -40,6 +40,7 @@ interface ReadingRow {
 export class PostgresRevocationFeed extends RevocationFeed {
   private readonly outage = new Outage(new Logger(RevocationFeed.name), 'Listening for revocations again');
   private readonly watchers = new Set<RevocationWatcher>();
+  private readonly names: Names;
 
   constructor(
     private readonly dataSource: DataSource,
@@ -47,11 +48,13 @@ export class PostgresRevocationFeed extends RevocationFeed {
     private readonly options: AuthOptions,
   ) {
     super();
+    this.names = names(options.schema);
   }
 
   /** Inserts the rows of a change into its unit of work, and notifies this process's own watchers after the commit. */
-  async announce(revocations: readonly Revocation[], reason: string, policy?: SecurityPolicy): Promise<void> {
-    const rows = revocations.map((revocation) =>
+  async announce(ended: readonly Revocation[], reason: string, policy?: SecurityPolicy): Promise<void> {
+    const { revocations, channel } = this.names;
+    const rows = ended.map((revocation) =>
       revocation.kind === 'user'
         ? { kind: revocation.kind, subject: revocation.userId, version: revocation.minVersion }
         : { kind: revocation.kind, subject: revocation.sessionId, version: null },
@@ -59,13 +62,13 @@ export class PostgresRevocationFeed extends RevocationFeed {
     const all = policy ? [...rows, { kind: 'global', subject: null, version: policy.globalMinTokenVersion }] : rows;
     if (all.length === 0) return;
     await this.unitOfWork.manager.query(
-      `INSERT INTO revocations (kind, subject_id, min_version, reason)
-       SELECT kind, subject, version, $2 FROM json_to_recordset($1) AS row (kind text, subject uuid, version integer)
-       RETURNING ${this.options.revocationNotify === 'postgres' ? `pg_notify('${CHANNEL}', '')` : '1'}`,
+      `INSERT INTO ${revocations} (kind, subject_id, min_version, reason)
+       SELECT kind, subject, version, $2 FROM json_to_recordset($1) AS row (kind text, subject text, version integer)
+       RETURNING ${this.options.revocationNotify === 'postgres' ? `pg_notify('${channel}', '')` : '1'}`,
       [JSON.stringify(all), reason],
     );
     this.unitOfWork.afterCommit(() => {
-      for (const watcher of this.watchers) watcher.committed(revocations, policy);
+      for (const watcher of this.watchers) watcher.committed(ended, policy);
     });
   }
 
@@ -76,15 +79,15 @@ export class PostgresRevocationFeed extends RevocationFeed {
         : // Whatever was not committed at the last reading has an id of at least that reading's oldest running transaction.
           `xid >= $1::text::xid8`;
     const parameter = horizon === null ? this.needed : horizon.toString();
-    const row = await withPolicy(this.dataSource, async () => {
+    const row = await withPolicy(this.dataSource, this.names, async () => {
       const [found] = await this.dataSource.query<ReadingRow[]>(
         // The name is inside the statement, where pg_stat_statements keeps it.
         `SELECT /* ratchet: revocation poll */ to_json(p) AS policy, now() AS now,
                 pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS stale, pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
               (SELECT COALESCE(json_agg(json_build_object(
                         'kind', kind, 'subject', subject_id, 'version', min_version, 'at', created_at)), '[]')
-                 FROM revocations WHERE kind <> 'global' AND ${since}) AS revocations
-         FROM security_policy p WHERE id = 1`,
+                 FROM ${this.names.revocations} WHERE kind <> 'global' AND ${since}) AS revocations
+         FROM ${this.names.policy} p WHERE id = 1`,
         [parameter],
       );
       return found ?? null;
@@ -105,7 +108,9 @@ export class PostgresRevocationFeed extends RevocationFeed {
   async watch(watcher: RevocationWatcher): Promise<() => Promise<void>> {
     this.watchers.add(watcher);
     const listener =
-      this.options.revocationNotify === 'none' ? null : new Listener(this.clientConfig(), watcher, this.outage);
+      this.options.revocationNotify === 'none'
+        ? null
+        : new Listener(this.clientConfig(), this.names.channel, watcher, this.outage);
     await listener?.connect();
     return async () => {
       this.watchers.delete(watcher);
@@ -114,7 +119,8 @@ export class PostgresRevocationFeed extends RevocationFeed {
   }
 
   async purge(dryRun: boolean, stop?: AbortSignal): Promise<number> {
-    const old = `FROM revocations WHERE created_at < now() - make_interval(secs => $1::integer)`;
+    const { revocations } = this.names;
+    const old = `FROM ${revocations} WHERE created_at < now() - make_interval(secs => $1::integer)`;
     const countOf = async (sql: string): Promise<number> => {
       // A day, unless access tokens live longer: a guard that starts later must still find what ended them.
       const [row] = await this.dataSource.query<{ count: number }[]>(sql, [Math.max(ONE_DAY, this.needed)]);
@@ -125,7 +131,7 @@ export class PostgresRevocationFeed extends RevocationFeed {
     while (!stop?.aborted) {
       const purged = await countOf(
         `WITH purged AS (
-           DELETE FROM revocations
+           DELETE FROM ${revocations}
             WHERE id IN (SELECT id ${old} ORDER BY created_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED) RETURNING 1)
          SELECT count(*)::integer AS count FROM purged`,
       );
@@ -156,6 +162,7 @@ class Listener {
 
   constructor(
     private readonly config: ClientConfig,
+    private readonly channel: string,
     private readonly watcher: RevocationWatcher,
     private readonly outage: Outage,
   ) {}
@@ -175,7 +182,7 @@ class Listener {
     client.on('notification', () => this.watcher.hint());
     try {
       await client.connect();
-      await client.query(`LISTEN ${CHANNEL}`);
+      await client.query(`LISTEN ${this.channel}`);
       this.outage.ends();
       this.watcher.reset();
     } catch (error) {

@@ -1,12 +1,13 @@
-import type { DataSource, EntityTarget, ObjectLiteral } from 'typeorm';
+import type { EntitySchema, EntitySchemaColumnOptions } from 'typeorm';
 import type { Floors } from '../../../guard/versions';
 import { READ_BY_REFRESH, type RefreshSession } from '../../domain/refresh-decision';
 import type { RefreshReading } from '../../ports/session.repository';
-import type { UserDirectory } from '../../ports/user-directory';
-import { AuthEventEntity } from './auth-event.entity';
-import { SecurityPolicyEntity } from './security-policy.entity';
-import { SessionEntity } from './session.entity';
-import { UserTokenVersionEntity } from './user-token-version.entity';
+import type { UserDirectory, UserTable } from '../../ports/user-directory';
+import { authEventEntity } from './auth-event.entity';
+import type { Names } from './names';
+import { securityPolicyEntity } from './security-policy.entity';
+import { sessionEntity } from './session.entity';
+import { userTokenVersionEntity } from './user-token-version.entity';
 
 /** How many sessions one statement reads at most. */
 export const READ_TOGETHER = 16;
@@ -26,26 +27,16 @@ interface RefreshRow extends RefreshSession, Floors {
   readonly isActive?: boolean | null;
 }
 
-/**
- * The refresh's statements, with the names of tables and columns taken from the entities. What ended before `retained`, in
- * SQL, is not found.
- */
-export function refreshStatements(dataSource: DataSource, users: UserDirectory, retained: string) {
-  const names = <E extends ObjectLiteral>(entity: EntityTarget<E>) => {
-    const { tableName, columns } = dataSource.getMetadata(entity);
-    const column = Object.fromEntries(columns.map(({ propertyName, databaseName }) => [propertyName, databaseName]));
-    return [tableName, column as Record<keyof E, string>] as const;
-  };
-  const readOfType = (wanted: string): string[] => {
-    const { columns } = dataSource.getMetadata(SessionEntity);
-    return READ_BY_REFRESH.filter((name) =>
-      columns.some((column) => column.propertyName === name && column.type === wanted),
-    );
-  };
-  const [sessions, s] = names(SessionEntity);
-  const [policies, p] = names(SecurityPolicyEntity);
-  const [floors, f] = names(UserTokenVersionEntity);
-  const [events, e] = names(AuthEventEntity);
+/** The refresh's statements. What ended before `retained`, in SQL, is not found. */
+export function refreshStatements(names: Names, users: UserDirectory, retained: string) {
+  const { sessions, policy, floors, events } = names;
+  const session = sessionEntity(names);
+  const s = columnsOf(session);
+  const p = columnsOf(securityPolicyEntity(names));
+  const f = columnsOf(userTokenVersionEntity(names));
+  const e = columnsOf(authEventEntity(names));
+  const types: Readonly<Record<string, EntitySchemaColumnOptions | undefined>> = session.options.columns;
+  const readOfType = (type: string) => READ_BY_REFRESH.filter((name) => types[name]?.type === type);
   const user = users.joinable;
   const times = [...readOfType('timestamptz'), 'now', 'graceEndsAt'];
   const bytes = readOfType('bytea');
@@ -71,8 +62,8 @@ export function refreshStatements(dataSource: DataSource, users: UserDirectory, 
                     ${user ? `, u."${user.id}" IS NOT NULL AS "hasUser", u."${user.email}" AS "email", u."${user.roles}" AS "roles", u."${user.isActive}" AS "isActive"` : ''}
                FROM ${sessions} s
                LEFT JOIN ${floors} f ON f.${f.userId} = s.${s.userId}
-               LEFT JOIN ${policies} p ON p.${p.id} = 1
-               ${user ? `LEFT JOIN "${user.table}" u ON u."${user.id}" = s.${s.userId}` : ''}
+               LEFT JOIN ${policy} p ON p.${p.id} = 1
+               ${user ? `LEFT JOIN ${tableOf(user)} u ON u."${user.id}" = ${CASTS[user.idType](`s.${s.userId}`)}` : ''}
               WHERE s.${s.id} = wanted.id AND s.${s.absoluteExpiresAt} >= ${retained}
               LIMIT 1
            ) AS found`;
@@ -80,7 +71,7 @@ export function refreshStatements(dataSource: DataSource, users: UserDirectory, 
   // Few sizes, since each is a name on each connection; what an id is missing for is NULL, and finds nothing.
   const finds = [1, 2, 4, 8, READ_TOGETHER].map((count) => ({
     count,
-    name: `ratchet_find_for_refresh_${count}`,
+    name: names.statement(`find_for_refresh_${count}`),
     text: findTogether(count),
   }));
   /** What reads `ids` sessions, at most {@link READ_TOGETHER}, and takes `count` ids, the rest of them NULL. */
@@ -94,10 +85,10 @@ export function refreshStatements(dataSource: DataSource, users: UserDirectory, 
     const row: Record<string, unknown> = json;
     for (const name of times) if (row[name] !== null) row[name] = new Date(row[name] as string);
     for (const name of bytes) if (row[name] !== null) row[name] = Buffer.from(row[name] as string, 'hex');
-    const session = row as unknown as RefreshRow;
-    const { userId: id, hasUser, email, roles, isActive, now } = session;
+    const reading = row as unknown as RefreshRow;
+    const { userId: id, hasUser, email, roles, isActive, now } = reading;
     const found = hasUser === true ? { id, email: email ?? '', roles: roles ?? [], isActive: isActive === true } : null;
-    return { session, floors: session, user: user === undefined ? undefined : found, now };
+    return { session: reading, floors: reading, user: user === undefined ? undefined : found, now };
   };
 
   const stillLive = `${s.id} = $1 AND ${s.generation} = $2 AND ${s.tokenHash} = $3 AND ${s.revokedAt} IS NULL AND ${s.expiresAt} > now()`;
@@ -147,3 +138,31 @@ export function refreshStatements(dataSource: DataSource, users: UserDirectory, 
 
   return { find, readingOf, rotate, confirmReplay };
 }
+
+const tableOf = ({ schema, table }: UserTable): string =>
+  schema === undefined ? `"${table}"` : `"${schema}"."${table}"`;
+
+/** Of two branches PostgreSQL evaluates the one that counts: what is no such id is not cast, and joins nothing. */
+const castTo = (type: string, holds: (id: string) => string) => (id: string) =>
+  `CASE WHEN ${holds(id)} THEN ${id}::${type} END`;
+
+/** Only what PostgreSQL itself would write, since auth's spelling of an id is the directory's. */
+const isWholeNumber = (id: string) =>
+  `CASE WHEN ${id} ~ '^(0|-?[1-9][0-9]{0,18})$' THEN ${id}::numeric BETWEEN -9223372036854775808 AND 9223372036854775807 END`;
+
+/** An index on integers serves comparisons with a bigint as well, and no number is too large for one. */
+const CASTS: Readonly<Record<UserTable['idType'], (id: string) => string>> = {
+  text: (id) => id,
+  uuid: castTo('uuid', (id) => `${id} ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'`),
+  integer: castTo('bigint', isWholeNumber),
+  bigint: castTo('bigint', isWholeNumber),
+};
+
+/** The column of each property. */
+const columnsOf = <Row>({ options }: EntitySchema<Row>): Record<keyof Row, string> =>
+  Object.fromEntries(
+    Object.entries<EntitySchemaColumnOptions | undefined>(options.columns).map(([property, column]) => [
+      property,
+      column?.name,
+    ]),
+  ) as Record<keyof Row, string>;

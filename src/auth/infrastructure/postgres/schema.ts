@@ -1,19 +1,30 @@
-import { AuthEventEntity } from './auth-event.entity';
-import { SessionsAndEvents1763683200000 } from './migrations/1763683200000-sessions-and-events';
-import { Revocations1763769600000 } from './migrations/1763769600000-revocations';
-import { CleanUp1763856000000 } from './migrations/1763856000000-clean-up';
-import { LighterRotations1763942400000 } from './migrations/1763942400000-lighter-rotations';
-import { SecurityPolicyEntity } from './security-policy.entity';
-import { SessionEntity } from './session.entity';
-import { UserTokenVersionEntity } from './user-token-version.entity';
+import type { EntitySchema, MigrationInterface } from 'typeorm';
+import { DEFAULT_SCHEMA } from '../../options/complete-options';
+import { authEventEntity } from './auth-event.entity';
+import { baseline } from './migrations/1763683200000-baseline';
+import { names } from './names';
+import { securityPolicyEntity } from './security-policy.entity';
+import { sessionEntity } from './session.entity';
+import { userTokenVersionEntity } from './user-token-version.entity';
 
-/** For the host's DataSource: `entities: [...authEntities, …]`. */
-export const authEntities = [SessionEntity, SecurityPolicyEntity, UserTokenVersionEntity, AuthEventEntity];
+/** What a DataSource needs to know of auth's tables. */
+export interface AuthSchema {
+  readonly entities: readonly EntitySchema[];
+  /** Oldest first. */
+  readonly migrations: readonly (new () => MigrationInterface)[];
+}
 
-/** For the host's DataSource: `migrations: [...authMigrations, …]`. Oldest first. */
-export const authMigrations = [
-  SessionsAndEvents1763683200000,
-  Revocations1763769600000,
-  CleanUp1763856000000,
-  LighterRotations1763942400000,
-];
+/**
+ * For the host's DataSource: `entities: [...schema.entities, …], migrations: [...schema.migrations, …]`. Give AuthModule the
+ * same `schema`, if you give one.
+ * @throws Error if `schema` is no name for a schema
+ */
+export function authSchema({ schema = DEFAULT_SCHEMA }: { readonly schema?: string } = {}): AuthSchema {
+  const given = names(schema);
+  return {
+    entities: [sessionEntity, securityPolicyEntity, userTokenVersionEntity, authEventEntity].map(
+      (entity) => entity(given) as EntitySchema,
+    ),
+    migrations: [baseline(given)],
+  };
+}

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { QueryDeepPartialEntity } from 'typeorm';
+import type { EntitySchema, QueryDeepPartialEntity } from 'typeorm';
 import { type AuthEvent, classOf, detailsOf } from '../../domain/events';
 import {
   AuthEventLog,
@@ -8,7 +8,9 @@ import {
   type EventPosition,
   type RecordedEvent,
 } from '../../ports/auth-event.log';
-import { AuthEventEntity } from './auth-event.entity';
+import { AuthOptions } from '../../options/auth.options';
+import { authEventEntity } from './auth-event.entity';
+import { type Names, names, TABLES } from './names';
 import { failedWith } from './sql-state';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 
@@ -24,8 +26,16 @@ const LOCK_NOT_AVAILABLE = '55P03';
 /** The event log in PostgreSQL: `auth_events`, partitioned by month. */
 @Injectable()
 export class TypeOrmAuthEventLog extends AuthEventLog {
-  constructor(private readonly unitOfWork: TypeOrmUnitOfWork) {
+  private readonly names: Names;
+  private readonly entity: EntitySchema<RecordedEvent>;
+
+  constructor(
+    private readonly unitOfWork: TypeOrmUnitOfWork,
+    options: AuthOptions,
+  ) {
     super();
+    this.names = names(options.schema);
+    this.entity = authEventEntity(this.names);
   }
 
   async append(events: readonly AuthEvent[]): Promise<void> {
@@ -50,7 +60,7 @@ export class TypeOrmAuthEventLog extends AuthEventLog {
   ): Promise<RecordedEvent[]> {
     const [direction, beyond] = order === 'newest first' ? (['DESC', '<'] as const) : (['ASC', '>'] as const);
     const { from, to, ...equal } = filter;
-    const query = this.unitOfWork.manager.createQueryBuilder(AuthEventEntity, 'event');
+    const query = this.unitOfWork.manager.createQueryBuilder(this.entity, 'event');
     for (const [property, value] of Object.entries(equal)) {
       if (value !== undefined) query.andWhere(`event.${property} = :${property}`, { [property]: value });
     }
@@ -66,7 +76,7 @@ export class TypeOrmAuthEventLog extends AuthEventLog {
     const { manager } = this.unitOfWork;
     const partitions = await manager.query<{ name: string }[]>(
       `SELECT relname AS name FROM pg_inherits JOIN pg_class ON oid = inhrelid
-        WHERE inhparent = 'auth_events'::regclass AND relname ~ '^auth_events_[0-9]{4}_[0-9]{2}$'
+        WHERE inhparent = '${this.names.events}'::regclass AND relname ~ '^${TABLES.events}_[0-9]{4}_[0-9]{2}$'
           AND to_date(right(relname, 7), 'YYYY_MM') + interval '1 month' < (now() - make_interval(secs => $1::integer)) AT TIME ZONE 'UTC'`,
       [retentionSeconds],
     );
@@ -81,7 +91,7 @@ export class TypeOrmAuthEventLog extends AuthEventLog {
     try {
       await this.unitOfWork.run(async () => {
         await this.unitOfWork.manager.query(`SET LOCAL lock_timeout = '${LOG_LOCK_TIMEOUT}'`);
-        await this.unitOfWork.manager.query(`DROP TABLE IF EXISTS ${partition}`);
+        await this.unitOfWork.manager.query(`DROP TABLE IF EXISTS ${this.names.inSchema(partition)}`);
       });
       return true;
     } catch (error) {
@@ -94,13 +104,13 @@ export class TypeOrmAuthEventLog extends AuthEventLog {
     return this.unitOfWork.manager
       .createQueryBuilder()
       .insert()
-      .into(AuthEventEntity)
-      .values(events.map(rowOf) as QueryDeepPartialEntity<AuthEventEntity>[])
+      .into(this.entity)
+      .values(events.map(rowOf) as QueryDeepPartialEntity<RecordedEvent>[])
       .updateEntity(false); // or it would ask for each row's details back
   }
 }
 
-const rowOf = (event: AuthEvent): AuthEventEntity => {
+const rowOf = (event: AuthEvent): RecordedEvent => {
   const { type, outcome } = classOf(event);
   const { eventId, ...context } = event.context;
   return {

@@ -1,28 +1,39 @@
 import { Injectable } from '@nestjs/common';
+import type { EntitySchema } from 'typeorm';
 import type { Floors, SecurityPolicy } from '../../../guard/versions';
+import { AuthOptions } from '../../options/auth.options';
 import { type GlobalRaise, SecurityPolicyRepository } from '../../ports/security-policy.repository';
 import { PostgresRevocationFeed } from './postgres-revocation.feed';
+import { type Names, names } from './names';
 import { createPolicy, UnseenPolicy, withPolicy } from './policy-row';
-import { SecurityPolicyEntity } from './security-policy.entity';
+import { securityPolicyEntity, type SecurityPolicyRow } from './security-policy.entity';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
-import { UserTokenVersionEntity } from './user-token-version.entity';
+import { userTokenVersionEntity, type UserTokenVersionRow } from './user-token-version.entity';
 
 const POLICY_ID = 1;
 
 @Injectable()
 export class TypeOrmSecurityPolicyRepository extends SecurityPolicyRepository {
+  private readonly names: Names;
+  private readonly policies: EntitySchema<SecurityPolicyRow>;
+  private readonly userFloors: EntitySchema<UserTokenVersionRow>;
+
   constructor(
     private readonly unitOfWork: TypeOrmUnitOfWork,
     private readonly feed: PostgresRevocationFeed,
+    options: AuthOptions,
   ) {
     super();
+    this.names = names(options.schema);
+    this.policies = securityPolicyEntity(this.names);
+    this.userFloors = userTokenVersionEntity(this.names);
   }
 
   async floorsOf(userId: string): Promise<{ floors: Floors; now: Date }> {
-    const { now, ...floors } = await withPolicy(this.unitOfWork.manager, async () =>
+    const { now, ...floors } = await withPolicy(this.unitOfWork.manager, this.names, async () =>
       this.unitOfWork.manager
-        .createQueryBuilder(SecurityPolicyEntity, 'policy')
-        .leftJoin(UserTokenVersionEntity, 'floor', 'floor.userId = :userId', { userId })
+        .createQueryBuilder(this.policies, 'policy')
+        .leftJoin(this.userFloors.options.name, 'floor', 'floor.userId = :userId', { userId })
         .select('policy.globalMinTokenVersion', 'globalMinTokenVersion')
         .addSelect('policy.mode', 'mode')
         .addSelect('policy.graceEndsAt', 'graceEndsAt')
@@ -36,9 +47,9 @@ export class TypeOrmSecurityPolicyRepository extends SecurityPolicyRepository {
   }
 
   async read(): Promise<{ policy: SecurityPolicy; now: Date }> {
-    return withPolicy(this.unitOfWork.manager, async () => {
+    return withPolicy(this.unitOfWork.manager, this.names, async () => {
       const { entities, raw } = await this.unitOfWork.manager
-        .createQueryBuilder(SecurityPolicyEntity, 'policy')
+        .createQueryBuilder(this.policies, 'policy')
         .addSelect('now()', 'now')
         .where('policy.id = :id', { id: POLICY_ID })
         .getRawAndEntities<{ now: Date }>();
@@ -53,7 +64,7 @@ export class TypeOrmSecurityPolicyRepository extends SecurityPolicyRepository {
   async raiseUserFloor(userId: string, reason: string): Promise<number> {
     return this.unitOfWork.run(async () => {
       const [row] = await this.unitOfWork.manager.query<{ min_token_version: number }[]>(
-        `INSERT INTO user_token_versions AS floor (user_id, min_token_version, reason) VALUES ($1, 2, $2)
+        `INSERT INTO ${this.names.floors} AS floor (user_id, min_token_version, reason) VALUES ($1, 2, $2)
          ON CONFLICT (user_id) DO UPDATE
            SET min_token_version = floor.min_token_version + 1, raised_at = now(), reason = excluded.reason
          RETURNING min_token_version`,
@@ -68,10 +79,10 @@ export class TypeOrmSecurityPolicyRepository extends SecurityPolicyRepository {
   async raiseGlobalFloor(raise: GlobalRaise): Promise<SecurityPolicy | null> {
     const { mode, gracePeriodSeconds, reason, expectedVersion, by } = raise;
     return this.unitOfWork.run(async () => {
-      await createPolicy(this.unitOfWork.manager);
+      await createPolicy(this.unitOfWork.manager, this.names);
       const { affected } = await this.unitOfWork.manager
         .createQueryBuilder()
-        .update(SecurityPolicyEntity)
+        .update(this.policies)
         .set({
           globalMinTokenVersion: () => 'global_min_token_version + :by::integer',
           mode,
@@ -102,17 +113,14 @@ export class TypeOrmSecurityPolicyRepository extends SecurityPolicyRepository {
 
   async setGracePeriod(seconds: number): Promise<{ previousSeconds: number; policy: SecurityPolicy }> {
     return this.unitOfWork.run(async () => {
-      await createPolicy(this.unitOfWork.manager);
-      const { gracePeriodSeconds: previousSeconds } = await this.unitOfWork.manager.findOneOrFail(
-        SecurityPolicyEntity,
-        {
-          where: { id: POLICY_ID },
-          lock: { mode: 'pessimistic_write' },
-        },
-      );
+      await createPolicy(this.unitOfWork.manager, this.names);
+      const { gracePeriodSeconds: previousSeconds } = await this.unitOfWork.manager.findOneOrFail(this.policies, {
+        where: { id: POLICY_ID },
+        lock: { mode: 'pessimistic_write' },
+      });
       await this.unitOfWork.manager
         .createQueryBuilder()
-        .update(SecurityPolicyEntity)
+        .update(this.policies)
         .set({ gracePeriodSeconds: seconds, updatedAt: () => 'clock_timestamp()' })
         .where('id = :id', { id: POLICY_ID })
         .execute();

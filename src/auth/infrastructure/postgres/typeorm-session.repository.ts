@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import DataLoader from 'dataloader';
 import type { Pool, QueryResult, QueryResultRow } from 'pg';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntitySchema } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import { NIL as BEFORE_ALL } from 'uuid';
 import { classOf, detailsOf } from '../../domain/events';
@@ -19,9 +19,10 @@ import {
 } from '../../ports/session.repository';
 import { UserDirectory } from '../../ports/user-directory';
 import { PostgresRevocationFeed } from './postgres-revocation.feed';
+import { type Names, names } from './names';
 import { withPolicy } from './policy-row';
 import { type FoundForRefresh, READ_TOGETHER, refreshStatements } from './refresh-statements';
-import { SessionEntity } from './session.entity';
+import { sessionEntity, type SessionRow } from './session.entity';
 import { failedWith } from './sql-state';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 
@@ -36,6 +37,8 @@ const QUERY_CANCELED = '57014';
  */
 @Injectable()
 export class TypeOrmSessionRepository extends SessionRepository {
+  private readonly names: Names;
+  private readonly entity: EntitySchema<SessionRow>;
   private readonly statements: ReturnType<typeof refreshStatements>;
   /** Refreshes that arrive in the same turn of the event loop share a read: Node and PostgreSQL pay once for it (ADR 11). */
   private readonly readings = new DataLoader((ids: readonly string[]) => this.read(ids), {
@@ -54,8 +57,10 @@ export class TypeOrmSessionRepository extends SessionRepository {
     users: UserDirectory,
   ) {
     super();
+    this.names = names(options.schema);
+    this.entity = sessionEntity(this.names);
     this.retained = `now() - interval '${options.sessionRetentionSeconds} seconds'`;
-    this.statements = refreshStatements(dataSource, users, this.retained);
+    this.statements = refreshStatements(this.names, users, this.retained);
   }
 
   async open(session: NewSession): Promise<Session> {
@@ -63,16 +68,16 @@ export class TypeOrmSessionRepository extends SessionRepository {
     const inserted = await this.unitOfWork.manager
       .createQueryBuilder()
       .insert()
-      .into(SessionEntity)
+      .into(this.entity)
       .values({
         ...columns,
         expiresAt: () => `now() + make_interval(secs => LEAST(:idleTtl::integer, :absoluteTtl::integer))`,
         absoluteExpiresAt: () => `now() + make_interval(secs => :absoluteTtl::integer)`,
       })
       .setParameters({ idleTtl: idleTtlSeconds, absoluteTtl: absoluteTtlSeconds })
-      .returning('*')
+      .returning(selectedOf(this.entity))
       .execute();
-    return inserted.generatedMaps[0] as SessionEntity;
+    return inserted.generatedMaps[0] as Session;
   }
 
   findForRefresh(id: string): Promise<RefreshReading | null> {
@@ -80,7 +85,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
   }
 
   async rotate(live: LiveToken, next: NextToken, record: RefreshRecord): Promise<boolean> {
-    return this.change('ratchet_rotate', this.statements.rotate, record, [
+    return this.change(this.names.statement('rotate'), this.statements.rotate, record, [
       live.id,
       live.generation,
       live.tokenHash,
@@ -97,7 +102,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
   }
 
   async confirmReplay(live: LiveToken, replay: Replay, record: RefreshRecord): Promise<boolean> {
-    return this.change('ratchet_confirm_replay', this.statements.confirmReplay, record, [
+    return this.change(this.names.statement('confirm_replay'), this.statements.confirmReplay, record, [
       live.id,
       live.generation,
       live.tokenHash,
@@ -116,7 +121,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
     return this.unitOfWork.run(async () => {
       const update = this.unitOfWork.manager
         .createQueryBuilder()
-        .update(SessionEntity)
+        .update(this.entity)
         .set({ revokedAt: () => 'now()', revokedReason: reason })
         .where(`id = :id AND revoked_at IS NULL AND absolute_expires_at >= ${this.retained}`, { id });
       if (asRead) {
@@ -158,15 +163,15 @@ export class TypeOrmSessionRepository extends SessionRepository {
     return this.unitOfWork.run(async () => {
       const { manager } = this.unitOfWork;
       const [lock] = await manager.query<{ mine: boolean }[]>(
-        `SELECT pg_try_advisory_xact_lock(hashtextextended('ratchet clean-up', 0)) AS mine`,
+        `SELECT pg_try_advisory_xact_lock(hashtextextended('${this.names.lock('clean-up')}', 0)) AS mine`,
       );
       if (lock?.mine !== true) return null;
       const { affected } = await manager
         .createQueryBuilder()
         .delete()
-        .from(SessionEntity)
+        .from(this.entity)
         .where(
-          `id IN (SELECT id FROM sessions WHERE absolute_expires_at < ${this.retained} ORDER BY absolute_expires_at LIMIT :limit::integer FOR UPDATE SKIP LOCKED)`,
+          `id IN (SELECT id FROM ${this.names.sessions} WHERE absolute_expires_at < ${this.retained} ORDER BY absolute_expires_at LIMIT :limit::integer FOR UPDATE SKIP LOCKED)`,
           { limit },
         )
         .execute();
@@ -176,19 +181,20 @@ export class TypeOrmSessionRepository extends SessionRepository {
 
   async countEnded(): Promise<number> {
     return this.unitOfWork.manager
-      .createQueryBuilder(SessionEntity, 'session')
+      .createQueryBuilder(this.entity, 'session')
       .where(`session.absoluteExpiresAt < ${this.retained}`)
       .getCount();
   }
 
   async revokeAll(reason: RevocationReason): Promise<number> {
+    const { sessions } = this.names;
     return this.unitOfWork.run(async () => {
       let total = 0;
       for (let last: string | null = BEFORE_ALL; last !== null;) {
         const [batch]: { last: string | null; ended: number }[] = await this.unitOfWork.manager.query(
-          `WITH batch AS (SELECT id FROM sessions WHERE id > $1 ORDER BY id LIMIT ${BATCH}),
-                ended AS (UPDATE sessions SET revoked_at = now(), revoked_reason = $2 FROM batch
-                           WHERE sessions.id = batch.id AND revoked_at IS NULL AND expires_at > now() RETURNING 1)
+          `WITH batch AS (SELECT id FROM ${sessions} WHERE id > $1 ORDER BY id LIMIT ${BATCH}),
+                ended AS (UPDATE ${sessions} session SET revoked_at = now(), revoked_reason = $2 FROM batch
+                           WHERE session.id = batch.id AND revoked_at IS NULL AND expires_at > now() RETURNING 1)
            SELECT (SELECT id FROM batch ORDER BY id DESC LIMIT 1) AS last, (SELECT count(*)::integer FROM ended) AS ended`,
           [last, reason],
         );
@@ -201,7 +207,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
 
   async findById(id: string): Promise<Session | null> {
     return this.unitOfWork.manager
-      .createQueryBuilder(SessionEntity, 'session')
+      .createQueryBuilder(this.entity, 'session')
       .where(`session.id = :id AND session.absoluteExpiresAt >= ${this.retained}`, { id })
       .getOne();
   }
@@ -211,7 +217,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
       // Within a unit of work a savepoint, so that it survives a count that takes too long.
       return await this.unitOfWork.manager.transaction((inner) =>
         inner
-          .createQueryBuilder(SessionEntity, 'session')
+          .createQueryBuilder(this.entity, 'session')
           .where('session.revokedAt IS NULL AND session.expiresAt > now()')
           .andWhere('session.globalVersionAtIssuance < :version', { version })
           .getCount(),
@@ -224,14 +230,14 @@ export class TypeOrmSessionRepository extends SessionRepository {
 
   async estimate(): Promise<number> {
     const [row] = await this.unitOfWork.manager.query<{ rows: number }[]>(
-      `SELECT GREATEST(reltuples, 0)::float AS rows FROM pg_class WHERE oid = 'sessions'::regclass`,
+      `SELECT GREATEST(reltuples, 0)::float AS rows FROM pg_class WHERE oid = '${this.names.sessions}'::regclass`,
     );
     return row?.rows ?? 0;
   }
 
   async countReuses(userId: string): Promise<number> {
     return this.unitOfWork.manager
-      .createQueryBuilder(SessionEntity, 'session')
+      .createQueryBuilder(this.entity, 'session')
       .where(`session.userId = :userId AND session.revokedReason = 'reuse_detected'`, { userId })
       .andWhere(`session.revokedAt > now() - interval '${REUSE_MEMORY}'`)
       .andWhere(`session.absoluteExpiresAt >= ${this.retained}`)
@@ -239,15 +245,16 @@ export class TypeOrmSessionRepository extends SessionRepository {
   }
 
   async lockUser(userId: string): Promise<void> {
-    await this.unitOfWork.manager.query(`SELECT pg_advisory_xact_lock(hashtextextended('ratchet user ' || $1, 0))`, [
-      userId,
-    ]);
+    await this.unitOfWork.manager.query(
+      `SELECT pg_advisory_xact_lock(hashtextextended('${this.names.lock('user ')}' || $1, 0))`,
+      [userId],
+    );
   }
 
   private async revokeLive(
     userId: string,
     reason: RevocationReason,
-    choose: (live: SessionEntity[]) => SessionEntity[],
+    choose: (live: Session[]) => Session[],
   ): Promise<string[]> {
     return this.unitOfWork.run(async () => {
       const { manager } = this.unitOfWork;
@@ -256,7 +263,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
       const ids = choose(live).map(({ id }) => id);
       await manager
         .createQueryBuilder()
-        .update(SessionEntity)
+        .update(this.entity)
         .set({ revokedAt: () => 'now()', revokedReason: reason })
         .where('id = ANY(:ids)', { ids })
         .execute();
@@ -266,7 +273,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
 
   private live(userId: string) {
     return this.unitOfWork.manager
-      .createQueryBuilder(SessionEntity, 'session')
+      .createQueryBuilder(this.entity, 'session')
       .where('session.userId = :userId AND session.revokedAt IS NULL AND session.expiresAt > now()', { userId });
   }
 
@@ -284,7 +291,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
   private async read(ids: readonly string[]): Promise<(RefreshReading | null)[]> {
     const { count, name, text } = this.statements.find(ids.length);
     const wanted = Array.from({ length: count }, (_, place) => ids[place] ?? null);
-    const rows = await withPolicy(this.dataSource, async () => {
+    const rows = await withPolicy(this.dataSource, this.names, async () => {
       const { rows } = await this.query<FoundForRefresh>(name, text, wanted);
       return rows.every(({ row }) => row.hasPolicy) ? rows : null;
     });
@@ -298,3 +305,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
     return pool.query<Row>(this.options.preparedStatements ? { name, text, values } : { text, values });
   }
 }
+
+/** The properties that TypeORM reads unless it is asked for more. */
+const selectedOf = ({ options }: EntitySchema<SessionRow>): string[] =>
+  Object.entries(options.columns).flatMap(([property, { select }]) => (select === false ? [] : [property]));
