@@ -851,4 +851,46 @@ export const plantedDefects = [
     ],
     spec: 'test/http/unit/contexts.spec.ts',
   },
+
+  // A host's database
+  {
+    name: 'a transaction begins as the host has it',
+    changes: [
+      change(
+        `${AUTH}/infrastructure/postgres/typeorm-unit-of-work.ts`,
+        'text === START ? START_AS_NEEDED : text',
+        'text',
+      ),
+    ],
+    spec: 'test/infrastructure/typeorm-unit-of-work.spec.ts',
+    only: 'reads committed rows',
+  },
+  {
+    name: 'a replica or a cache answers',
+    changes: [
+      change(
+        `${AUTH}/infrastructure/postgres/typeorm-unit-of-work.ts`,
+        'this.outside = new EntityManager(this.dataSource);',
+        'this.outside = dataSource.manager;',
+      ),
+    ],
+    spec: 'test/infrastructure/typeorm-unit-of-work.spec.ts',
+    only: 'asks the primary',
+  },
+  {
+    name: 'a table is found by the search path',
+    changes: [
+      change(
+        `${AUTH}/infrastructure/postgres/postgres-revocation.feed.ts`,
+        'FROM ${this.names.policy} p WHERE',
+        'FROM security_policy p WHERE',
+      ),
+    ],
+    spec: 'test/database/schemas.spec.ts',
+  },
+  {
+    name: 'any text is cast to the id of a table',
+    changes: [change(STATEMENTS, '`CASE WHEN ${holds(id)} THEN ${id}::${type} END`', '`${id}::${type}`')],
+    spec: 'test/infrastructure/user-table.spec.ts',
+  },
 ];
