@@ -882,8 +882,8 @@ export const plantedDefects = [
     changes: [
       change(
         `${AUTH}/infrastructure/postgres/postgres-revocation.feed.ts`,
-        '`INSERT INTO ${revocations} (',
-        '`INSERT INTO revocations (',
+        'FROM ${this.names.policy} p WHERE',
+        'FROM security_policy p WHERE',
       ),
     ],
     spec: 'test/database/schemas.spec.ts',

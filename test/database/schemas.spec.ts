@@ -1,5 +1,6 @@
 import { CommandBus } from '@nestjs/cqrs';
 import { CleanUpSessionsCommand, authSchema } from '../../src';
+import { RevocationFeed } from '../../src/guard';
 import { ADMIN, startTestApplication, type TestApplication } from '../support/app/test-application';
 import { freshDatabase, SCHEMA, type TestDatabase } from '../support/database/test-database';
 
@@ -65,6 +66,10 @@ describe('an application in a schema of another name', () => {
        VALUES (gen_random_uuid(), 'ann', '', 0, 1, 1, 'body', '2020-01-01', '2020-01-01', 'test')`,
     );
     expect(await second.app.get(CommandBus).execute(new CleanUpSessionsCommand())).toMatchObject({ sessions: 1 });
+    // The first one's version is still 1, and none of its sessions has ended.
+    const { policy, revocations } = await second.app.get(RevocationFeed).read(null);
+    expect(policy.globalMinTokenVersion).toBe(2);
+    expect(revocations.map(({ kind }) => kind)).toContain('user');
     expect((await second.get('/metrics')).body).toMatch(/^ratchet_active_sessions \d/m);
 
     expect(await second.query('SELECT FROM "user".first_admin')).toHaveLength(1);
