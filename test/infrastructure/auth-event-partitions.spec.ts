@@ -3,6 +3,7 @@ import type { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import type { AuthOptions } from '../../src';
 import { AuthEventPartitions } from '../../src/auth/infrastructure/postgres/auth-event-partitions';
+import { TypeOrmUnitOfWork } from '../../src/auth/infrastructure/postgres/typeorm-unit-of-work';
 import { onPostgres } from '../ports/adapters';
 import { SCHEMA, testDatabase, type TestDatabase } from '../support/database/test-database';
 
@@ -49,7 +50,7 @@ describe('the partitions of the event log', () => {
   async function start(count = 1): Promise<void> {
     const all = Array.from(
       { length: count },
-      () => new AuthEventPartitions(dataSource, { schema: SCHEMA } as AuthOptions),
+      () => new AuthEventPartitions(new TypeOrmUnitOfWork(dataSource), { schema: SCHEMA } as AuthOptions),
     );
     await Promise.all(all.map((one) => one.onApplicationBootstrap()));
     for (const one of all) one.onApplicationShutdown();

@@ -1,8 +1,8 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { DataSource } from 'typeorm';
 import { AuthOptions } from '../../options/auth.options';
 import { type Names, names, TABLES } from './names';
 import { LOG_LOCK_TIMEOUT } from './typeorm-auth-event.log';
+import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 
 const MONTHS_AHEAD = 3;
 const ONCE_A_DAY_MS = 24 * 60 * 60 * 1000;
@@ -18,7 +18,7 @@ export class AuthEventPartitions implements OnApplicationBootstrap, OnApplicatio
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly dataSource: DataSource,
+    private readonly unitOfWork: TypeOrmUnitOfWork,
     options: AuthOptions,
   ) {
     this.names = names(options.schema);
@@ -51,7 +51,8 @@ export class AuthEventPartitions implements OnApplicationBootstrap, OnApplicatio
 
   private async make(name: string, from: Date, to: Date): Promise<void> {
     const { lock, inSchema, events } = this.names;
-    await this.dataSource.transaction(async (manager) => {
+    await this.unitOfWork.run(async () => {
+      const { manager } = this.unitOfWork;
       // Instances that start together would otherwise fail on each other's half-made partition.
       await manager.query(`SELECT pg_advisory_xact_lock(hashtextextended('${lock('auth_events partitions')}', 0))`);
       await manager.query(`SET LOCAL lock_timeout = '${LOG_LOCK_TIMEOUT}'`);
