@@ -124,7 +124,7 @@ describe('the process', () => {
     const [, , , , socketFolder] = (await readFile(join(data, 'postmaster.pid'), 'utf8')).split('\n');
     const client = new Client({ host: socketFolder, user: 'postgres', database: 'postgres' });
     await client.connect();
-    await client.query('BEGIN; LOCK TABLE auth_events IN ACCESS EXCLUSIVE MODE');
+    await client.query('BEGIN; LOCK TABLE ratchet.auth_events IN ACCESS EXCLUSIVE MODE');
     return {
       waitedFor: () => until(async () => (await client.query('SELECT FROM pg_locks WHERE NOT granted')).rowCount !== 0),
       release: () => client.end(),
