@@ -22,7 +22,7 @@ const FIND = `
          s.token_version, s.global_version_at_issuance, s.expires_at, s.absolute_expires_at, s.revoked_at,
          u.roles, u.is_active, COALESCE(f.min_token_version, 1) AS user_floor, p.global_min_token_version AS global_floor
     FROM sessions s
-    LEFT JOIN users u ON u.id = s.user_id
+    LEFT JOIN users u ON u.id = s.user_id::uuid
     LEFT JOIN user_token_versions f ON f.user_id = s.user_id
     LEFT JOIN security_policy p ON p.id = 1
    WHERE s.id = $1`;
