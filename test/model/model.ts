@@ -120,7 +120,8 @@ class Model {
       // Never a fork: the identical successor, whoever asks and however often.
       expect(answer.refreshToken).toBe(session.tokens[generation + 1]);
       if (expected.door === 'window') session.replays++;
-      session.keyed ||= key !== undefined;
+      // The key of a replay through the window is the key of the rotation from then on.
+      if (key !== undefined) Object.assign(session, { key, keyed: true });
     }
     this.remember(session, answer);
   }
