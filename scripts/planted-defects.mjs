@@ -567,7 +567,7 @@ export const plantedDefects = [
     only: 'beside other credentials',
   },
   {
-    name: 'the first cookie of the name counts, whoever has set it',
+    name: 'the first cookie of the name counts, also one that another host has set',
     changes: [
       change(
         `${AUTH}/http/refresh-cookie.ts`,
@@ -645,7 +645,7 @@ export const plantedDefects = [
   },
   {
     name: 'a device name turns the text after it',
-    changes: [change(`${AUTH}/application/attempt.ts`, '\\u2028-\\u202E', '')],
+    changes: [change(`${AUTH}/domain/input-rules.ts`, '|${TURNING.source}', '')],
     spec: 'test/domain/attempt.spec.ts',
   },
   {

@@ -80,7 +80,7 @@ export function loadConfig(env: Environment = processEnvironment(), dataFolder =
   const port = variables.read('PORT', whole(0, 65_535), 3000);
   const given = readAuthOptions(
     variables,
-    { exposeRefusalReason: !production, publicOrigin: originOf(host, port) },
+    { exposeRefusalReason: !production, publicOrigin: originOf(host, port), schema: database.schema },
     (name) => (conveniences ? keptRing(join(dataFolder, 'keys'), name) : undefined),
   );
   const auth = withDefaults({ ...given, secureCookies: production || given.publicOrigin?.startsWith('https:') });
@@ -138,7 +138,7 @@ export function loadCommandLineConfig(
 ): CommandLineConfig {
   const variables = new Variables(env);
   const { environment, database, conveniences } = readDatabase(variables);
-  const given = readAuthOptions(variables, {}, (name) => {
+  const given = readAuthOptions(variables, { schema: database.schema }, (name) => {
     const folder = join(dataFolder, 'keys');
     return conveniences && existsSync(join(folder, name.toLowerCase())) ? keptRing(folder, name) : undefined;
   });
@@ -322,7 +322,7 @@ const hostName = checked(
 );
 const proxies = list(checked(isNetwork, 'must be addresses or networks such as 10.0.0.0/8, never true'));
 
-/** A network of /0 is `true` in disguise: whoever connects could name any address as its own. */
+/** A network of /0 would trust every client: any of them could claim any address. */
 function isNetwork(written: string): boolean {
   const [address = '', bits = '1', ...more] = written.split('/');
   const most = { 4: 32, 6: 128 }[isIP(address)] ?? 0;
@@ -367,7 +367,6 @@ const AUTH_VARIABLES: Readonly<Record<string, readonly [name: string, reading: R
   bcryptCost: ['BCRYPT_COST', number],
   hashQueueLimit: ['HASH_QUEUE_LIMIT', number],
   preparedStatements: ['DATABASE_PREPARED_STATEMENTS', flag],
-  schema: ['DATABASE_SCHEMA', text],
   maxStalenessSeconds: ['REVOCATION_MAX_STALENESS', span],
   revocationNotify: ['REVOCATION_NOTIFY', text],
   listenUrl: ['DATABASE_LISTEN_URL', text],

@@ -134,7 +134,16 @@ export {
 /* For Ratchet's own application; what documents its routes is in ./http. */
 export { Attempt } from './application/attempt';
 export { RecordedChange } from './application/recorded-change';
-export { controlProblem, plainTextProblem, reasonProblem, userIdProblem } from './domain/input-rules';
+export { spelledByDirectory } from './application/user-id';
+export {
+  controlProblem,
+  graceOfModeProblem,
+  idProblem,
+  MAX_VERSION,
+  plainTextProblem,
+  reasonProblem,
+  userIdProblem,
+} from './domain/input-rules';
 export { RedisConnection } from './infrastructure/redis/redis-connection';
 export { names } from './infrastructure/postgres/names';
 export { TypeOrmUnitOfWork } from './infrastructure/postgres/typeorm-unit-of-work';

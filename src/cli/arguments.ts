@@ -1,9 +1,8 @@
 import { hostname, userInfo } from 'node:os';
 import type { INestApplicationContext } from '@nestjs/common';
-import { isUUID } from 'class-validator';
 import { InvalidArgumentError } from 'commander';
 import type { Reading } from '../config';
-import { type Actor, reasonProblem, UserDirectory, userIdProblem } from '../index';
+import { type Actor, idProblem, reasonProblem, spelledByDirectory, UserDirectory, userIdProblem } from '../index';
 import { Failure } from './failure';
 import { HostUserDirectory } from './host-user.directory';
 
@@ -17,7 +16,8 @@ export const by =
   };
 
 export function sessionId(written: string): string {
-  if (!isUUID(written)) throw new InvalidArgumentError('It must be a UUID.');
+  const problem = idProblem(written);
+  if (problem !== null) throw new InvalidArgumentError(`It ${problem}.`);
   return written.toLowerCase();
 }
 
@@ -37,7 +37,7 @@ export function reason(written: string): string {
 /** An unknown id is taken as it is: the sessions of a user who has been deleted can be listed and revoked too. */
 export async function userIdOf(app: INestApplicationContext, written: string): Promise<string> {
   const users = app.get(UserDirectory);
-  if (!written.includes('@')) return (await users.findById(written))?.id ?? written;
+  if (!written.includes('@')) return spelledByDirectory(users, written);
   if (users instanceof HostUserDirectory) throw new Failure(HOST_KNOWS_EMAILS);
   const found = await users.findByLogin(written);
   if (found === null) throw new Failure(`No user has the e-mail ${written}`);

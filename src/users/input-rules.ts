@@ -1,8 +1,8 @@
 import { plainTextProblem } from '../index';
 import { normaliseEmail } from './email';
 
-const MAX_EMAIL = 320;
-const MAX_DISPLAY_NAME = 100;
+export const MAX_EMAIL = 320;
+export const MAX_DISPLAY_NAME = 100;
 
 /** The words that follow the field's name, or null. */
 export function emailProblem(email: unknown): string | null {

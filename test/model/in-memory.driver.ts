@@ -14,6 +14,7 @@ import { LogOutEverywhereHandler } from '../../src/auth/application/sessions/end
 import { LogOutEverywhereCommand } from '../../src/auth/application/sessions/log-out-everywhere.command';
 import { LogOutCommand } from '../../src/auth/application/sessions/log-out.command';
 import { LogOutHandler } from '../../src/auth/application/sessions/log-out.handler';
+import { SessionCredentials } from '../../src/auth/application/sessions/session-credentials';
 import { SessionTermination } from '../../src/auth/application/sessions/session-termination';
 import { UserRevocation } from '../../src/auth/application/sessions/user-revocation';
 import { ChangePasswordCommand } from '../../src/auth/application/sign-in/change-password.command';
@@ -137,7 +138,7 @@ export async function inMemoryDriver(): Promise<Driver> {
   );
   const validate = new ValidateRefreshTokenHandler(judge);
   const logIn = new LogInHandler(users, policies, hasher, limits, openSession, changes, events, clock, metrics);
-  const logOut = new LogOutHandler(keys, signer, changes, sessions, events, clock);
+  const logOut = new LogOutHandler(new SessionCredentials(keys, signer), changes, sessions, events, clock);
   const logOutEverywhere = new LogOutEverywhereHandler(revocation, changes, events, clock);
   const changePassword = new ChangePasswordHandler(
     users,

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { isIP, isIPv4 } from 'node:net';
 import { v7 as uuidv7 } from 'uuid';
 import type { EventContext } from '../domain/events';
+import { plainTextOf } from '../domain/input-rules';
 import { networkOf, unmapped } from '../domain/network';
 import { randomBytesInBulk } from '../domain/random';
 import type { Client } from '../domain/session';
@@ -107,9 +108,7 @@ function ipOf(ip: string | undefined): string | null {
 }
 
 function textOf(text: string | undefined): string | null {
-  const printable = text
-    ?.replace(/[\p{Cc}\u2028-\u202E\u2066-\u2069]/gu, '')
-    .slice(0, MAX_TEXT)
-    .toWellFormed();
-  return printable === undefined || printable === '' ? null : printable;
+  if (text === undefined) return null;
+  const printable = plainTextOf(text).slice(0, MAX_TEXT).toWellFormed();
+  return printable === '' ? null : printable;
 }

@@ -16,12 +16,16 @@ export const MAX_VERSION = 2 ** 31 - 1;
 
 type Problem = string | null;
 
+const CONTROL = /\p{Cc}/u;
+const TURNING = /[\u2028-\u202E\u2066-\u2069]/;
+const NOT_PLAIN = new RegExp(`${CONTROL.source}|${TURNING.source}`, 'gu');
+
 /**
  * Without control characters (U+0000 to U+001F, U+007F to U+009F) and lone surrogates: PostgreSQL refuses the first of them,
  * and logs and terminals obey the others.
  */
 export const controlProblem = (value: unknown): Problem =>
-  typeof value === 'string' && value.isWellFormed() && !/\p{Cc}/u.test(value)
+  typeof value === 'string' && value.isWellFormed() && !CONTROL.test(value)
     ? null
     : 'must be a string without control characters';
 
@@ -32,7 +36,8 @@ export const plainTextProblem = (value: unknown): Problem =>
     ? 'must be a string without characters that break lines or change the direction of text'
     : null);
 
-const TURNING = /[\u2028-\u202E\u2066-\u2069]/;
+/** A text without the characters that {@link plainTextProblem} refuses; lone surrogates stay. */
+export const plainTextOf = (text: string): string => text.replace(NOT_PLAIN, '');
 
 /** Why a change of versions is asked for: the audit trail keeps it. */
 export function reasonProblem(reason: unknown): Problem {

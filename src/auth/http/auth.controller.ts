@@ -16,6 +16,7 @@ import type { Principal } from '../../guard/principal';
 import { RefreshAccessTokenCommand } from '../application/refresh/refresh-access-token.command';
 import { LogOutEverywhereCommand } from '../application/sessions/log-out-everywhere.command';
 import { LogOutCommand, type LogOutToken } from '../application/sessions/log-out.command';
+import { SessionCredentials } from '../application/sessions/session-credentials';
 import { ChangePasswordCommand } from '../application/sign-in/change-password.command';
 import { LogInCommand } from '../application/sign-in/log-in.command';
 import type { TokenPair } from '../application/token-pair.issuer';
@@ -37,8 +38,6 @@ import { RefreshCookie } from './refresh-cookie';
 import { RefreshDto } from './refresh.dto';
 import { RevokedSessionsDto } from './session.dto';
 import { TokenPairDto } from './token-pair.dto';
-import { RefreshTokenKeyRing } from '../domain/refresh-token';
-import { AccessTokenKeys } from '../../guard/ports/access-token.keys';
 
 const ORIGIN_REFUSED = {
   description: 'A page of another origin sent the cookie, or requested cookie delivery',
@@ -52,8 +51,7 @@ export class AuthController {
     private readonly commands: CommandBus,
     private readonly queries: QueryBus,
     private readonly cookie: RefreshCookie,
-    private readonly keys: RefreshTokenKeyRing,
-    private readonly accessTokens: AccessTokenKeys,
+    private readonly credentials: SessionCredentials,
     private readonly options: AuthOptions,
   ) {}
 
@@ -81,7 +79,8 @@ export class AuthController {
     const result = await this.commands.execute(new LogInCommand(email, password, clientOf(request, body), delivery));
     if (!result.ok) throw new ProblemException(401, { code: result.reason });
     // Left where it is, the cookie of an earlier login would be a second credential that no script can delete.
-    if (delivery === 'body' && this.keys.open(this.cookie.read(request) ?? '') !== null)
+    const earlier = this.cookie.read(request);
+    if (delivery === 'body' && earlier !== undefined && this.isGenuine({ refreshToken: earlier }))
       this.cookie.clear(request, response);
     return this.answer(result.value, delivery, response);
   }
@@ -261,9 +260,7 @@ export class AuthController {
   }
 
   private isGenuine(token: LogOutToken): boolean {
-    return 'refreshToken' in token
-      ? this.keys.open(token.refreshToken) !== null
-      : this.accessTokens.verify(token.accessToken) !== null;
+    return this.credentials.sessionOf(token) !== null;
   }
 
   private answer(pair: TokenPair, delivery: Delivery, response: unknown): TokenPairDto {

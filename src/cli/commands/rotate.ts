@@ -2,10 +2,12 @@ import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { type Command, Option } from 'commander';
 import { duration, whole } from '../../config';
 import {
-  MAX_GRACE_SECONDS,
-  PreviewGlobalRotationQuery,
   CUT_OFF_MODES,
   type CutOffMode,
+  graceOfModeProblem,
+  MAX_GRACE_SECONDS,
+  MAX_VERSION,
+  PreviewGlobalRotationQuery,
   TriggerGlobalTokenRotationCommand,
 } from '../../index';
 import { by, operator, reason } from '../arguments';
@@ -44,13 +46,13 @@ export function rotate(program: Command, shell: Shell): void {
       new Option(
         '--expected-version <n>',
         'rotate only from this version, so that a second run does not rotate again',
-      ).argParser(by(whole(1, 2 ** 31 - 1))),
+      ).argParser(by(whole(1, MAX_VERSION))),
     )
     .option('--dry-run', 'only show how many sessions it would affect')
     .action(async (options: Options, command: Command) => {
-      if (options.mode === 'immediate' && options.grace !== undefined) {
-        command.error('--grace must not be given in mode immediate');
-      }
+      const { mode, grace } = options;
+      const problem = grace === undefined ? null : graceOfModeProblem(grace, mode);
+      if (problem !== null) command.error(`--grace ${problem}`);
       await (options.dryRun ? preview(shell, options) : trigger(shell, options));
     });
 }

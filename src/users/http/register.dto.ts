@@ -1,11 +1,11 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { ByRule, IfPresent } from '../../auth/http';
 import { controlProblem } from '../../index';
-import { displayNameProblem, emailProblem } from '../input-rules';
+import { displayNameProblem, emailProblem, MAX_DISPLAY_NAME, MAX_EMAIL } from '../input-rules';
 
 export class RegisterDto {
   /** Compared without regard to case, after Unicode normalisation (NFKC). */
-  @ApiProperty({ example: 'sam@example.com', maxLength: 320 })
+  @ApiProperty({ example: 'sam@example.com', maxLength: MAX_EMAIL })
   @ByRule(emailProblem)
   email!: string;
 
@@ -14,7 +14,7 @@ export class RegisterDto {
   @ByRule(controlProblem)
   password!: string;
 
-  @ApiProperty({ example: 'Sam', maxLength: 100 })
+  @ApiProperty({ example: 'Sam', maxLength: MAX_DISPLAY_NAME })
   @ByRule(displayNameProblem)
   @IfPresent()
   displayName?: string;

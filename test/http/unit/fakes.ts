@@ -5,6 +5,7 @@ import {
   type OnApplicationShutdown,
   type Provider,
 } from '@nestjs/common';
+import { SessionCredentials } from '../../../src/auth/application/sessions/session-credentials';
 import { RefreshTokenKeyRing } from '../../../src/auth/domain/refresh-token';
 import { DirectoryRoles } from '../../../src/auth/infrastructure/defaults/directory-roles';
 import { NoMetrics } from '../../../src/auth/infrastructure/defaults/no-metrics';
@@ -79,6 +80,7 @@ export function authentication(signer: FakeSigner, users: FakeUsers) {
   const providers: Provider[] = [
     { provide: AccessTokenKeys, useValue: signer },
     { provide: RefreshTokenKeyRing, useValue: new RefreshTokenKeyRing([{ id: 0, root: Buffer.alloc(32) }]) },
+    SessionCredentials,
     { provide: AccessTokenAuthenticator, useValue: new AccessTokenAuthenticator(signer, view, 900) },
     { provide: RevocationView, useValue: view },
     RunningView,

@@ -5,9 +5,7 @@ import { ApiProblems } from '../../../src/auth/http/kit/api-problems';
 import { setupSwagger } from '../../../src/auth/http/kit/swagger';
 import { RefreshCookie } from '../../../src/auth/http/refresh-cookie';
 import { AuthOptions } from '../../../src/auth/options/auth.options';
-import { RefreshTokenKeyRing } from '../../../src/auth/domain/refresh-token';
-import { AccessTokenAuthenticator } from '../../../src/guard/access-token.authenticator';
-import { AccessTokenKeys } from '../../../src/guard/ports/access-token.keys';
+import { SessionCredentials } from '../../../src/auth/application/sessions/session-credentials';
 import { ADAPTERS } from '../../support/adapters';
 import { startStub, type StubApp } from './stub-app';
 
@@ -32,10 +30,8 @@ describe.each(ADAPTERS)('the documentation on %s', (adapter) => {
         imports: [CqrsModule.forRoot()],
         controllers: [AardvarkController, AuthController],
         providers: [
-          { provide: AccessTokenAuthenticator, useValue: {} },
           { provide: RefreshCookie, useValue: {} },
-          { provide: RefreshTokenKeyRing, useValue: {} },
-          { provide: AccessTokenKeys, useValue: {} },
+          { provide: SessionCredentials, useValue: {} },
           { provide: AuthOptions, useValue: {} },
         ],
       },

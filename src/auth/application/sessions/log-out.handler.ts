@@ -1,20 +1,18 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { AccessTokenKeys } from '../../../guard/ports/access-token.keys';
 import { type AuthEvent, LogoutAttempted, LogoutFailed, LogoutSucceeded, SessionRevoked } from '../../domain/events';
-import { RefreshTokenKeyRing } from '../../domain/refresh-token';
 import { AuthEvents } from '../../ports/auth-events';
 import { Clock } from '../../ports/clock';
 import { SessionRepository } from '../../ports/session.repository';
 import { Attempt, type Subject } from '../attempt';
 import { endingWithFaults } from '../faults';
 import { RecordedChange } from '../recorded-change';
-import { LogOutCommand, type LogOutToken } from './log-out.command';
+import { LogOutCommand } from './log-out.command';
+import { SessionCredentials } from './session-credentials';
 
 @CommandHandler(LogOutCommand)
 export class LogOutHandler implements ICommandHandler<LogOutCommand> {
   constructor(
-    private readonly keys: RefreshTokenKeyRing,
-    private readonly accessTokens: AccessTokenKeys,
+    private readonly credentials: SessionCredentials,
     private readonly changes: RecordedChange,
     private readonly sessions: SessionRepository,
     private readonly events: AuthEvents,
@@ -23,7 +21,7 @@ export class LogOutHandler implements ICommandHandler<LogOutCommand> {
 
   async execute({ token, client }: LogOutCommand): Promise<number> {
     const attempt = new Attempt(client, this.clock.now());
-    const sessionId = this.sessionOf(token);
+    const sessionId = this.credentials.sessionOf(token);
     if (sessionId === null) {
       this.events.recordJunk([
         new LogoutAttempted(attempt.beginning({})),
@@ -48,12 +46,6 @@ export class LogOutHandler implements ICommandHandler<LogOutCommand> {
       const ended = await this.sessions.revoke(sessionId, 'user_logout');
       return { value: ended ? 1 : 0, events: recordOf(attempt, subject, ended) };
     });
-  }
-
-  private sessionOf(token: LogOutToken): string | null {
-    return 'refreshToken' in token
-      ? (this.keys.open(token.refreshToken)?.sessionId ?? null)
-      : (this.accessTokens.verify(token.accessToken)?.sid ?? null);
   }
 }
 

@@ -5,6 +5,7 @@ import { ListSessionsHandler } from './list-sessions.handler';
 import { LogOutHandler } from './log-out.handler';
 import { RevokeOtherSessionsHandler } from './revoke-other-sessions.handler';
 import { RevokeSessionHandler } from './revoke-session.handler';
+import { SessionCredentials } from './session-credentials';
 import { SessionTermination } from './session-termination';
 import { UserRevocation } from './user-revocation';
 
@@ -17,6 +18,7 @@ export const sessionsProviders = [
   LogOutHandler,
   RevokeOtherSessionsHandler,
   RevokeSessionHandler,
+  SessionCredentials,
   SessionTermination,
   UserRevocation,
 ];

@@ -1,5 +1,4 @@
 import {
-  ParseUUIDPipe,
   type PipeTransform,
   type Type,
   ValidationPipe,
@@ -8,7 +7,7 @@ import {
 } from '@nestjs/common';
 import { ValidateBy, ValidateIf, validateSync, type ValidatorOptions } from 'class-validator';
 import { type FieldError, invalidRequest, type ProblemException } from '../../../guard/nest/problem.exception';
-import { plainTextProblem, userIdProblem } from '../../domain/input-rules';
+import { idProblem, plainTextProblem, userIdProblem } from '../../domain/input-rules';
 
 /** The most broken rules that an answer lists: the answer to a body of unknown fields must not be larger than the body. */
 const MAX_ERRORS = 20;
@@ -62,18 +61,17 @@ export const IsPlainText = (): PropertyDecorator => ByRule(plainTextProblem);
 export const IfPresent = (): PropertyDecorator => ValidateIf((_, value) => value !== undefined);
 
 /** A UUID in the path, normalised to lower case, by which locks and memory know it; otherwise 400 with its name. */
-export const uuidPipe = (path: string): PipeTransform<string, Promise<string>> => {
-  const either = new ParseUUIDPipe({
-    exceptionFactory: () => invalidRequest({ path, message: `${path} must be a UUID` }),
-  });
-  return { transform: async (id, metadata) => (await either.transform(id, metadata), id.toLowerCase()) };
-};
+export const uuidPipe = (path: string): PipeTransform<string, string> => ({
+  transform: (id) => inPath(path, id, idProblem).toLowerCase(),
+});
 
 /** A user's id in the path, as it is written: only the directory knows how it is spelled. Otherwise 400 with its name. */
 export const userIdPipe = (path: string): PipeTransform<string, string> => ({
-  transform: (id) => {
-    const problem = userIdProblem(id);
-    if (problem !== null) throw invalidRequest({ path, message: `${path} ${problem}` });
-    return id;
-  },
+  transform: (id) => inPath(path, id, userIdProblem),
 });
+
+function inPath(path: string, value: string, problemOf: (value: unknown) => string | null): string {
+  const problem = problemOf(value);
+  if (problem !== null) throw invalidRequest({ path, message: `${path} ${problem}` });
+  return value;
+}

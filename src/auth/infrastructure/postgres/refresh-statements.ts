@@ -27,6 +27,12 @@ interface RefreshRow extends RefreshSession, Floors {
   readonly isActive?: boolean | null;
 }
 
+/** A statement with the name under which a connection prepares it. */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
 /** The refresh's statements. What ended before `retained`, in SQL, is not found. */
 export function refreshStatements(names: Names, users: UserDirectory, retained: string) {
   const { sessions, policy, floors, events } = names;
@@ -106,8 +112,10 @@ export function refreshStatements(names: Names, users: UserDirectory, retained: 
         FROM changed, (VALUES ${event(4)}, ${event(9)}) AS event`;
   };
 
-  const rotate = withRecord(
-    `UPDATE ${sessions}
+  const rotate: Statement = {
+    name: names.statement('rotate'),
+    text: withRecord(
+      `UPDATE ${sessions}
         SET ${s.generation} = ${s.generation} + 1,
             ${s.tokenHash} = $4,
             ${s.previousTokenHash} = ${s.tokenHash},
@@ -124,17 +132,21 @@ export function refreshStatements(names: Names, users: UserDirectory, retained: 
             ${s.lastUserAgent} = $11,
             ${s.lastIpAddress} = $12
       WHERE ${stillLive}`,
-    13,
-  );
+      13,
+    ),
+  };
 
-  const confirmReplay = withRecord(
-    `UPDATE ${sessions}
+  const confirmReplay: Statement = {
+    name: names.statement('confirm_replay'),
+    text: withRecord(
+      `UPDATE ${sessions}
         SET ${s.replayCount} = ${s.replayCount} + $5::integer,
             ${s.retryKeyHash} = COALESCE(${s.retryKeyHash}, $7::bytea),
             ${s.keyed} = ${s.keyed} OR $7::bytea IS NOT NULL
       WHERE ${stillLive} AND ${s.keyed} = $4 AND ($5::integer = 0 OR ${s.replayCount} < $6::integer)`,
-    8,
-  );
+      8,
+    ),
+  };
 
   return { find, readingOf, rotate, confirmReplay };
 }

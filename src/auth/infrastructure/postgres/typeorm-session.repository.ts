@@ -21,7 +21,7 @@ import { UserDirectory } from '../../ports/user-directory';
 import { PostgresRevocationFeed } from './postgres-revocation.feed';
 import { type Names, names } from './names';
 import { withPolicy } from './policy-row';
-import { type FoundForRefresh, READ_TOGETHER, refreshStatements } from './refresh-statements';
+import { type FoundForRefresh, READ_TOGETHER, refreshStatements, type Statement } from './refresh-statements';
 import { sessionEntity, type SessionRow } from './session.entity';
 import { failedWith } from './sql-state';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
@@ -85,10 +85,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
   }
 
   async rotate(live: LiveToken, next: NextToken, record: RefreshRecord): Promise<boolean> {
-    return this.change(this.names.statement('rotate'), this.statements.rotate, record, [
-      live.id,
-      live.generation,
-      live.tokenHash,
+    return this.change(this.statements.rotate, live, record, [
       next.tokenHash,
       next.successorNonce,
       next.keyId,
@@ -102,10 +99,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
   }
 
   async confirmReplay(live: LiveToken, replay: Replay, record: RefreshRecord): Promise<boolean> {
-    return this.change(this.names.statement('confirm_replay'), this.statements.confirmReplay, record, [
-      live.id,
-      live.generation,
-      live.tokenHash,
+    return this.change(this.statements.confirmReplay, live, record, [
       live.keyed,
       replay.door === 'window' ? 1 : 0,
       replay.maxReplays,
@@ -277,22 +271,28 @@ export class TypeOrmSessionRepository extends SessionRepository {
       .where('session.userId = :userId AND session.revokedAt IS NULL AND session.expiresAt > now()', { userId });
   }
 
-  private async change(name: string, text: string, record: RefreshRecord, values: unknown[]): Promise<boolean> {
+  private async change(
+    statement: Statement,
+    live: LiveToken,
+    record: RefreshRecord,
+    values: readonly unknown[],
+  ): Promise<boolean> {
     const [{ context }] = record;
-    const parameters = [...values, context.occurredAt, context.attemptId, context.ipAddress, context.userAgent];
+    const parameters: unknown[] = [live.id, live.generation, live.tokenHash, ...values];
+    parameters.push(context.occurredAt, context.attemptId, context.ipAddress, context.userAgent);
     for (const event of record) {
       const { type, outcome } = classOf(event);
       parameters.push(event.context.eventId, type, outcome, event.context.generation, detailsOf(event));
     }
-    const { rowCount: recorded } = await this.query(name, text, parameters);
+    const { rowCount: recorded } = await this.query(statement, parameters);
     return recorded === record.length;
   }
 
   private async read(ids: readonly string[]): Promise<(RefreshReading | null)[]> {
-    const { count, name, text } = this.statements.find(ids.length);
-    const wanted = Array.from({ length: count }, (_, place) => ids[place] ?? null);
+    const statement = this.statements.find(ids.length);
+    const wanted = Array.from({ length: statement.count }, (_, place) => ids[place] ?? null);
     const rows = await withPolicy(this.dataSource, this.names, async () => {
-      const { rows } = await this.query<FoundForRefresh>(name, text, wanted);
+      const { rows } = await this.query<FoundForRefresh>(statement, wanted);
       return rows.every(({ row }) => row.hasPolicy) ? rows : null;
     });
     const readings: (RefreshReading | null)[] = ids.map(() => null);
@@ -300,7 +300,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
     return readings;
   }
 
-  private query<Row extends QueryResultRow>(name: string, text: string, values: unknown[]): Promise<QueryResult<Row>> {
+  private query<Row extends QueryResultRow>({ name, text }: Statement, values: unknown[]): Promise<QueryResult<Row>> {
     const pool = (this.dataSource.driver as PostgresDriver).master as Pool;
     return pool.query<Row>(this.options.preparedStatements ? { name, text, values } : { text, values });
   }

@@ -1,0 +1,20 @@
+import { Injectable } from '@nestjs/common';
+import { AccessTokenKeys } from '../../../guard/ports/access-token.keys';
+import { RefreshTokenKeyRing } from '../../domain/refresh-token';
+import type { LogOutToken } from './log-out.command';
+
+/** The credentials of sessions: refresh tokens and access tokens. */
+@Injectable()
+export class SessionCredentials {
+  constructor(
+    private readonly refreshTokens: RefreshTokenKeyRing,
+    private readonly accessTokens: AccessTokenKeys,
+  ) {}
+
+  /** The id of the session for which this system issued the token, expired or not; null for a token of anyone else. */
+  sessionOf(token: LogOutToken): string | null {
+    return 'refreshToken' in token
+      ? (this.refreshTokens.open(token.refreshToken)?.sessionId ?? null)
+      : (this.accessTokens.verify(token.accessToken)?.sid ?? null);
+  }
+}
