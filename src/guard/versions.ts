@@ -11,8 +11,9 @@ export interface VersionStamps {
 }
 
 /**
- * A cut-off is the rise of a version. How a global one treats the tokens of the version just before it: `immediate` refuses them, `migrate` exchanges
- * them for current ones until the deadline, `drain` lets them work until the deadline and not a second longer.
+ * A cut-off is a rise of a version. This is how one of the global version treats the tokens of the version just before it:
+ * `immediate` refuses them, `migrate` exchanges them for current ones until the deadline, `drain` lets them work until the
+ * deadline and not a second longer.
  */
 export const CUT_OFF_MODES = ['immediate', 'drain', 'migrate'] as const;
 export type CutOffMode = (typeof CUT_OFF_MODES)[number];

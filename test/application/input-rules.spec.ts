@@ -60,7 +60,7 @@ describe('A host that dispatches', () => {
     ['login', new LogInCommand('a\0@example.com', 'a password')],
     ['sessionId', new ChangePasswordCommand(ID, BAD_ID, 'a password', 'another password')],
     ['retryKey', new RefreshAccessTokenCommand('rt1_', {}, 'short')],
-  ])('a bad %s is told the rule, and nothing has happened (%#)', async (path, command) => {
+  ])('a command with a bad %s is refused with the rule, and changes nothing (%#)', async (path, command) => {
     const state = async () => [
       await app.get(QueryBus).execute(new GetSecurityPolicyQuery()),
       await app.get(AuthEventLog).find({}, 1),
@@ -80,7 +80,7 @@ describe('A host that dispatches', () => {
     ['userId', new FindAuthEventsQuery({ userId: '' }, 10)],
     ['attemptId', new FindAuthEventsQuery({ attemptId: BAD_ID }, 10)],
     ['retryKey', new ValidateRefreshTokenQuery('rt1_', 'short')],
-  ])('a query with a bad %s is told the rule (%#)', async (path, query) => {
+  ])('a query with a bad %s is refused with the rule (%#)', async (path, query) => {
     const refused = app.get(QueryBus).execute<object>(query);
     await expect(refused).rejects.toMatchObject({ path, message: expect.stringMatching(`^${path} must `) });
   });

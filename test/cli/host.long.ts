@@ -60,7 +60,7 @@ describe("the built ratchet, in a host with auth's tables alone and without the 
     expect(all.json).toEqual({ userId, revokedSessions: 1 });
   });
 
-  it('takes any id for a user of the host, and sends whoever changes one, or writes an e-mail, to the host', async () => {
+  it('accepts any id as a user of the host; for e-mails and changes of users the error refers to the host', async () => {
     const userId = uuidv7();
     const [rotated, deactivated, byEmail] = await Promise.all([
       run(['users', 'rotate', userId, '--reason', 'a lost laptop', '--json']),
