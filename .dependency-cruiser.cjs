@@ -17,13 +17,14 @@ const http = packages(
 
 /** The parts that are no library: hosts have their own. */
 const application = [
-  '^src/(app\\.module|bootstrap|config|logging|main)\\.ts$',
+  '^src/(app\\.module|bootstrap|config|kept-keys|logging|main|new-keys|readings)\\.ts$',
   '^src/(audit|cli|database|operations|users)/',
 ];
 
 /** What of auth/http is loaded when it is mounted: it documents itself, or is for hosts with Passport. */
 const late = [
   '^src/auth/http/(index|controllers|access-token\\.strategy)\\.ts$',
+  '^src/auth/http/oauth/',
   '^src/auth/http/.*\\.(controller|dto)\\.ts$',
   '^src/auth/http/kit/(api-problems|swagger)\\.ts$',
   '^src/auth/infrastructure/bcrypt/',
@@ -46,7 +47,7 @@ const layer = (name, ...below) =>
     `auth-${name}-looks-down`,
     `${name} may import ${below.join(', ')}.`,
     { path: `^src/auth/${name}/` },
-    { path: '^src/', pathNot: [...inAuth(`${name}/`, ...below), '^src/guard/', '^src/support/'] },
+    { path: '^src/', pathNot: [...inAuth(`${name}/`, ...below), '^src/guard/', '^src/support/', '^src/postgres/'] },
   );
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -59,6 +60,12 @@ module.exports = {
       { pathNot: ['^src/support/', 'node_modules/@nestjs/common/package\\.json$'] },
     ),
     rule(
+      'postgres-looks-down',
+      'How a process talks to PostgreSQL is below auth: it imports support and itself.',
+      { path: '^src/postgres/' },
+      { path: '^src/', pathNot: ['^src/postgres/', '^src/support/'] },
+    ),
+    rule(
       'guard-looks-down',
       'The guard is below auth: it imports support and itself.',
       { path: '^src/guard/' },
@@ -66,14 +73,32 @@ module.exports = {
     ),
     rule(
       'guard-knows-no-nest',
-      'Nest, and with it HTTP, stops at guard/nest.',
+      'Nest, and with it HTTP, stops at guard/nest; a service without a database has the guard, too.',
       { path: '^src/guard/', pathNot: '^src/guard/nest/' },
-      { path: ['^src/guard/nest/', ...packages('@nestjs/.+'), ...http] },
+      { path: ['^src/guard/nest/', ...packages('@nestjs/.+', 'bcrypt', 'redis'), ...typeorm, ...http] },
+    ),
+    rule(
+      'resource-server-looks-down',
+      'A service without a database imports the guard, support and itself.',
+      { path: '^src/resource-server/' },
+      { path: '^src/', pathNot: ['^src/resource-server/', '^src/guard/', '^src/support/'] },
+    ),
+    rule(
+      'resource-server-installs-little',
+      'Nest stops at resource-server/nest.ts, and what only auth needs is not there.',
+      { path: '^src/resource-server/' },
+      { path: [...typeorm, ...packages('bcrypt', 'redis'), ...http] },
+    ),
+    rule(
+      'resource-server-knows-no-nest',
+      'Plain Node, Bun and Deno have no Nest.',
+      { path: '^src/resource-server/', pathNot: '^src/resource-server/nest\\.ts$' },
+      { path: ['^src/guard/nest/', ...packages('@nestjs/.+')] },
     ),
     rule(
       'two-doors-guard',
-      'From outside of auth, the guard is reached through its index.ts and the one of guard/nest.',
-      { pathNot: ['^src/guard/', '^src/auth/'] },
+      'From outside of auth and of resource-server, the guard is reached through its index.ts and the one of guard/nest.',
+      { pathNot: ['^src/guard/', '^src/auth/', '^src/resource-server/'] },
       { path: '^src/guard/', pathNot: '^src/guard/(nest/)?index\\.ts$' },
     ),
     layer('http', 'application/', 'domain/', 'options/'),
@@ -104,8 +129,11 @@ module.exports = {
     ),
     rule(
       'auth-changes-are-recorded-in-one-place',
-      'A change and its records commit in RecordedChange: no other use case sees the unit of work.',
-      { path: '^src/auth/application/', pathNot: '^src/auth/application/recorded-change\\.ts$' },
+      'A change and its records commit in RecordedChange: no other use case sees the unit of work. The marker of ended sessions waits for its commit.',
+      {
+        path: '^src/auth/application/',
+        pathNot: inAuth('application/recorded-change\\.ts$', 'application/sessions/ended-sessions\\.marker\\.ts$'),
+      },
       { path: '^src/auth/ports/unit-of-work\\.ts$' },
     ),
     rule(
@@ -123,9 +151,9 @@ module.exports = {
     ),
     rule(
       'auth-typeorm-in-infrastructure',
-      'In auth, TypeORM and its driver stop at infrastructure and the wiring.',
+      'In auth, TypeORM and its driver, and what uses them, stop at infrastructure and the wiring.',
       { path: '^src/auth/', pathNot: inAuth('infrastructure/', 'auth\\.module\\.ts$') },
-      { path: typeorm },
+      { path: [...typeorm, '^src/postgres/'] },
     ),
     rule(
       'auth-use-cases-know-no-http',
@@ -136,17 +164,26 @@ module.exports = {
     rule(
       'host-loads-late',
       'What the doors of the package load needs none of the packages that only some hosts install: those are required where they are used.',
-      { path: '^src/(index\\.ts$|(auth|guard|support|testing)/)', pathNot: late },
+      { path: '^src/(index\\.ts$|(auth|guard|postgres|support|testing)/)', pathNot: late },
       {
         path: [...late, ...http, ...packages('bcrypt', 'redis')],
         dependencyTypesNot: ['require', 'type-import', 'type-only'],
       },
     ),
     rule(
+      'decorators-wait',
+      'These packages are a tenth of a second of a start each: they are required when they are used, and their decorators wait in auth/http/kit.',
+      { path: '^src/' },
+      {
+        path: packages('@nestjs/swagger', 'class-validator', 'class-transformer'),
+        dependencyTypesNot: ['require', 'type-import', 'type-only'],
+      },
+    ),
+    rule(
       'auth-stands-alone',
-      'The library asks, the application decides: auth imports the guard and support, and nothing of the application.',
+      'The library asks, the application decides: auth imports what is below it, and nothing of the application.',
       { path: '^src/auth/' },
-      { path: '^src/', pathNot: ['^src/auth/', '^src/guard/', '^src/support/'] },
+      { path: '^src/', pathNot: ['^src/auth/', '^src/guard/', '^src/postgres/', '^src/support/'] },
     ),
     rule(
       'users-know-the-door-only',
@@ -160,9 +197,21 @@ module.exports = {
       { pathNot: '^src/auth/' },
       { path: '^src/auth/', pathNot: '^src/auth/(http/)?index\\.ts$' },
     ),
-    ...['audit', 'operations'].map((module) => oneDoor(module)),
+    ...['audit', 'operations', 'auth/http/oauth'].map((module) => oneDoor(module)),
     // What an e-mail is, the configuration asks as well, and must not load the routes of users for it.
     oneDoor('users', '(index|email)'),
+    rule(
+      'client-stands-alone',
+      'The client runs in any JavaScript runtime: it imports itself.',
+      { path: '^src/client/' },
+      { pathNot: '^src/client/' },
+    ),
+    rule(
+      'browser-imports-the-client',
+      'The browser has defaults for the client, and nothing else.',
+      { path: '^src/browser/' },
+      { pathNot: ['^src/browser/', '^src/client/index\\.mts$'] },
+    ),
     rule('no-cycles', 'Read downhill, never back.', {}, { circular: true }),
     rule(
       'src-stands-alone',

@@ -15,6 +15,8 @@ const esmPackages = [
   '@tokenizer',
   '@borewit',
   'lru-cache',
+  'oauth4webapi',
+  'openid-client',
 ];
 
 const typescript = {
@@ -40,10 +42,13 @@ module.exports = {
   globalTeardown: './test/support/database/global-teardown.ts',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.spec.ts'],
-  moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json'],
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': ['$1', '$1.js'] },
+  moduleFileExtensions: ['ts', 'mts', 'js', 'mjs', 'cjs', 'json'],
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)\\.js$': ['$1', '$1.js'],
+    '^(\\.{1,2}/.*)\\.mjs$': ['$1.mts', '$1.mjs'],
+  },
   transform: {
-    '^.+\\.ts$': ['@swc/jest', typescript],
+    '^.+\\.m?ts$': ['@swc/jest', typescript],
     '^.+\\.m?js$': ['@swc/jest', { jsc: { target: 'es2023' }, module: { type: 'commonjs' }, sourceMaps: false }],
   },
   transformIgnorePatterns: [`/node_modules/(?!(${esmPackages.join('|')})/)`],

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { DataSource } from 'typeorm';
 import { tablesIn } from './src/app.module';
-import { AUTH_DEFAULTS } from './src/auth';
-import { dataSourceOptions } from './src/database/data-source';
+import { POSTGRES_DEFAULTS } from './src/auth';
+import { dataSourceOptions } from './src/postgres/data-source';
 import { EMBEDDED_DATA, startEmbeddedPostgres } from './src/database/embedded-postgres';
-import { createSchema } from './src/support/create-schema';
+import { createSchema } from './src/postgres/create-schema';
 
 /**
  * For the TypeORM command line alone: the application's own options, and a schema change may take its time. It waits for a
@@ -14,7 +14,7 @@ async function dataSource(): Promise<DataSource> {
   if (existsSync('.env')) process.loadEnvFile('.env');
   const given = process.env.DATABASE_URL;
   const server = given ? { url: given, stop: async () => {} } : await startEmbeddedPostgres({ dataDir: EMBEDDED_DATA });
-  const schema = process.env.DATABASE_SCHEMA ?? AUTH_DEFAULTS.schema;
+  const schema = process.env.DATABASE_SCHEMA ?? POSTGRES_DEFAULTS.schema;
   const options = dataSourceOptions({ url: server.url, poolSize: 2, migrateOnStart: false, schema }, tablesIn(schema));
   const source = new DataSource({ ...options, extra: { ...options.extra, statement_timeout: 0, lock_timeout: 1000 } });
   const initialize = source.initialize.bind(source);

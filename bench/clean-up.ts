@@ -13,14 +13,15 @@ import { CommandBus } from '@nestjs/cqrs';
 import { Client } from 'pg';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { AUTH_DEFAULTS, CleanUpSessionsCommand } from '../src';
+import { CleanUpSessionsCommand, POSTGRES_DEFAULTS } from '../src';
 import { tablesIn } from '../src/app.module';
 import { digestOf, RefreshTokenKeyRing } from '../src/auth/domain/refresh-token';
 import { createApplication } from '../src/bootstrap';
 import { loadConfig } from '../src/config';
-import { dataSourceOptions } from '../src/database/data-source';
+import { newAccessTokenKey } from '../src/new-keys';
+import { dataSourceOptions } from '../src/postgres/data-source';
 import { startEmbeddedPostgres } from '../src/database/embedded-postgres';
-import { runMigrations } from '../src/database/migrate';
+import { runMigrations } from '../src/postgres/migrate';
 
 const { values: options } = parseArgs({
   options: { short: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
@@ -39,7 +40,7 @@ const DAY = 24 * 60 * 60;
 const GENERATION = 5;
 const keys = [{ id: 0, root: randomBytes(32) }];
 const ring = new RefreshTokenKeyRing(keys);
-const accessKey = randomBytes(32).toString('base64');
+const accessKey = newAccessTokenKey('HS256');
 
 /** A user's hundred sessions: ten within their retention, in every state, and ninety past it. */
 const STATES = [
@@ -222,7 +223,9 @@ async function run(url: string, users: readonly User[], asMany?: readonly number
     MIGRATE_ON_START: 'false',
     CLEANUP_INTERVAL: '0',
     LIMIT_REFRESH_PER_SESSION: '0',
+    LIMIT_REFRESH_PER_USER: '0',
     LIMIT_INVALID_PER_IP: '0',
+    LIMIT_LIST_PER_USER: '0',
     AUDIT_DEADLINE: '1m', // a disk that is slow for a moment is no answer that differs
     ACCESS_TOKEN_KEYS: `bench:${accessKey}`,
     REFRESH_TOKEN_KEYS: keys.map(({ id, root }) => `${id}:${root.toString('base64')}`).join(),
@@ -275,11 +278,11 @@ async function bench(url: string) {
   const administer = new Client({ connectionString: url });
   await administer.connect();
   await administer.query('CREATE DATABASE seeded');
-  await administer.query(`ALTER DATABASE seeded SET search_path = ${AUTH_DEFAULTS.schema}, public`);
+  await administer.query(`ALTER DATABASE seeded SET search_path = ${POSTGRES_DEFAULTS.schema}, public`);
   const dataSource = await new DataSource({
     ...dataSourceOptions(
-      { url: named('seeded'), poolSize: 1, migrateOnStart: true, schema: AUTH_DEFAULTS.schema },
-      tablesIn(AUTH_DEFAULTS.schema),
+      { url: named('seeded'), poolSize: 1, migrateOnStart: true, schema: POSTGRES_DEFAULTS.schema },
+      tablesIn(POSTGRES_DEFAULTS.schema),
     ),
     extra: {},
   }).initialize();
@@ -288,7 +291,7 @@ async function bench(url: string) {
   await dataSource.destroy();
   for (const name of ['cleaned', 'kept']) {
     await administer.query(`CREATE DATABASE ${name} TEMPLATE seeded`);
-    await administer.query(`ALTER DATABASE ${name} SET search_path = ${AUTH_DEFAULTS.schema}, public`);
+    await administer.query(`ALTER DATABASE ${name} SET search_path = ${POSTGRES_DEFAULTS.schema}, public`);
   }
   await administer.end();
 

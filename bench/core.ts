@@ -1,39 +1,52 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { hash } from 'bcrypt';
 import { createClient } from 'redis';
-import type { AuthOptions } from '../src';
+import { AUTH_DEFAULTS, type AuthOptions, type Limit } from '../src';
+import { accessTokenKeyOf } from '../src/auth/domain/access-token-key';
 import { RefreshTokenKeyRing } from '../src/auth/domain/refresh-token';
 import { JwtAccessTokenSigner } from '../src/auth/infrastructure/jwt/jwt-access-token.signer';
 import { type RedisServer, startRedis } from '../test/support/redis/redis-server';
 import type { BudgetLine, Section, Table } from './report';
 import { inRounds, type Setting } from './setting';
 import { median, medianOf, megabytes, ratio, round, type Sample, throughput, whole } from './support/figures';
-import type { Workload } from './support/jobs';
+import type { JobResult, Workload } from './support/jobs';
 import { measure, type Target } from './support/measure';
 import type { Database } from './support/postgres';
-import { type ServerProcess, startServer } from './support/server-process';
-import { floor, host, KEYS, plainTypeOrm, ratchet } from './support/servers';
+import { type ServerCommand, type ServerProcess, startServer } from './support/server-process';
+import { ACCESS_KEYS, floor, floorAtOnce, host, KEYS, plainTypeOrm, ratchet } from './support/servers';
 import { seedSessions, sessionIdOf, userIdOf } from './support/sessions';
 
 const CLIENTS = [16, 64, 1] as const;
 const GUARD_CLIENTS = 64;
 const BEARERS = 1024;
+/** More than the guard remembers: each one it meets is new to it. */
+const STRANGERS = 24_000;
+/** Those of a refresh at their defaults; a single address would meet the others. */
+const { refreshPerSession, refreshPerUser } = AUTH_DEFAULTS.limits;
+const textOf = (limit: Limit | null) => (limit === null ? '0' : `${limit.points}/${limit.seconds}s`);
+const LIMITS = {
+  LIMIT_REFRESH_PER_SESSION: textOf(refreshPerSession),
+  LIMIT_REFRESH_PER_USER: textOf(refreshPerUser),
+};
+const COST = 12;
+const PASSWORD = 'a long enough passphrase';
+const EMAILS = Array.from({ length: 64 }, (_, number) => `user${number}@example.com`);
 
 interface Measured extends Target {
   readonly samples: Map<number, Sample[]>;
 }
 
-/** The floor, the product and the same on plain TypeORM; junk; the guard; starts. */
+/** The floors, the product and the same on plain TypeORM; sign-ins beside it; junk; the guard; starts. */
 export async function core(setting: Setting): Promise<Section> {
-  const refresh = await refreshes(setting);
-  const guard = await guarded(setting);
-  const start = await starts(setting);
+  const parts: Part[] = [];
+  for (const part of [refreshes, besideLogins, junk, guarded, starts]) parts.push(await part(setting));
   return {
     name: 'core',
     command: 'npm run bench',
-    budget: [...refresh.budget, ...guard.budget, ...start.budget],
-    tables: [...refresh.tables, ...guard.tables, ...start.tables],
+    budget: parts.flatMap(({ budget }) => budget),
+    tables: parts.flatMap(({ tables }) => tables),
   };
 }
 
@@ -50,30 +63,21 @@ async function refreshes(setting: Setting): Promise<Part> {
   };
   tell('seeding and starting');
   const product = await target('Ratchet', 'ratchet', ratchet, refresh);
-  const bottom = await target('floor: Fastify and pg by hand, no audit', 'floor', floor, {
-    kind: 'refresh',
-    sessions,
-  });
+  const plainly: Workload = { kind: 'refresh', sessions };
+  const bottom = await target('floor: Fastify and pg by hand, no audit', 'floor', floor, plainly);
+  const atOnce = await target('the floor in one statement', 'floor_at_once', floorAtOnce, plainly);
   const plain = await target('Ratchet on findOne() and save()', 'typeorm', plainTypeOrm, refresh);
   const logging = await target('Ratchet, LOG_LEVEL=info', 'logging', ratchet, refresh, { LOG_LEVEL: 'info' });
-  const junk: Measured = {
-    who: 'Ratchet, junk tokens',
-    server: product.server,
-    database: product.database,
-    workload: { kind: 'junk', token: forgedToken() },
-    samples: new Map(),
-  };
-  const targets: Measured[] = [bottom, product, logging, plain];
+  const limited = await target('Ratchet, limits on', 'limited', ratchet, refresh, LIMITS);
+  const es256 = await target('Ratchet, ES256', 'es256', ratchet, refresh, { ACCESS_TOKEN_KEYS: ACCESS_KEYS.ES256 });
+  const targets: Measured[] = [bottom, atOnce, product, logging, limited, es256, plain];
 
   for (const one of targets) await measure(setting, one, 16);
-  let onSessions = 0;
   let rss = 0;
   for (const clients of CLIENTS) {
-    await inRounds(rounds, clients === 16 ? [...targets, junk] : targets, async (one, turn) => {
+    await inRounds(rounds, targets, async (one, turn) => {
       tell(`round ${turn + 1} of ${rounds}, ${clients} clients: ${one.who}`);
-      const before = await one.database.statements('%sessions%');
       await sample(setting, one, clients);
-      if (one === junk) onSessions += (await one.database.statements('%sessions%')) - before;
       if (one === product && clients === 64) rss = Math.max(rss, product.server.rss());
     });
   }
@@ -81,36 +85,65 @@ async function refreshes(setting: Setting): Promise<Part> {
 
   const of = ({ samples }: Measured, clients: number) => samples.get(clients) ?? [];
   const speed = (one: Measured, clients: number) => throughput(of(one, clients));
-  const latency = (one: Measured, clients: number, key: 'p50' | 'p99') => of(one, clients).map((each) => each[key]);
+  const each = (one: Measured, clients: number, key: 'p50' | 'p99' | 'cpuMicros' | 'postgresMicros') =>
+    of(one, clients).map((one) => one[key]);
   const { hotShare } = await product.database.table('sessions');
   const budget: BudgetLine[] = [
     {
       figure: 'refresh/s at 16 clients ÷ floor',
       value: ratio(speed(product, 16), speed(bottom, 16)),
-      must: 0.65,
-      aim: 0.8,
+      must: 0.95,
+      aim: 1.5,
       better: 'higher',
     },
     {
       figure: 'refresh/s at 64 clients ÷ floor',
       value: ratio(speed(product, 64), speed(bottom, 64)),
-      must: 0.6,
-      aim: 0.8,
+      must: 1.3,
+      aim: 1.8,
+      better: 'higher',
+    },
+    {
+      figure: 'refresh/s at 64 clients ÷ floor in one statement',
+      value: ratio(speed(product, 64), speed(atOnce, 64)),
+      must: 0.95,
+      aim: 1.3,
       better: 'higher',
     },
     {
       figure: 'refresh p99 at 16 clients ÷ floor',
-      value: ratio(latency(product, 16, 'p99'), latency(bottom, 16, 'p99')),
-      must: 2,
-      aim: 1.35,
+      value: ratio(each(product, 16, 'p99'), each(bottom, 16, 'p99')),
+      must: 1.5,
+      aim: 1,
       better: 'lower',
     },
     {
       figure: 'refresh p50 at one client ÷ floor',
-      value: ratio(latency(product, 1, 'p50'), latency(bottom, 1, 'p50')),
-      must: 2.5,
-      aim: 1.8,
+      value: ratio(each(product, 1, 'p50'), each(bottom, 1, 'p50')),
+      must: 1.5,
+      aim: 1.3,
       better: 'lower',
+    },
+    {
+      figure: 'CPU of the server per refresh at 64 clients ÷ floor',
+      value: ratio(each(product, 64, 'cpuMicros'), each(bottom, 64, 'cpuMicros')),
+      must: 0.8,
+      aim: 0.6,
+      better: 'lower',
+    },
+    {
+      figure: 'CPU of PostgreSQL per refresh at 64 clients ÷ floor',
+      value: ratio(each(product, 64, 'postgresMicros'), each(bottom, 64, 'postgresMicros')),
+      must: 0.6,
+      aim: 0.4,
+      better: 'lower',
+    },
+    {
+      figure: 'refresh/s at 16 clients, LOG_LEVEL=info ÷ warn',
+      value: ratio(speed(logging, 16), speed(product, 16)),
+      must: 0.85,
+      aim: 0.95,
+      better: 'higher',
     },
     {
       figure: 'HOT share of the rotations',
@@ -121,18 +154,10 @@ async function refreshes(setting: Setting): Promise<Part> {
       digits: 1,
       unit: '%',
     },
-    {
-      figure: 'junk token: throughput ÷ refresh',
-      value: ratio(speed(junk, 16), speed(product, 16)),
-      must: 3,
-      aim: 5,
-      better: 'higher',
-    },
-    { figure: 'junk token: statements on sessions', value: onSessions, must: 0, aim: 0, better: 'equal', digits: 0 },
-    { figure: 'RSS after the 64-client load', value: rss, must: 220, aim: 160, better: 'lower', digits: 0, unit: 'MB' },
+    { figure: 'RSS after the 64-client load', value: rss, must: 200, aim: 150, better: 'lower', digits: 0, unit: 'MB' },
   ];
   const rows = CLIENTS.flatMap((clients) =>
-    (clients === 16 ? [...targets, junk] : targets).map((one) => {
+    targets.map((one) => {
       const samples = of(one, clients);
       return [
         one.who,
@@ -144,6 +169,7 @@ async function refreshes(setting: Setting): Promise<Part> {
         round(medianOf(samples, 'statements'), 2),
         whole(medianOf(samples, 'cpuMicros')),
         whole(medianOf(samples, 'postgresMicros')),
+        whole(medianOf(samples, 'writersMicros')),
       ];
     }),
   );
@@ -162,10 +188,130 @@ async function refreshes(setting: Setting): Promise<Part> {
           'statements',
           'CPU µs',
           'PostgreSQL µs',
+          'writers µs',
         ],
         rows,
       },
       await tableSizes(product.database),
+    ],
+  };
+}
+
+/** Refreshes while as many clients sign in as fill the queue of the password hasher, and without them. */
+async function besideLogins({ postgres, load, rounds, seconds, sessions, tell }: Setting): Promise<Part> {
+  tell('seeding and starting');
+  const database = await postgres.create('logins', 'migrated');
+  await seedSessions(database.client, sessions);
+  await database.client.query(`UPDATE users SET password_hash = $1 WHERE email = ANY($2)`, [
+    await hash(PASSWORD, COST),
+    EMAILS,
+  ]);
+  const server = await startServer(ratchet(postgres.folder, database.url, { BCRYPT_COST: String(COST) }, 'logins'));
+  const workload: Workload = { kind: 'refresh', root: KEYS.refreshRoot, sessions };
+  const refresh = () => load.run({ target: database.name, urls: [server.url], workload, clients: 16, seconds });
+  const signIn = () =>
+    load.run({
+      target: 'sign-ins',
+      urls: [server.url],
+      workload: { kind: 'login', emails: EMAILS, password: PASSWORD },
+      clients: EMAILS.length,
+      seconds,
+    });
+  await refresh();
+  const alone: JobResult[] = [];
+  const beside: JobResult[] = [];
+  const logins: JobResult[] = [];
+  await inRounds(rounds, ['alone', 'beside'] as const, async (how, turn) => {
+    tell(`round ${turn + 1} of ${rounds}, refreshes ${how === 'alone' ? 'alone' : 'beside sign-ins'}`);
+    if (how === 'alone') alone.push(await refresh());
+    else {
+      const [refreshed, signedIn] = await Promise.all([refresh(), signIn()]);
+      beside.push(refreshed);
+      logins.push(signedIn);
+    }
+  });
+  await server.stop();
+  const p99 = (results: readonly JobResult[]) => results.map((one) => one.p99);
+  const rowOf = (who: string, clients: number, results: readonly JobResult[]) => [
+    who,
+    String(clients),
+    whole(median(throughput(results))),
+    round(median(results.map((one) => one.p50)), 2),
+    round(median(p99(results)), 2),
+  ];
+  return {
+    budget: [
+      {
+        figure: `refresh p99 at 16 clients while ${EMAILS.length} sign in at cost ${COST} ÷ without`,
+        value: ratio(p99(beside), p99(alone)),
+        must: 4,
+        aim: 2,
+        better: 'lower',
+      },
+    ],
+    tables: [
+      {
+        title: 'Refreshes and sign-ins',
+        columns: ['who', 'clients', 'requests/s', 'p50 ms', 'p99 ms'],
+        rows: [
+          rowOf('refreshes', 16, alone),
+          rowOf('refreshes beside the sign-ins', 16, beside),
+          rowOf('the sign-ins', EMAILS.length, logins),
+        ],
+      },
+    ],
+  };
+}
+
+/** What junk costs, beside a route that refuses everything. */
+async function junk(setting: Setting): Promise<Part> {
+  const { postgres, rounds, tell } = setting;
+  const database = await postgres.create('junk', 'migrated');
+  const workload: Workload = { kind: 'junk', token: forgedToken() };
+  const target = async (who: string, command: ServerCommand): Promise<Measured> => ({
+    who,
+    server: await startServer(command),
+    database,
+    workload,
+    samples: new Map(),
+  });
+  const bare = await target('a bare POST route that refuses', host(postgres.folder, database.url, 'bare'));
+  const product = await target('Ratchet, junk tokens', ratchet(postgres.folder, database.url, {}, 'junk'));
+  const targets = [bare, product];
+  for (const one of targets) await measure(setting, one, 16);
+  const before = await database.statements('%sessions%');
+  await inRounds(rounds, targets, async (one, turn) => {
+    tell(`round ${turn + 1} of ${rounds}, junk: ${one.who}`);
+    await sample(setting, one, 16);
+  });
+  const onSessions = (await database.statements('%sessions%')) - before;
+  for (const { server } of targets) await server.stop();
+  const of = ({ samples }: Measured) => samples.get(16) ?? [];
+  const cpu = (one: Measured) => of(one).map(({ cpuMicros }) => cpuMicros);
+  return {
+    budget: [
+      {
+        figure: 'junk token: CPU ÷ the bare POST route',
+        value: ratio(cpu(product), cpu(bare)),
+        must: 2,
+        aim: 1.5,
+        better: 'lower',
+      },
+      { figure: 'junk token: statements on sessions', value: onSessions, must: 0, aim: 0, better: 'equal', digits: 0 },
+    ],
+    tables: [
+      {
+        title: 'Junk',
+        columns: ['who', 'clients', 'requests/s', 'p50 ms', 'p99 ms', 'CPU µs'],
+        rows: targets.map((one) => [
+          one.who,
+          '16',
+          whole(median(throughput(of(one)))),
+          round(medianOf(of(one), 'p50'), 2),
+          round(medianOf(of(one), 'p99'), 2),
+          round(medianOf(of(one), 'cpuMicros'), 1),
+        ]),
+      },
     ],
   };
 }
@@ -213,9 +359,14 @@ async function guardedWith(setting: Setting, redis: RedisServer | null): Promise
   const database = await postgres.create('guarded', 'migrated');
   const [bare, guard] = await Promise.all([
     startServer(host(postgres.folder, database.url, 'bare')),
-    startServer(host(postgres.folder, database.url, 'guarded', redis === null ? {} : { REDIS_URL: redis.url })),
+    startServer(
+      host(postgres.folder, database.url, 'guarded', {
+        ACCESS_TOKEN_KEYS: Object.values(ACCESS_KEYS).join(),
+        ...(redis === null ? {} : { REDIS_URL: redis.url }),
+      }),
+    ),
   ]);
-  const bearers = accessTokens(BEARERS);
+  const bearers = await accessTokens(BEARERS, 'HS256');
   const target = (who: string, server: ServerProcess, path: string, tokens?: string[]): Measured => ({
     who,
     server,
@@ -223,9 +374,16 @@ async function guardedWith(setting: Setting, redis: RedisServer | null): Promise
     workload: { kind: 'get', path, ...(tokens === undefined ? {} : { bearers: tokens }) },
     samples: new Map(),
   });
-  const barely = target('the bare route', bare, '/item');
+  const barely = target('the bare route', bare, '/item', bearers); // the same headers, which it does not read
   const closed = target(`the guarded route, ${whole(BEARERS)} access tokens`, guard, '/item', bearers);
-  const targets = [barely, target('the same with @Public()', guard, '/open'), closed];
+  const targets = [
+    barely,
+    target('the same with @Public()', guard, '/open', bearers),
+    closed,
+    target('the same, ES256', guard, '/item', await accessTokens(BEARERS, 'ES256')),
+    target('the same, HS256, each token new', guard, '/item', await accessTokens(STRANGERS, 'HS256')),
+    target('the same, ES256, each token new', guard, '/item', await accessTokens(STRANGERS, 'ES256')),
+  ];
   for (const one of targets) await measure(setting, one, GUARD_CLIENTS);
   await inRounds(rounds, targets, async (one, turn) => {
     tell(`round ${turn + 1} of ${rounds}, guard: ${one.who}`);
@@ -255,8 +413,8 @@ async function guardedWith(setting: Setting, redis: RedisServer | null): Promise
       {
         figure: 'guarded GET ÷ the same bare route',
         value: ratio(speed(closed), speed(barely)),
-        must: 0.4,
-        aim: 0.65,
+        must: 0.55,
+        aim: 0.75,
         better: 'higher',
       },
       {
@@ -297,15 +455,17 @@ async function guardedWith(setting: Setting, redis: RedisServer | null): Promise
 }
 
 /** Access tokens of as many users and sessions. */
-function accessTokens(count: number): string[] {
+async function accessTokens(count: number, algorithm: keyof typeof ACCESS_KEYS): Promise<string[]> {
+  const [kid = '', bytes = ''] = ACCESS_KEYS[algorithm].split(':');
   const signer = new JwtAccessTokenSigner({
-    accessTokenKeys: [{ kid: KEYS.accessKid, secret: KEYS.accessSecret }],
+    accessTokenKeys: [accessTokenKeyOf(kid, Buffer.from(bytes, 'base64'))],
     accessTokenIssuer: 'ratchet',
     accessTokenAudience: 'ratchet',
   } as unknown as AuthOptions);
   const iat = Math.floor(Date.now() / 1000) - 1;
-  return Array.from({ length: count }, (_, number) =>
-    signer.sign({
+  const tokens: string[] = [];
+  for (let number = 0; number < count; number++) {
+    const token = await signer.sign({
       sub: userIdOf(number * 10),
       sid: sessionIdOf(number),
       jti: sessionIdOf(number),
@@ -313,8 +473,10 @@ function accessTokens(count: number): string[] {
       exp: iat + 3600,
       roles: ['user'],
       stamps: { tokenVersion: 1, globalVersionAtIssuance: 1 },
-    }),
-  );
+    });
+    tokens.push(token);
+  }
+  return tokens;
 }
 
 /** Commands that a Redis has been given so far, those of the counter itself left out; 0 without a Redis. */
@@ -356,15 +518,15 @@ async function starts({ postgres, rounds, tell }: Setting): Promise<Part> {
       {
         figure: 'start to the first 200 on a ready database',
         value: median(of('ratchet')) / 1000,
-        must: 1.5,
-        aim: 1,
+        must: 1,
+        aim: 0.6,
         better: 'lower',
         unit: 's',
       },
       {
         figure: 'start-up that the module adds to the same app',
         value: added,
-        must: 300,
+        must: 250,
         aim: 100,
         better: 'lower',
         digits: 0,

@@ -1,10 +1,12 @@
 import type { Section } from './report';
 import type { Setting } from './setting';
 import { megabytes, round, shortCount, whole } from './support/figures';
+import { used } from './support/measure';
 import { startServer } from './support/server-process';
 import { KEYS, ratchet } from './support/servers';
 import { seedSessions } from './support/sessions';
 
+const percent = (share: number) => (Number.isNaN(share) ? '–' : `${round(share * 100, 2)} %`);
 const CLIENTS = 64;
 const SESSIONS = 10_000;
 
@@ -16,8 +18,11 @@ export async function endurance({ postgres, load, tell }: Setting, requests: num
   const server = await startServer(ratchet(postgres.folder, database.url));
   tell(`${whole(requests)} refreshes`);
   const workload = { kind: 'refresh', root: KEYS.refreshRoot, sessions: SESSIONS } as const;
+  const writers = await database.writers();
   const result = await load.run({ target: 'endurance', urls: [server.url], workload, clients: CLIENTS, requests });
   const rss = server.rss();
+  await database.client.query('CHECKPOINT');
+  const written = (used(await database.writers(), writers) / result.requests) * 1e6;
   await server.stop();
   const after = await database.table('sessions');
   const events = await database.table('auth_events');
@@ -58,11 +63,22 @@ export async function endurance({ postgres, load, tell }: Setting, requests: num
           ['highest generation', '0', whole(Number(rows[0]?.oldest))],
           ['rows in auth_events', '0', whole(events.rows)],
           ['auth_events with indexes', '', megabytes(events.bytes)],
+          [
+            'rotations whose page had no room (n_tup_newpage_upd)',
+            '',
+            percent((1 - after.hotShare) * after.movedShare),
+          ],
+          [
+            'rotations that touched an index for another cause',
+            '',
+            percent((1 - after.hotShare) * (1 - after.movedShare)),
+          ],
+          ['autovacuums of sessions', '', String(after.vacuums)],
         ],
       },
       {
         title: 'The load',
-        columns: ['clients', 'refresh/s', 'p50 ms', 'p99 ms', 'RSS MB'],
+        columns: ['clients', 'refresh/s', 'p50 ms', 'p99 ms', 'RSS MB', 'writers µs, with a checkpoint'],
         rows: [
           [
             String(CLIENTS),
@@ -70,6 +86,7 @@ export async function endurance({ postgres, load, tell }: Setting, requests: num
             round(result.p50, 2),
             round(result.p99, 2),
             whole(rss),
+            round(written, 1),
           ],
         ],
       },

@@ -4,16 +4,20 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { against } from './against';
 import { core } from './core';
+import { crowd } from './crowd';
 import { endurance } from './endurance';
 import { growth } from './growth';
+import { partitions } from './partitions';
 import { peers } from './peers';
 import { processes } from './processes';
 import { asMarkdown, asText, type Section, verdict } from './report';
+import { services } from './services';
 import type { Setting } from './setting';
 import { steps } from './steps';
 import { startLoad } from './support/load';
 import { startPostgres } from './support/postgres';
 import { endProcesses } from './support/server-process';
+import { trail } from './trail';
 
 const USAGE = `npm run bench -- [parts] [options]
 
@@ -21,6 +25,10 @@ Parts; without one the core: refreshes, junk, the guard, starts.
   --growth [10k,1m,10m]   refreshes with that many sessions
   --processes [1,2]       refreshes by that many processes
   --endurance [1m]        that many refreshes of 10,000 sessions
+  --trail [1m]            pages of an audit trail with that many rows, and the bytes that a refresh adds
+  --crowd [300k]          the end of all sessions of a user who has that many
+  --services [200]        from that many revocations of each kind to the refusal by 20 services
+  --partitions            refreshes while partitions of the audit trail are created and dropped
   --steps                 the product without one step of its tuning each
   --peers                 oidc-provider and better-auth, from npm
   --all                   the core and all of these
@@ -39,8 +47,22 @@ Options
 const ROOT = join(__dirname, '..');
 
 /** The values of options that may stand alone. */
-const ALONE = { growth: '10k,1m,10m', processes: '1,2', endurance: '1m' } as const;
-const SHORT = { growth: '10k,20k', processes: '1,2', endurance: '2k' } as const;
+const ALONE = {
+  growth: '10k,1m,10m',
+  processes: '1,2',
+  endurance: '1m',
+  trail: '1m',
+  crowd: '300k',
+  services: '200',
+} as const;
+const SHORT = {
+  growth: '10k,20k',
+  processes: '1,2',
+  endurance: '2k',
+  trail: '20k',
+  crowd: '2k',
+  services: '3',
+} as const;
 
 async function run(): Promise<void> {
   const { values } = parseArgs({
@@ -52,6 +74,10 @@ async function run(): Promise<void> {
       growth: { type: 'string' },
       processes: { type: 'string' },
       endurance: { type: 'string' },
+      trail: { type: 'string' },
+      crowd: { type: 'string' },
+      services: { type: 'string' },
+      partitions: { type: 'boolean', default: false },
       steps: { type: 'boolean', default: false },
       peers: { type: 'boolean', default: false },
       all: { type: 'boolean', default: false },
@@ -124,6 +150,10 @@ interface PartOptions {
   readonly growth?: string | undefined;
   readonly processes?: string | undefined;
   readonly endurance?: string | undefined;
+  readonly trail?: string | undefined;
+  readonly crowd?: string | undefined;
+  readonly services?: string | undefined;
+  readonly partitions: boolean;
   readonly steps: boolean;
   readonly peers: boolean;
   readonly all: boolean;
@@ -137,9 +167,16 @@ function partsOf({ all, short, ...asked }: PartOptions): Part[] {
   const counts = (written: string) => written.split(',').map(countOf);
   const parts: Part[] = [];
   const [sizes, processCounts, refreshes] = [value('growth'), value('processes'), value('endurance')];
+  const crowdOf = value('crowd');
   if (sizes !== undefined) parts.push((setting) => growth(setting, counts(sizes)));
   if (processCounts !== undefined) parts.push((setting) => processes(setting, counts(processCounts)));
   if (refreshes !== undefined) parts.push((setting) => endurance(setting, countOf(refreshes)));
+  const rows = value('trail');
+  if (rows !== undefined) parts.push((setting) => trail(setting, countOf(rows)));
+  if (crowdOf !== undefined) parts.push((setting) => crowd(setting, countOf(crowdOf)));
+  const revocations = value('services');
+  if (revocations !== undefined) parts.push((setting) => services(setting, countOf(revocations)));
+  if (asked.partitions || all) parts.push(partitions);
   if (asked.steps || all) parts.push(steps);
   if (asked.peers || all) parts.push(peers);
   const { against: ref } = asked;

@@ -53,6 +53,8 @@ export async function steps(setting: Setting): Promise<Section> {
     env: { ...command.env, DATABASE_PREPARED_STATEMENTS: 'false' },
   }));
   await start('each refresh reads alone', 'shared-reads', patched);
+  await start('each rotation is written alone', 'shared-writes', patched);
+  await start('AsyncLocalStorage stays on after a unit of work', 'idle-context', patched);
   await start('CHECKs of columns that a rotation does not write', 'lighter-rotations', (command) => command);
   await start('bodies are converted by class-transformer', 'plain-validation', patched);
   await start('access tokens are signed by jsonwebtoken', 'own-signature', patched);

@@ -1,4 +1,5 @@
 import { spawn, execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   cpSync,
   existsSync,
@@ -12,7 +13,7 @@ import {
 } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { argv, chdir, cwd, exit } from 'node:process';
+import { argv, chdir, cwd, env, exit } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { plantedDefects } from './planted-defects.mjs';
 
@@ -43,7 +44,7 @@ function makeCopy() {
     encoding: 'utf8',
   });
   for (const file of files.split('\0')) {
-    if (!/^(src|test|scripts)\/|^[^/]+\.(json|cjs|mjs|ts)$|^\.env\.example$/.test(file)) continue;
+    if (!/^(src|test|scripts|docs)\/|^[^/]+\.(json|cjs|mjs|ts)$|^\.env\.example$/.test(file)) continue;
     mkdirSync(dirname(join(folder, file)), { recursive: true });
     cpSync(file, join(folder, file));
   }
@@ -59,7 +60,7 @@ function makeCopy() {
 const TIMEOUT = /Exceeded timeout of/;
 
 /** What jest says of some specs in one copy. */
-async function run(folder, specs, only) {
+async function run({ folder, url }, specs, only) {
   const report = join(folder, 'report.json');
   rmSync(report, { force: true });
   // A test that a defect has failed may leave something open, on which the process would wait.
@@ -67,6 +68,7 @@ async function run(folder, specs, only) {
   if (only !== undefined) args.push('--testNamePattern', only);
   const child = spawn(process.execPath, ['node_modules/jest/bin/jest.js', ...args, '--runTestsByPath', ...specs], {
     cwd: folder,
+    env: { ...env, TEST_DATABASE_URL: url },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const chunks = [];
@@ -102,17 +104,18 @@ const sane = [
   { specs: specsOf(whole), only: undefined },
 ].filter(({ specs }) => specs.length > 0);
 
-async function expectGreen(folder, { specs, only }) {
-  const { numFailedTests, numPassedTests, numRuntimeErrorTestSuites, output } = await run(folder, specs, only);
+async function expectGreen(place, { specs, only }) {
+  const { numFailedTests, numPassedTests, numRuntimeErrorTestSuites, output } = await run(place, specs, only);
   if (numFailedTests + numRuntimeErrorTestSuites > 0) throw new Error(`Red without a defect:\n${output}`);
   console.log(`Without a defect, ${numPassedTests} tests in ${specs.length} specs are green`);
 }
 
-async function plant(folder, defect) {
+async function plant(place, defect) {
+  const { folder } = place;
   const texts = planted(defect, (file) => readFileSync(join(folder, file), 'utf8'));
   const before = new Map([...texts.keys()].map((file) => [file, readFileSync(join(folder, file))]));
   for (const [file, text] of texts) writeFileSync(join(folder, file), text);
-  const verdict = verdictOf(await run(folder, [defect.spec], defect.only));
+  const verdict = verdictOf(await run(place, [defect.spec], defect.only));
   for (const [file, text] of before) writeFileSync(join(folder, file), text);
   return verdict;
 }
@@ -122,29 +125,37 @@ function report(defect, verdict) {
   console.log(`${verdict.caught ? 'caught ' : 'MISSED '} ${defect.name}\n        ${defect.spec}: ${verdict.by}`);
 }
 
+/** A copy with a server of its own, which all its runs use: to start one takes longer than most of the specs. */
 async function inCopy(work) {
   const folder = makeCopy();
+  const server = spawn(process.execPath, ['-r', '@swc-node/register', 'test/support/database/serve.ts'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const stopped = once(server, 'exit');
   try {
-    await work(folder);
+    const [url] = await once(server.stdout.setEncoding('utf8'), 'data');
+    await work({ folder, url: url.trim() });
   } finally {
+    server.stdin.end();
+    await stopped;
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function lane(folder) {
-  for (let next = sane.shift(); next !== undefined; next = sane.shift()) await expectGreen(folder, next);
+async function lane(place) {
+  for (let next = sane.shift(); next !== undefined; next = sane.shift()) await expectGreen(place, next);
   for (let defect = queue.shift(); defect !== undefined; defect = queue.shift()) {
-    const verdict = await plant(folder, defect);
+    const verdict = await plant(place, defect);
     if (verdict.isLate) late.push(defect);
     else report(defect, verdict);
   }
 }
 
 /** A timeout alone may be the machine's: it counts when nothing else runs, and the same tests are green without the defect. */
-async function again(folder) {
+async function again(place) {
   for (const defect of late) {
-    await expectGreen(folder, { specs: [defect.spec], only: defect.only });
-    report(defect, await plant(folder, defect));
+    await expectGreen(place, { specs: [defect.spec], only: defect.only });
+    report(defect, await plant(place, defect));
   }
 }
 

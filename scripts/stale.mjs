@@ -9,7 +9,16 @@ export const mustInstall = () => changedAt('node_modules/.package-lock.json') < 
 
 export function mustBuild() {
   const sources = readdirSync('src', { recursive: true }).map((path) => `src/${path}`);
-  const inputs = ['src', 'nest-cli.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', ...sources];
+  const inputs = [
+    'src',
+    'nest-cli.json',
+    'scripts/openapi-imports.mjs',
+    'scripts/build-clients.mjs',
+    'package-lock.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    ...sources,
+  ];
   return inputs.some((path) => changedAt(path) > changedAt('dist/main.js'));
 }
 

@@ -3,9 +3,9 @@ import { CqrsModule } from '@nestjs/cqrs';
 import { EventEmitterModule } from '@nestjs/event-emitter';
 import type { Logger } from 'pino';
 import { AuditModule } from './audit';
-import { AuthModule, authSchema } from './auth';
+import { AuthModule, authSchema, postgresStorage } from './auth';
 import type { Config } from './config';
-import type { DatabaseSchema } from './database/data-source';
+import type { DatabaseSchema } from './postgres/data-source';
 import { databaseModule } from './database/database.module';
 import { HealthModule, MetricsModule, PrometheusAuthMetrics } from './operations';
 import { TypeOrmUserDirectory, UsersModule, userSchema } from './users';
@@ -33,8 +33,12 @@ export class AppModule {
         AuthModule.forRootAsync({
           useFactory: () => config.auth,
           userDirectory: TypeOrmUserDirectory,
+          storage: postgresStorage(config.storage),
           metrics: PrometheusAuthMetrics,
+          oauth: config.auth.oauth,
           isGlobal: true,
+          // Whatever makes a document documents them: without one, @nestjs/swagger is not loaded.
+          documented: false,
         }),
         UsersModule.forRoot(config.users),
         AuditModule.forRoot(logger),

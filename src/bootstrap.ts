@@ -9,7 +9,7 @@ import { setupSwagger } from './auth/http';
 import type { Config } from './config';
 import { EMBEDDED_DATA, startEmbeddedPostgres } from './database/embedded-postgres';
 import { createLogger, NestLogger } from './logging';
-import { logRequests } from './operations';
+import { watchRequests } from './operations';
 
 /** How long requests in flight may take once the application is asked to close. */
 const GRACE_MS = 10_000;
@@ -50,7 +50,7 @@ export async function createApplication(config: Config, options: ApplicationOpti
           new FastifyAdapter({ ...fastifyOptions(config.http), return503OnClosing: false }),
       { bodyParser: false, abortOnError: false, logger: new NestLogger(logger) },
     );
-    logRequests(app, logger);
+    watchRequests(app, logger);
     configureHttp(app, config.http);
     if (config.http.swaggerEnabled) setupSwagger(app);
     return { app, close: () => closeGracefully(app).finally(() => database.stop()) };

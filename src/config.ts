@@ -1,20 +1,40 @@
-import { randomBytes, randomUUID } from 'node:crypto';
-import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { isIP } from 'node:net';
+import { KeyObject } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  AUTH_DEFAULTS,
   type AuthOptions,
   type GivenAuthOptions,
   type IncompleteAuthOptions,
-  type Limit,
   optionProblems,
-  passwordProblem,
-  POSTGRES_URL,
-  SCHEMA_NAME,
+  POSTGRES_DEFAULTS,
+  postgresProblems,
+  type PostgresSettings,
   withDefaults,
 } from './auth';
-import { normaliseEmail } from './users/email';
+import { isKept, keptRing } from './kept-keys';
+import {
+  accessKeys,
+  addressOf,
+  emailAddress,
+  flag,
+  goodPassword,
+  hostName,
+  HOUR,
+  limit,
+  list,
+  milliseconds,
+  number,
+  postgresUrl,
+  proxies,
+  type Reading,
+  refreshKeys,
+  resourceServers,
+  schemaName,
+  span,
+  spanOrNone,
+  text,
+  whole,
+} from './readings';
 
 /** Everything that the environment decides, read once and frozen. Null: not configured. */
 export interface Config {
@@ -37,6 +57,7 @@ export interface Config {
     readonly schema: string;
   };
   readonly auth: Readonly<AuthOptions>;
+  readonly storage: Pick<PostgresSettings, keyof PostgresSettings>;
   readonly users: {
     readonly registrationEnabled: boolean;
     readonly bootstrapAdmin: { readonly email: string; readonly password: string } | null;
@@ -55,7 +76,9 @@ export class InvalidConfiguration extends Error {
 }
 
 /** What the command line needs of it. Keys may be missing: it issues and verifies nothing. */
-export type CommandLineConfig = Pick<Config, 'environment' | 'database'> & { readonly auth: IncompleteAuthOptions };
+export type CommandLineConfig = Pick<Config, 'environment' | 'database' | 'storage'> & {
+  readonly auth: IncompleteAuthOptions;
+};
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -80,12 +103,13 @@ export function loadConfig(env: Environment = processEnvironment(), dataFolder =
   const port = variables.read('PORT', whole(0, 65_535), 3000);
   const given = readAuthOptions(
     variables,
-    { exposeRefusalReason: !production, publicOrigin: originOf(host, port), schema: database.schema },
+    { exposeRefusalReason: !production, publicOrigin: originOf(host, port), oauth: true },
     (name) => (conveniences ? keptRing(join(dataFolder, 'keys'), name) : undefined),
   );
   const auth = withDefaults({ ...given, secureCookies: production || given.publicOrigin?.startsWith('https:') });
   if (production) {
-    variables.demand('ACCESS_TOKEN_KEYS', !given.accessTokenKeys?.some(({ secret }) => repeats(secret)), NOT_RANDOM);
+    const secrets = given.accessTokenKeys?.flatMap(({ secret }) => secret ?? []);
+    variables.demand('ACCESS_TOKEN_KEYS', !secrets?.some(repeats), NOT_RANDOM);
     variables.demand('REFRESH_TOKEN_KEYS', !given.refreshTokenKeys?.some(({ root }) => repeats(root)), NOT_RANDOM);
     const origin = variables.text('PUBLIC_ORIGIN');
     variables.demand('PUBLIC_ORIGIN', origin !== undefined, 'is required, such as https://app.example');
@@ -114,6 +138,7 @@ export function loadConfig(env: Environment = processEnvironment(), dataFolder =
     },
     database,
     auth: auth as AuthOptions,
+    storage: readStorage(variables, database),
     users: {
       registrationEnabled: variables.read('REGISTRATION_ENABLED', flag, true),
       bootstrapAdmin:
@@ -138,14 +163,15 @@ export function loadCommandLineConfig(
 ): CommandLineConfig {
   const variables = new Variables(env);
   const { environment, database, conveniences } = readDatabase(variables);
-  const given = readAuthOptions(variables, { schema: database.schema }, (name) => {
+  const given = readAuthOptions(variables, {}, (name) => {
     const folder = join(dataFolder, 'keys');
     return conveniences && existsSync(join(folder, name.toLowerCase())) ? keptRing(folder, name) : undefined;
   });
   const auth = withDefaults(given);
   demandUsable(variables, auth, false);
+  const storage = readStorage(variables, database);
   variables.throwProblems();
-  return { environment, database, auth };
+  return { environment, database, auth, storage };
 }
 
 /** The variables, and what is wrong with them. Of each the first problem counts: a second mostly follows from it. */
@@ -190,7 +216,7 @@ function readDatabase(variables: Variables) {
       url,
       poolSize: variables.read('DATABASE_POOL_SIZE', whole(2, 1000), 10),
       migrateOnStart: variables.read('MIGRATE_ON_START', flag, true),
-      schema: variables.read('DATABASE_SCHEMA', schemaName, AUTH_DEFAULTS.schema),
+      schema: variables.read('DATABASE_SCHEMA', schemaName, POSTGRES_DEFAULTS.schema),
     },
     // Generated keys, demo accounts and the loopback default go with the throw-away database, never with a real one.
     conveniences: embedded && environment !== 'production',
@@ -203,10 +229,10 @@ function readAuthOptions(
   defaults: Partial<GivenAuthOptions>,
   kept: (name: string) => string | undefined,
 ): Partial<GivenAuthOptions> {
-  const given: Record<string, unknown> = { accessTokenIssuer: 'ratchet', accessTokenAudience: 'ratchet', ...defaults };
+  const given: Record<string, unknown> = { accessTokenAudience: 'ratchet', ...defaults };
   const groups: Record<string, Record<string, unknown>> = { limits: {}, redis: { prefix: 'ratchet:' } };
   for (const [option, [name, reading]] of Object.entries(AUTH_VARIABLES)) {
-    const written = variables.text(name) ?? (name in KEPT_IDS ? kept(name) : undefined);
+    const written = variables.text(name) ?? (isKept(name) ? kept(name) : undefined);
     const value = variables.read(name, reading, undefined, written);
     if (value === undefined) continue;
     const [group = '', part] = option.split('.');
@@ -214,19 +240,34 @@ function readAuthOptions(
     else (groups[group] ??= {})[part] = value;
   }
   if (groups.redis?.url === undefined) delete groups.redis;
+  given.accessTokenIssuer ??= given.publicOrigin;
   return { ...given, ...groups };
+}
+
+/** The settings of auth's storage, and what is wrong with them. */
+function readStorage(variables: Variables, { schema }: Config['database']): Config['storage'] {
+  const read = Object.entries(STORAGE_VARIABLES).flatMap(([setting, [name, reading]]) => {
+    const value = variables.read(name, reading, undefined);
+    return value === undefined ? [] : [[setting, value]];
+  });
+  const storage = { ...POSTGRES_DEFAULTS, schema, ...(Object.fromEntries(read) as Partial<Config['storage']>) };
+  for (const { option, rule } of postgresProblems(storage))
+    variables.demand(STORAGE_VARIABLES[option]?.[0] ?? option, false, rule);
+  return storage;
 }
 
 /** Auth's rules, in the names of the environment. An option that is missing is a problem only where it is `required`. */
 function demandUsable(variables: Variables, auth: IncompleteAuthOptions, required: boolean): void {
   const nameOf = (option: string): string => AUTH_VARIABLES[option]?.[0] ?? option;
   for (const { option, rule } of optionProblems(auth)) {
-    const missing = (option === 'accessTokenKeys' || option === 'refreshTokenKeys') && auth[option] === undefined;
+    const missing = HAVE_NO_DEFAULT.some((name) => name === option && auth[name] === undefined);
     if (missing && !required) continue;
     const words = rule.replace(/\w+/g, nameOf);
     variables.demand(nameOf(option), false, missing ? `is required and ${words}` : words);
   }
 }
+
+const HAVE_NO_DEFAULT = ['accessTokenKeys', 'refreshTokenKeys', 'accessTokenIssuer'] as const;
 
 /** What is set already wins over the file. */
 function processEnvironment(): Environment {
@@ -247,102 +288,14 @@ function environmentOf(name: string | undefined, isOwn: boolean): Config['enviro
 
 /** What `.env.example` holds where only the operator knows the value. Refused everywhere. */
 const PLACEHOLDER = 'change-me';
-const NOT_RANDOM = 'must be random bytes, such as `openssl rand -base64 32` prints';
+const NOT_RANDOM = 'must be random bytes, such as `ratchet keys generate` prints';
 
-const MINUTE = 60;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
-const SECONDS: Readonly<Record<string, number>> = { s: 1, m: MINUTE, h: HOUR, d: DAY };
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
-
-/** How a text becomes a value. `words` are the rule that a problem quotes, so that no message can quote the value. */
-export interface Reading<T> {
-  readonly words: string;
-  /** Undefined for a text that breaks the rule. */
-  readonly read: (written: string) => T | undefined;
-}
-
-const matching = <T>(pattern: RegExp, words: string, valueOf: (written: string) => T): Reading<T> => ({
-  words,
-  read: (written) => (pattern.test(written) ? valueOf(written) : undefined),
-});
-/** A text that is the value itself. */
-const checked = (holds: (written: string) => boolean, words: string): Reading<string> => ({
-  words,
-  read: (written) => (holds(written) ? written : undefined),
-});
-const within = ({ words, read }: Reading<number>, min: number, max: number, unit = ''): Reading<number> => ({
-  words: `${words} from ${min}${unit} to ${max}${unit}`,
-  read: (written) => {
-    const value = read(written) ?? NaN;
-    return value >= min && value <= max ? value : undefined;
-  },
-});
-const list = <T>({ words, read }: Reading<T>): Reading<T[]> => ({
-  words: `${words}, comma separated`,
-  read: (written) => {
-    const items = written.split(',').map((item) => read(item.trim()));
-    return items.includes(undefined) ? undefined : (items as T[]);
-  },
-});
-
-const SPAN = /^(\d+[smhd]|0)$/;
-const SPAN_WORDS = 'must be a duration such as 10s, 15m, 1h or 7d';
-const secondsOf = (written: string): number => Number.parseInt(written, 10) * (SECONDS[written.slice(-1)] ?? 1);
-
-function limitOf(written: string): Limit | null {
-  const [points = '', seconds = ''] = written.split('/');
-  return written === '0' ? null : { points: Number(points), seconds: secondsOf(seconds) };
-}
-
-const text = checked(() => true, '');
-const flag = matching(/^(true|false)$/, 'must be true or false', (written) => written === 'true');
-const number = matching(/^\d+$/, 'must be a whole number', Number);
-const span = matching(SPAN, SPAN_WORDS, secondsOf);
-const milliseconds = matching(SPAN, SPAN_WORDS, (written) => secondsOf(written) * 1000);
-const limit = matching(/^(\d+\/\d+[smhd]|0)$/, 'must be a limit such as 10/15m, or 0 for none', limitOf);
-export const whole = (min: number, max: number): Reading<number> => within(number, min, max);
-/** In seconds, also its limits. */
-export const duration = (min: number, max: number): Reading<number> => within(span, min, max, 's');
 
 const logLevel: Reading<Config['logLevel']> = {
   words: `must be one of ${LOG_LEVELS.join(', ')}`,
   read: (written) => LOG_LEVELS.find((level) => level === written),
 };
-const postgresUrl = checked(POSTGRES_URL.holds, POSTGRES_URL.words);
-const schemaName = checked(SCHEMA_NAME.holds, SCHEMA_NAME.words);
-const emailAddress = checked((written) => normaliseEmail(written) !== null, 'must be an e-mail address');
-const goodPassword = checked(
-  (written) => passwordProblem(written) === null,
-  'must have 8 to 64 characters and at most 72 bytes, and be none of the most common ones',
-);
-const hostName = checked(
-  (name) => /^[\w.:-]+$/.test(name) && URL.canParse(addressOf(name, 0)),
-  'must be an address or a host name',
-);
-const proxies = list(checked(isNetwork, 'must be addresses or networks such as 10.0.0.0/8, never true'));
-
-/** A network of /0 would trust every client: any of them could claim any address. */
-function isNetwork(written: string): boolean {
-  const [address = '', bits = '1', ...more] = written.split('/');
-  const most = { 4: 32, 6: 128 }[isIP(address)] ?? 0;
-  return more.length === 0 && /^[1-9]\d*$/.test(bits) && Number(bits) <= most;
-}
-
-/** `id:base64` each; the bytes are base64 to the letter, in either alphabet. */
-const keys = <Key>(word: string, id: RegExp, keyOf: (id: string, bytes: Buffer) => Key): Reading<Key[]> =>
-  list({
-    words: `must be ${word}:base64 keys`,
-    read: (written) => {
-      const [, name = '', base64 = ''] = /^([^:]+):([^:=]+)=*$/.exec(written) ?? [];
-      const bytes = Buffer.from(base64, 'base64');
-      const spellings = [bytes.toString('base64').replace(/=+$/, ''), bytes.toString('base64url')];
-      return id.test(name) && spellings.includes(base64) ? keyOf(name, bytes) : undefined;
-    },
-  });
-const accessKeys = keys('kid', /./, (kid, secret) => ({ kid, secret }));
-const refreshKeys = keys('id', /^(0|[1-9]\d*)$/, (id, root) => ({ id: Number(id), root }));
-
 /** The variable of each of auth's options, and how its text is read. What the value must be, auth says. */
 const AUTH_VARIABLES: Readonly<Record<string, readonly [name: string, reading: Reading<unknown>]>> = {
   accessTokenKeys: ['ACCESS_TOKEN_KEYS', accessKeys],
@@ -354,22 +307,25 @@ const AUTH_VARIABLES: Readonly<Record<string, readonly [name: string, reading: R
   cookiePath: ['COOKIE_PATH', text],
   accessTokenIssuer: ['ACCESS_TOKEN_ISSUER', text],
   accessTokenAudience: ['ACCESS_TOKEN_AUDIENCE', text],
+  oauth: ['OAUTH_ENABLED', flag],
+  oauthClientId: ['OAUTH_CLIENT_ID', text],
+  resourceServers: ['RESOURCE_SERVERS', resourceServers],
   accessTokenTtlSeconds: ['ACCESS_TOKEN_TTL', span],
   refreshTokenTtlSeconds: ['REFRESH_TOKEN_TTL', span],
   sessionAbsoluteTtlSeconds: ['SESSION_ABSOLUTE_TTL', span],
   replayWindowSeconds: ['REFRESH_REPLAY_WINDOW', span],
   maxReplays: ['REFRESH_MAX_REPLAYS', number],
   retryKeys: ['REFRESH_RETRY_KEYS', flag],
+  adminReauthentication: ['ADMIN_REAUTHENTICATION', spanOrNone],
+  sessionReauthentication: ['SESSION_REAUTHENTICATION', spanOrNone],
   reuseScope: ['REUSE_SCOPE', text],
   reuseEscalationThreshold: ['REUSE_ESCALATION_THRESHOLD', number],
   exposeRefusalReason: ['EXPOSE_REFUSAL_REASON', flag],
   auditDeadlineMs: ['AUDIT_DEADLINE', milliseconds],
+  resetTicketTtlSeconds: ['RESET_TICKET_TTL', span],
   bcryptCost: ['BCRYPT_COST', number],
   hashQueueLimit: ['HASH_QUEUE_LIMIT', number],
-  preparedStatements: ['DATABASE_PREPARED_STATEMENTS', flag],
   maxStalenessSeconds: ['REVOCATION_MAX_STALENESS', span],
-  revocationNotify: ['REVOCATION_NOTIFY', text],
-  listenUrl: ['DATABASE_LISTEN_URL', text],
   maxSessionsPerUser: ['MAX_SESSIONS_PER_USER', number],
   sessionRetentionSeconds: ['SESSION_RETENTION', span],
   auditRetentionSeconds: ['AUDIT_RETENTION', span],
@@ -378,50 +334,35 @@ const AUTH_VARIABLES: Readonly<Record<string, readonly [name: string, reading: R
   'limits.loginPerAccount': ['LIMIT_LOGIN_PER_ACCOUNT', limit],
   'limits.loginPerIp': ['LIMIT_LOGIN_PER_IP', limit],
   'limits.refreshPerSession': ['LIMIT_REFRESH_PER_SESSION', limit],
+  'limits.refreshPerUser': ['LIMIT_REFRESH_PER_USER', limit],
   'limits.invalidPerIp': ['LIMIT_INVALID_PER_IP', limit],
+  'limits.logoutPerSession': ['LIMIT_LOGOUT_PER_SESSION', limit],
+  'limits.logoutPerIp': ['LIMIT_LOGOUT_PER_IP', limit],
   'limits.registerPerIp': ['LIMIT_REGISTER_PER_IP', limit],
+  'limits.listPerUser': ['LIMIT_LIST_PER_USER', limit],
   'redis.url': ['REDIS_URL', text],
   'redis.prefix': ['REDIS_PREFIX', text],
 };
 
-/** The rings that development makes, and the id of the first key in them. */
-const KEPT_IDS: Readonly<Record<string, string>> = { ACCESS_TOKEN_KEYS: 'dev', REFRESH_TOKEN_KEYS: '0' };
+/** The same for its storage, beside the schema. */
+const STORAGE_VARIABLES: typeof AUTH_VARIABLES = {
+  notify: ['REVOCATION_NOTIFY', text],
+  listenUrl: ['DATABASE_LISTEN_URL', text],
+  preparedStatements: ['DATABASE_PREPARED_STATEMENTS', flag],
+  auditPartition: ['AUDIT_PARTITION', text],
+};
 
 /** True for the keys that people type; 32 random bytes practically never have fewer than 8 distinct values. */
 const repeats = (key: Uint8Array): boolean => new Set(key).size < 8;
 
-const addressOf = (host: string, port: number): string => `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-
 const originOf = (host: string, port: number): string =>
   new URL(addressOf(host === '0.0.0.0' || host === '::' ? 'localhost' : host, port)).origin;
 
-/** The key ring that development keeps in `folder`, made when there is none. Of two first starts one link succeeds. */
-function keptRing(folder: string, name: string): string {
-  const path = join(folder, name.toLowerCase());
-  if (!existsSync(path)) {
-    // The mode is for this folder alone: its parents hold the embedded database, which may run as another user.
-    mkdirSync(join(folder, '..'), { recursive: true });
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const draft = `${path}.${randomUUID()}`;
-    writeFileSync(draft, `${KEPT_IDS[name] ?? ''}:${randomBytes(32).toString('base64')}\n`, {
-      mode: 0o600,
-      flag: 'wx',
-    });
-    try {
-      linkSync(draft, path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    } finally {
-      rmSync(draft);
-    }
-  }
-  return readFileSync(path, 'utf8').trim();
-}
-
 function deepFreeze<T extends object>(value: T): T {
   for (const inner of Object.values(value) as unknown[]) {
-    // Bytes cannot be frozen.
-    if (typeof inner === 'object' && inner !== null && !ArrayBuffer.isView(inner)) deepFreeze(inner);
+    // Bytes cannot be frozen, and a KeyObject notes its details when they are asked for.
+    if (typeof inner === 'object' && inner !== null && !ArrayBuffer.isView(inner) && !(inner instanceof KeyObject))
+      deepFreeze(inner);
   }
   return Object.freeze(value);
 }

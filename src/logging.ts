@@ -2,8 +2,14 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { LoggerService } from '@nestjs/common';
 import { pino, type DestinationStream, type Level, type Logger } from 'pino';
 
-/** The id of the request that a log line belongs to. */
-export const requestIds = new AsyncLocalStorage<string>();
+/** The request that a log line belongs to. */
+export interface LoggedRequest {
+  readonly id: string;
+  /** What its own line says beside the request; null once that line is written. */
+  event: object | null;
+}
+
+export const loggedRequests = new AsyncLocalStorage<LoggedRequest>();
 
 const SECRET_NAMES = [
   'authorization',
@@ -38,8 +44,8 @@ export const createLogger = (level: Level | 'silent', destination?: DestinationS
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       mixin: () => {
-        const requestId = requestIds.getStore();
-        return requestId === undefined ? {} : { requestId };
+        const request = loggedRequests.getStore();
+        return request === undefined ? {} : { requestId: request.id };
       },
       serializers: { err: describe },
       hooks: { streamWrite: redact },

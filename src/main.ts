@@ -1,5 +1,6 @@
 import { createApplication } from './bootstrap';
 import { InvalidConfiguration, loadConfig, type Config } from './config';
+import { messageOf } from './support/message-of';
 import { DEMO_ACCOUNTS } from './users';
 
 /** Runs until a signal asks for the end. */
@@ -42,11 +43,10 @@ function welcome(url: string, { http, users }: Config): string {
   return `\n${lines.join('\n')}\n\n`;
 }
 
-/** One line for what stops a start; a connection that was refused on every address has no message of its own. */
+/** One line for what stops a start. */
 function explain(error: unknown): string {
   if (error instanceof InvalidConfiguration) return error.message;
-  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
-  return `Ratchet stopped: ${first instanceof Error ? first.message : String(first)}`;
+  return `Ratchet stopped: ${messageOf(error)}`;
 }
 
 run().then(

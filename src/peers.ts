@@ -12,8 +12,21 @@ const PEERS: readonly (() => void)[] = [
   () => void require('@nestjs/event-emitter'),
   () => void require('typeorm'),
   () => void require('pg'),
-  () => void require('class-validator'),
-  () => void require('class-transformer'),
+  // Only whether they are there: the routes that need them load them. What is bundled is found by `require` alone.
+  () => {
+    try {
+      require.resolve('class-validator');
+    } catch {
+      require('class-validator');
+    }
+  },
+  () => {
+    try {
+      require.resolve('class-transformer');
+    } catch {
+      require('class-transformer');
+    }
+  },
 ];
 
 const absent = new Set<Package>();

@@ -1,4 +1,4 @@
-import { Controller, Get, Module } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Module, Post } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 
@@ -13,7 +13,7 @@ async function host(kind: string | undefined) {
   const { CqrsModule } = await import('@nestjs/cqrs');
   const { EventEmitterModule } = await import('@nestjs/event-emitter');
   const { TypeOrmModule } = await import('@nestjs/typeorm');
-  const { dataSourceOptions } = await import('../../src/database/data-source.js');
+  const { dataSourceOptions } = await import('../../src/postgres/data-source.js');
   const database = { url: process.env.DATABASE_URL ?? '', poolSize: 10, migrateOnStart: false };
   const common = (entities: Parameters<typeof dataSourceOptions>[1]['entities']) => [
     CqrsModule.forRoot(),
@@ -23,16 +23,19 @@ async function host(kind: string | undefined) {
   if (kind === 'documented') await Promise.all([import('class-validator'), import('@nestjs/swagger')]);
   if (kind !== 'guarded') return { imports: common([]), open: () => undefined };
 
-  const { AuthModule, authSchema, Public, UserDirectory } = await import('../../src/index.js');
+  const { accessTokenKeyOf, AuthModule, authSchema, Public, UserDirectory } = await import('../../src/index.js');
   class Nobody extends UserDirectory {
     findById = () => Promise.resolve(null);
     findByLogin = () => Promise.resolve(null);
     replacePasswordHash = () => Promise.resolve(false);
   }
   const { REDIS_URL: redis, ACCESS_TOKEN_KEYS = '', REFRESH_TOKEN_KEYS = '' } = process.env;
-  const [[kid = '', secret], [id, root]] = [ACCESS_TOKEN_KEYS.split(':'), REFRESH_TOKEN_KEYS.split(':')];
+  const [id, root] = REFRESH_TOKEN_KEYS.split(':');
   const auth = AuthModule.forRoot({
-    accessTokenKeys: [{ kid, secret: Buffer.from(secret ?? '', 'base64') }],
+    accessTokenKeys: ACCESS_TOKEN_KEYS.split(',').map((entry) => {
+      const [kid = '', bytes = ''] = entry.split(':');
+      return accessTokenKeyOf(kid, Buffer.from(bytes, 'base64'));
+    }),
     accessTokenIssuer: 'ratchet',
     accessTokenAudience: 'ratchet',
     accessTokenTtlSeconds: 3600,
@@ -52,6 +55,14 @@ async function run(kind = process.argv[2]): Promise<void> {
     @Get('item')
     item() {
       return { id: 1, name: 'item' };
+    }
+
+    /** Where the product refuses junk: the same body, refused without a look at it. */
+    @open
+    @HttpCode(401)
+    @Post('auth/refresh')
+    refuse(@Body() _body: unknown) {
+      return { code: 'invalid_grant' };
     }
 
     @open

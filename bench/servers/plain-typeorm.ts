@@ -1,11 +1,18 @@
 import { Injectable, type LoggerService } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { DataSource, EntitySchema } from 'typeorm';
-import { AUTH_DEFAULTS, classOf, detailsOf, names, type RecordedEvent } from '../../src';
+import {
+  classOf,
+  detailsOf,
+  names,
+  POSTGRES_DEFAULTS,
+  PostgresSettings,
+  type RecordedEvent,
+  RevocationFeed,
+} from '../../src';
 import { tablesIn } from '../../src/app.module';
 import { authEventEntity } from '../../src/auth/infrastructure/postgres/auth-event.entity';
 import { TABLES } from '../../src/auth/infrastructure/postgres/names';
-import { PostgresRevocationFeed } from '../../src/auth/infrastructure/postgres/postgres-revocation.feed';
 import { securityPolicyEntity } from '../../src/auth/infrastructure/postgres/security-policy.entity';
 import { sessionEntity, type SessionRow } from '../../src/auth/infrastructure/postgres/session.entity';
 import { TypeOrmSessionRepository } from '../../src/auth/infrastructure/postgres/typeorm-session.repository';
@@ -15,6 +22,7 @@ import {
   type UserTokenVersionRow,
 } from '../../src/auth/infrastructure/postgres/user-token-version.entity';
 import { AuthOptions } from '../../src/auth/options/auth.options';
+import { AuthMetrics } from '../../src/auth/ports/auth-metrics';
 import {
   type LiveToken,
   type NextToken,
@@ -25,7 +33,7 @@ import {
 import { UserDirectory } from '../../src/auth/ports/user-directory';
 import { createApplication } from '../../src/bootstrap';
 import { loadConfig } from '../../src/config';
-import { dataSourceOptions } from '../../src/database/data-source';
+import { dataSourceOptions } from '../../src/postgres/data-source';
 import { UserEntity } from '../../src/users/user.entity';
 
 /**
@@ -33,7 +41,7 @@ import { UserEntity } from '../../src/users/user.entity';
  * `save()` in a transaction. Everything but the statements is the product's.
  */
 
-const own = names(AUTH_DEFAULTS.schema);
+const own = names(POSTGRES_DEFAULTS.schema);
 const Policy = securityPolicyEntity(own);
 const AuthEvents = authEventEntity(own);
 
@@ -58,11 +66,13 @@ class PlainSessionRepository extends TypeOrmSessionRepository {
   constructor(
     private readonly source: DataSource,
     unitOfWork: TypeOrmUnitOfWork,
-    feed: PostgresRevocationFeed,
-    options: AuthOptions,
+    feed: RevocationFeed,
+    settings: PostgresSettings,
     users: UserDirectory,
+    options: AuthOptions,
+    metrics: AuthMetrics,
   ) {
-    super(source, unitOfWork, feed, options, users);
+    super(unitOfWork, feed, settings, users, options, metrics);
   }
 
   override async findForRefresh(id: string): Promise<RefreshReading | null> {
@@ -78,8 +88,10 @@ class PlainSessionRepository extends TypeOrmSessionRepository {
       mode,
       graceEndsAt,
       userMinTokenVersion: session.floor?.minTokenVersion ?? 1,
+      endedBelow: session.floor?.endedBelow ?? 0,
+      endedReason: session.floor?.endedReason ?? null,
     };
-    return { session, floors, user, now: new Date() };
+    return { session, floors, user, recoveryUntil: null, now: new Date() };
   }
 
   override async rotate(live: LiveToken, next: NextToken, record: RefreshRecord): Promise<boolean> {
@@ -101,15 +113,18 @@ class PlainSessionRepository extends TypeOrmSessionRepository {
         lastIpAddress: ipAddress,
       });
       await manager.save(RelatedSession, session);
-      await manager.save(
-        AuthEvents,
-        record.map((event): RecordedEvent => {
-          const { type, outcome } = classOf(event);
-          const { eventId, ...context } = event.context;
-          const details = detailsOf(event);
-          return { id: eventId, type, outcome, ...context, reason: null, details };
-        }),
-      );
+      const [, succeeded] = record; // one row, which is both events
+      const { type, outcome } = classOf(succeeded);
+      const { eventId, ...context } = succeeded.context;
+      const row: RecordedEvent = {
+        id: eventId,
+        type,
+        outcome,
+        ...context,
+        reason: null,
+        details: detailsOf(succeeded),
+      };
+      await manager.save(AuthEvents, row);
       return true;
     });
   }

@@ -13,6 +13,15 @@ const undo = {
     };
     require.cache[require.resolve('dataloader')].exports = alone;
   },
+  'shared-writes': () => {
+    const { SharedRotations } = require(join(dist, 'auth/infrastructure/postgres/shared-rotations.js'));
+    SharedRotations.prototype.write = function (_, values) {
+      return this.alone(values);
+    };
+  },
+  'idle-context': () => {
+    require('node:async_hooks').AsyncLocalStorage.prototype.disable = () => undefined;
+  },
   'plain-validation': () => {
     const pipes = require(join(dist, 'auth/http/kit/validation.pipe.js'));
     pipes.bodyPipe = (metatype) => ({
@@ -24,10 +33,11 @@ const undo = {
     const { JwtAccessTokenSigner } = require(join(dist, 'auth/infrastructure/jwt/jwt-access-token.signer.js'));
     const jwt = new JwtService({});
     JwtAccessTokenSigner.prototype.sign = function ({ stamps, roles, ...claims }) {
-      const { accessTokenIssuer: issuer, accessTokenAudience: audience, accessTokenKeys } = this.options;
+      const { issuer, audience } = this.expected;
       const payload = { ...claims, gv: stamps.globalVersionAtIssuance, uv: stamps.tokenVersion, roles };
-      const header = { typ: 'at+jwt', kid: accessTokenKeys[0].kid };
-      return jwt.sign(payload, { privateKey: this.newest, algorithm: 'HS256', issuer, audience, header });
+      const [[kid, { key }]] = this.keys;
+      const header = { typ: 'at+jwt', kid };
+      return jwt.sign(payload, { privateKey: key, algorithm: 'HS256', issuer, audience, header });
     };
   },
   'bulk-randomness': () => {

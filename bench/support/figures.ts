@@ -17,13 +17,15 @@ export interface Sample extends JobResult {
   readonly cpuMicros: number;
   /** Processor time of PostgreSQL's backends per request, in microseconds; NaN when it runs elsewhere. */
   readonly postgresMicros: number;
+  /** The same of what writes WAL, dirty pages and checkpoints. */
+  readonly writersMicros: number;
 }
 
 export const throughput = (samples: readonly JobResult[]): number[] =>
   samples.map(({ requests, seconds }) => requests / seconds);
 export const medianOf = (
   samples: readonly Sample[],
-  key: 'p50' | 'p99' | 'statements' | 'cpuMicros' | 'postgresMicros',
+  key: 'p50' | 'p99' | 'statements' | 'cpuMicros' | 'postgresMicros' | 'writersMicros',
 ): number => median(samples.map((sample) => sample[key]));
 
 export const round = (value: number, digits: number): string => (Number.isNaN(value) ? '–' : value.toFixed(digits));

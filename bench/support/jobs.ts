@@ -21,6 +21,8 @@ export type Workload =
       readonly root?: string;
       readonly sessions: number;
     }
+  /** Each client signs in as another of them, again and again. */
+  | { readonly kind: 'login'; readonly emails: readonly string[]; readonly password: string }
   | { readonly kind: 'junk'; readonly token: string }
   | { readonly kind: 'get'; readonly path: string; readonly bearers?: readonly string[] }
   | { readonly kind: 'oidc'; readonly tokens: readonly string[]; readonly clientId: string }
@@ -32,6 +34,7 @@ export interface JobResult {
   /** Milliseconds. */
   readonly p50: number;
   readonly p99: number;
+  readonly max: number;
   /** Answers that were not the expected ones, by status, each with the first body. */
   readonly failures: Readonly<Record<string, string | undefined>>;
   readonly failed: number;

@@ -35,6 +35,11 @@ function requestsOf({ workload, target, clients }: Job, client: number): () => R
       const first = workload.root === undefined ? plainToken : ratchetToken(workload.root);
       return refreshes(chain, first, share(workload.sessions, client, clients));
     }
+    case 'login': {
+      const { emails, password } = workload;
+      const body = JSON.stringify({ email: emails[client % emails.length], password });
+      return () => ({ method: 'POST', path: '/auth/login', headers: JSON_HEADERS, body, expected: 200 });
+    }
     case 'junk': {
       const body = JSON.stringify({ refreshToken: workload.token });
       return () => ({ method: 'POST', path: '/auth/refresh', headers: JSON_HEADERS, body, expected: 401 });
@@ -131,7 +136,15 @@ async function run(job: Job): Promise<JobResult> {
   latencies.sort((one, other) => one - other);
   const quantile = (share: number) =>
     latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? NaN;
-  return { requests: latencies.length, seconds, p50: quantile(0.5), p99: quantile(0.99), failures, failed };
+  return {
+    requests: latencies.length,
+    seconds,
+    p50: quantile(0.5),
+    p99: quantile(0.99),
+    max: latencies.at(-1) ?? NaN,
+    failures,
+    failed,
+  };
 }
 
 process.on('message', ({ id, job }: { id: number; job: Job }) => {

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { DataSource } from 'typeorm';
-import { AUTH_DEFAULTS } from '../../src';
+import { POSTGRES_DEFAULTS } from '../../src';
 import { tablesIn } from '../../src/app.module';
-import { dataSourceOptions } from '../../src/database/data-source';
+import { dataSourceOptions } from '../../src/postgres/data-source';
 import { startEmbeddedPostgres } from '../../src/database/embedded-postgres';
-import { runMigrations } from '../../src/database/migrate';
+import { runMigrations } from '../../src/postgres/migrate';
 import { cpuOf } from './server-process';
 
 /** The server under all benchmarks: the embedded one with fsync on, or the one that was given. */
@@ -26,6 +26,9 @@ export interface TableStats {
   readonly updates: number;
   /** Of the updates, those that touched no index; NaN without updates. */
   readonly hotShare: number;
+  /** Of the others, those for which the page had no room; NaN before PostgreSQL 16. */
+  readonly movedShare: number;
+  readonly vacuums: number;
   /** Heap, indexes and TOAST, in bytes. */
   readonly bytes: number;
 }
@@ -66,7 +69,7 @@ export async function startPostgres(databaseUrl?: string): Promise<Postgres> {
       await drop(name);
       await admin.query(`CREATE DATABASE ${name}`);
       // For the benchmarks' own statements.
-      await admin.query(`ALTER DATABASE ${name} SET search_path = ${AUTH_DEFAULTS.schema}, public`);
+      await admin.query(`ALTER DATABASE ${name} SET search_path = ${POSTGRES_DEFAULTS.schema}, public`);
       names.push(name);
       const url = withDatabase(server.url, name);
       if (kind === 'migrated') await migrate(url);
@@ -112,10 +115,22 @@ export class Database {
     return new Map(rows.map(({ pid }) => [pid, cpuOf(pid)]));
   }
 
+  /** Processor time of what writes on behalf of every connection: WAL, dirty pages, checkpoints; by pid, in seconds. */
+  async writers(): Promise<ReadonlyMap<number, number>> {
+    const { rows } = await this.admin.query<{ pid: number }>(
+      `SELECT pid FROM pg_stat_activity WHERE backend_type IN ('walwriter', 'background writer', 'checkpointer')`,
+    );
+    return new Map(rows.map(({ pid }) => [pid, cpuOf(pid)]));
+  }
+
   /** What PostgreSQL counted of a table. Complete once the servers that used it have disconnected. */
   async table(name: string): Promise<TableStats> {
-    const { rows } = await this.client.query<Record<'rows' | 'updates' | 'hot' | 'bytes', string>>(
+    const { rows } = await this.client.query<
+      Record<'rows' | 'updates' | 'hot' | 'moved' | 'vacuums' | 'bytes', string>
+    >(
+      // As JSON, since older servers do not count what moved.
       `SELECT (SELECT count(*) FROM ${name}) AS rows, sum(n_tup_upd) AS updates, sum(n_tup_hot_upd) AS hot,
+              sum((to_json(pg_stat_user_tables)->>'n_tup_newpage_upd')::bigint) AS moved, sum(autovacuum_count) AS vacuums,
               COALESCE((SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('${name}')),
                        pg_total_relation_size('${name}')) AS bytes
          FROM pg_stat_user_tables WHERE relid = '${name}'::regclass`,
@@ -126,6 +141,8 @@ export class Database {
       rows: Number(row?.rows),
       updates,
       hotShare: Number(row?.hot) / updates,
+      movedShare: Number(row?.moved ?? NaN) / (updates - Number(row?.hot)),
+      vacuums: Number(row?.vacuums),
       bytes: Number(row?.bytes),
     };
   }
@@ -134,8 +151,8 @@ export class Database {
 async function migrate(url: string): Promise<void> {
   const dataSource = await new DataSource(
     dataSourceOptions(
-      { url, poolSize: 2, migrateOnStart: true, schema: AUTH_DEFAULTS.schema },
-      tablesIn(AUTH_DEFAULTS.schema),
+      { url, poolSize: 2, migrateOnStart: true, schema: POSTGRES_DEFAULTS.schema },
+      tablesIn(POSTGRES_DEFAULTS.schema),
     ),
   ).initialize();
   await runMigrations(dataSource).finally(() => dataSource.destroy());

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { transformFileSync } from '@swc/core';
+import { newAccessTokenKey } from '../../src/new-keys';
 import type { ServerCommand } from './server-process';
 
 export const ROOT = join(__dirname, '..', '..');
@@ -10,7 +11,13 @@ export const ROOT = join(__dirname, '..', '..');
 export const KEYS = {
   refreshRoot: randomBytes(32).toString('base64'),
   accessKid: 'bench',
-  accessSecret: randomBytes(32),
+  accessSecret: Buffer.from(newAccessTokenKey('HS256'), 'base64'),
+};
+
+/** Entries of `ACCESS_TOKEN_KEYS`; servers sign by the first unless they are given another ring. */
+export const ACCESS_KEYS = {
+  HS256: `${KEYS.accessKid}:${KEYS.accessSecret.toString('base64')}`,
+  ES256: `bench-es:${newAccessTokenKey('ES256')}`,
 };
 
 /** Settings of a production; the limits are off, since all clients share one address. */
@@ -18,7 +25,7 @@ const SETTINGS = {
   NODE_ENV: 'production',
   HOST: '127.0.0.1',
   PUBLIC_ORIGIN: 'https://bench.example',
-  ACCESS_TOKEN_KEYS: `${KEYS.accessKid}:${KEYS.accessSecret.toString('base64')}`,
+  ACCESS_TOKEN_KEYS: ACCESS_KEYS.HS256,
   ACCESS_TOKEN_TTL: '1h',
   REFRESH_TOKEN_KEYS: `0:${KEYS.refreshRoot}`,
   SWAGGER_ENABLED: 'false',
@@ -26,8 +33,12 @@ const SETTINGS = {
   LIMIT_LOGIN_PER_ACCOUNT: '0',
   LIMIT_LOGIN_PER_IP: '0',
   LIMIT_REFRESH_PER_SESSION: '0',
+  LIMIT_REFRESH_PER_USER: '0',
   LIMIT_INVALID_PER_IP: '0',
+  LIMIT_LOGOUT_PER_SESSION: '0',
+  LIMIT_LOGOUT_PER_IP: '0',
   LIMIT_REGISTER_PER_IP: '0',
+  LIMIT_LIST_PER_USER: '0',
 };
 
 /** Arguments of node, as `npm start` of a tree gives them. */
@@ -99,8 +110,16 @@ interface OwnServer {
 export const floor = (logFolder: string, databaseUrl: string, _env: Environment = {}, name = 'floor') =>
   ownServer(logFolder, databaseUrl, 'floor', { name });
 
+/** The floor in one statement. */
+export const floorAtOnce = (logFolder: string, databaseUrl: string, _env: Environment = {}, name = 'floor_at_once') =>
+  ownServer(logFolder, databaseUrl, 'floor', { name, args: ['one'] });
+
 export const plainTypeOrm = (logFolder: string, databaseUrl: string) =>
   ownServer(logFolder, databaseUrl, 'plain-typeorm');
+
+/** That many services in one process. */
+export const services = (logFolder: string, name: string, count: number, env: Environment) =>
+  ownServer(logFolder, '', 'services', { name, args: [String(count)], ready: '/ready', env });
 
 export const host = (
   logFolder: string,

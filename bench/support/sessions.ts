@@ -41,15 +41,26 @@ export async function seedSessions(client: Client, count: number): Promise<void>
     INSERT INTO users (id, email, password_hash, roles)
     SELECT ${idSql(USER_PREFIX, 'n')}, 'user' || n || '@example.com', 'none', '{user}'
       FROM generate_series(0, ${users - 1}) AS n`);
+  await insertSessions(client, count, idSql(USER_PREFIX, `n / ${SESSIONS_PER_USER}`));
+  await client.query('VACUUM ANALYZE users, sessions');
+  await client.query('CHECKPOINT');
+}
+
+/** Fills a migrated database with sessions of one user, who is there. */
+export async function seedSessionsOf(client: Client, userId: string, count: number): Promise<void> {
+  await insertSessions(client, count, `'${userId}'`);
+  await client.query('VACUUM ANALYZE sessions');
+  await client.query('CHECKPOINT');
+}
+
+async function insertSessions(client: Client, count: number, userSql: string): Promise<void> {
   await client.query(`
     INSERT INTO sessions (id, user_id, token_hash, key_id, token_version, global_version_at_issuance, delivery,
                           expires_at, absolute_expires_at, device_id, device_name, user_agent, ip_address,
                           last_user_agent, last_ip_address)
-    SELECT ${idSql(SESSION_PREFIX, 'n')}, ${idSql(USER_PREFIX, `n / ${SESSIONS_PER_USER}`)},
+    SELECT ${idSql(SESSION_PREFIX, 'n')}, ${userSql},
            sha256(sha256(convert_to('secret ' || n, 'UTF8'))), 0, 1, 1, 'body',
            now() + interval '7 days', now() + interval '30 days', 'device-' || n, 'Laptop', '${USER_AGENT}', '127.0.0.1',
            '${USER_AGENT}', '127.0.0.1'
       FROM generate_series(0, ${count - 1}) AS n`);
-  await client.query('VACUUM ANALYZE users, sessions');
-  await client.query('CHECKPOINT');
 }

@@ -1,4 +1,4 @@
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiProperty } from '../auth/http';
 import type { RecordedEvent } from '../index';
 
 export const OUTCOMES = ['attempted', 'succeeded', 'failed'] as const satisfies RecordedEvent['outcome'][];

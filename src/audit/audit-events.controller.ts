@@ -1,8 +1,17 @@
-import { Controller, Get, Param, Query } from '@nestjs/common';
+import { Controller, Get, Param, Query, Req } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
-import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, uuidPipe } from '../auth/http';
-import { type AuthEventPage, FindAuthEventsQuery, GetSessionHistoryQuery, NoStore, Roles } from '../index';
+import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiProblems, ApiTags, uuidPipe } from '../auth/http';
+import {
+  actorOf,
+  type AuthEventPage,
+  CurrentPrincipal,
+  FindAuthEventsQuery,
+  GetSessionHistoryQuery,
+  type HttpRequest,
+  NoStore,
+  type Principal,
+  Roles,
+} from '../index';
 import { AuditEventPageDto } from './audit-event.dto';
 import { cursorOf, positionOf } from './cursor';
 import { FindAuditEventsDto, SessionHistoryDto } from './find-audit-events.dto';
@@ -25,25 +34,41 @@ export class AuditEventsController {
   })
   @NoStore()
   @Get('audit-events')
-  async findAuditEvents(@Query() query: FindAuditEventsDto): Promise<AuditEventPageDto> {
+  async findAuditEvents(
+    @Query() query: FindAuditEventsDto,
+    @CurrentPrincipal() principal: Principal,
+    @Req() request: HttpRequest,
+  ): Promise<AuditEventPageDto> {
     const { from, to, cursor, limit = 50, ...filter } = query;
     return dtoOf(
       await this.queries.execute(
-        new FindAuthEventsQuery({ ...filter, from: dateOf(from), to: dateOf(to) }, limit, afterOf(cursor)),
+        new FindAuthEventsQuery(
+          { ...filter, from: dateOf(from), to: dateOf(to) },
+          limit,
+          afterOf(cursor),
+          actorOf(principal, request),
+        ),
       ),
     );
   }
 
   @NoStore()
   @Get('sessions/:id/history')
-  @ApiOperation({ summary: "List a session's events, oldest first", description: 'Empty for an unknown session.' })
+  @ApiOperation({
+    summary: "List a session's events",
+    description: 'A page, oldest first; empty for an unknown session.',
+  })
   @ApiOkResponse({ type: AuditEventPageDto })
   @ApiProblems([400, 401, 403, 503])
   async getSessionHistory(
     @Param('id', uuidPipe('id')) id: string,
-    @Query() { cursor, limit = 50 }: SessionHistoryDto,
+    @Query() { cursor, limit = 1000 }: SessionHistoryDto,
+    @CurrentPrincipal() principal: Principal,
+    @Req() request: HttpRequest,
   ): Promise<AuditEventPageDto> {
-    return dtoOf(await this.queries.execute(new GetSessionHistoryQuery(id, limit, afterOf(cursor))));
+    return dtoOf(
+      await this.queries.execute(new GetSessionHistoryQuery(id, limit, afterOf(cursor), actorOf(principal, request))),
+    );
   }
 }
 

@@ -4,13 +4,19 @@ import type { Logger } from 'pino';
 import { Counter, type Registry } from 'prom-client';
 import {
   AUTH_EVENTS,
+  AuthTokenRefreshAttempted,
+  AuthTokenRefreshFailed,
+  AuthTokenRefreshSucceeded,
   RefreshTokenReuseDetected,
   TokenForgerySuspected,
   classOf,
   type AuthEvent,
   type AuthEventClass,
 } from '../index';
+import { loggedRequests } from '../logging';
 
+const REFRESH_ENDINGS = [AuthTokenRefreshSucceeded, AuthTokenRefreshFailed];
+const REFRESH: readonly AuthEventClass[] = [AuthTokenRefreshAttempted, ...REFRESH_ENDINGS];
 const ALERTS = [RefreshTokenReuseDetected, TokenForgerySuspected];
 
 /** Writes every event of auth to the log, and raises an alert for those that mean theft or forgery. */
@@ -28,11 +34,18 @@ export class AuditListeners implements OnModuleInit {
       labelNames: ['event'],
       registers: [registry],
     });
+    // A series that begins with its first event shows Prometheus no increase: the first theft would raise no alert.
+    for (const { type } of ALERTS) this.alerts.inc({ event: type }, 0);
   }
 
   /** Not by `@OnEvent`: that listens only after every module's own start, and its failures are not counted. */
   onModuleInit(): void {
-    if (this.log.isLevelEnabled('info')) this.listen(AUTH_EVENTS, (event) => this.log.info(lineOf(event), 'event'));
+    const others = AUTH_EVENTS.filter((one) => !REFRESH.includes(one));
+    if (this.log.isLevelEnabled('debug')) this.listen(REFRESH, (event) => this.log.debug(lineOf(event), 'event'));
+    if (this.log.isLevelEnabled('info')) {
+      this.listen(REFRESH_ENDINGS, (event) => this.endRefresh(event));
+      this.listen(others, (event) => this.log.info(lineOf(event), 'event'));
+    }
     this.listen(ALERTS, (event) => this.alert(event));
   }
 
@@ -42,6 +55,13 @@ export class AuditListeners implements OnModuleInit {
       // eslint-disable-next-line @typescript-eslint/no-misused-promises
       this.emitter.on(type, async (event: AuthEvent) => hear(event));
     }
+  }
+
+  /** In the line of its request, since a line for each would be most of what an application at work writes. */
+  private endRefresh(event: AuthEvent): void {
+    const request = loggedRequests.getStore();
+    if (request === undefined || request.event === null) this.log.info(lineOf(event), 'event');
+    else request.event = lineOf(event);
   }
 
   /**

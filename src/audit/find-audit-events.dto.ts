@@ -1,7 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
-import { Transform, Type } from 'class-transformer';
-import { IsIn, IsInt, isISO8601, IsOptional, IsUUID, Max, Min, ValidateBy } from 'class-validator';
-import { ByRule } from '../auth/http';
+import { ByRule, IsIn, IsInt, IsOptional, IsUUID, Max, Min, rules, Transform, Type, ValidateBy } from '../auth/http';
 import { AUTH_EVENTS, userIdProblem } from '../index';
 import { OUTCOMES } from './audit-event.dto';
 import { positionOf } from './cursor';
@@ -12,7 +10,7 @@ const TIME = /^[1-9]\d{3}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d
 const isTime = (value: unknown): boolean =>
   typeof value === 'string' &&
   TIME.test(value) &&
-  isISO8601(value, { strict: true }) &&
+  rules.apply().isISO8601(value, { strict: true }) &&
   !Number.isNaN(Date.parse(value));
 
 /** `@IsISO8601` lets weeks and times without a zone pass, and `Date` alone the 31st of February. */
@@ -46,7 +44,19 @@ class PageDto {
   @IsOptional()
   @IsCursor()
   cursor?: string;
+}
 
+export class SessionHistoryDto extends PageDto {
+  /** The maximum number of items on a page; 1,000 by default. */
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(1)
+  @Max(1000)
+  limit?: number;
+}
+
+export class FindAuditEventsDto extends PageDto {
   /** The maximum number of items on a page; 50 by default. */
   @IsOptional()
   @Type(() => Number)
@@ -54,11 +64,7 @@ class PageDto {
   @Min(1)
   @Max(200)
   limit?: number;
-}
 
-export class SessionHistoryDto extends PageDto {}
-
-export class FindAuditEventsDto extends PageDto {
   /** Events about this user. */
   @IsOptional()
   @ByRule(userIdProblem)

@@ -1,25 +1,40 @@
 /* For hosts: the module, its options, the use cases, the events. */
 export { AuthModule, type AuthModuleAsyncOptions, type AuthModuleOptions } from './auth.module';
+export { postgresStorage, type PostgresStorageOptions } from './infrastructure/postgres/providers';
 export { type AuthSchema, authSchema } from './infrastructure/postgres/schema';
-export { AuthOptions, type AccessTokenKey, type Limit, type LimitName } from './options/auth.options';
-export {
-  AUTH_DEFAULTS,
-  completeOptions,
-  type GivenAuthOptions,
-  InvalidAuthOptions,
-  type OptionProblem,
-} from './options/complete-options';
+export { type AccessTokenKey, type PublicJwk } from './domain/access-token-key';
+export { AuthOptions, type Limit, type LimitName, type ResourceServer } from './options/auth.options';
+export { AUTH_DEFAULTS, completeOptions, type GivenAuthOptions } from './options/complete-options';
+export { type GivenPostgresSettings, POSTGRES_DEFAULTS } from './options/postgres.settings';
+export { InvalidAuthOptions, type OptionProblem } from './options/rules';
 export { InvalidInput } from '../support/invalid-input';
+export { type PagePosition } from '../support/cursor';
 export { Overloaded } from '../support/overloaded';
 export { Throttled } from '../support/throttled';
 export { type Actor } from './application/actor';
-export { type TokenPair } from './application/token-pair.issuer';
-export { FindAuthEventsQuery, type AuthEventPage } from './application/history/find-auth-events.query';
+export { type ActingToken, type TokenPair } from './application/token-pair.issuer';
+export { type ActingAs, ActAsUserCommand } from './application/act-as/act-as-user.command';
+export { FindAuthEventsQuery } from './application/history/find-auth-events.query';
 export { GetSessionHistoryQuery } from './application/history/get-session-history.query';
+export { GetPublicKeysQuery } from './application/keys/get-public-keys.query';
+export { ReauthenticateCommand, type ReauthenticationRefusal } from './application/refresh/reauthenticate.command';
 export { RefreshAccessTokenCommand } from './application/refresh/refresh-access-token.command';
+export { type Factor, StepUpSessionCommand } from './application/refresh/step-up-session.command';
 export { ValidateRefreshTokenQuery, type ValidRefreshToken } from './application/refresh/validate-refresh-token.query';
-export { CleanUpSessionsCommand, type CleanUp } from './application/sessions/clean-up-sessions.command';
-export { ListSessionsQuery, type ListedSession } from './application/sessions/list-sessions.query';
+export { IssueResetTicketCommand } from './application/reset/issue-reset-ticket.command';
+export { type PasswordResetRefusal, ResetPasswordCommand } from './application/reset/reset-password.command';
+export {
+  type CleanUp,
+  type CleanUpFailure,
+  CleanUpSessionsCommand,
+} from './application/sessions/clean-up-sessions.command';
+export { type FactorChange, FactorChangedCommand } from './application/sessions/factor-changed.command';
+export {
+  type ListedSession,
+  type ListedSessions,
+  type ListSessionsOptions,
+  ListSessionsQuery,
+} from './application/sessions/list-sessions.query';
 export { LogOutCommand, type LogOutToken } from './application/sessions/log-out.command';
 export { LogOutEverywhereCommand } from './application/sessions/log-out-everywhere.command';
 export { RevokeOtherSessionsCommand } from './application/sessions/revoke-other-sessions.command';
@@ -31,6 +46,14 @@ export {
   type PasswordChangeRefusal,
 } from './application/sign-in/change-password.command';
 export { LogInCommand } from './application/sign-in/log-in.command';
+export {
+  OpenSessionCommand,
+  type OpeningRefusal,
+  type SessionOpening,
+} from './application/sign-in/open-session.command';
+export { type ReadVerifiedUser, ReadVerifiedUserQuery } from './application/sign-in/read-verified-user.query';
+export { SealVerifiedUserQuery } from './application/sign-in/seal-verified-user.query';
+export { VerifyPasswordCommand } from './application/sign-in/verify-password.command';
 export { SetUserActiveCommand, type UserChangeRefusal } from './application/users/set-user-active.command';
 export { SetUserRolesCommand } from './application/users/set-user-roles.command';
 export { GetSecurityPolicyQuery } from './application/versions/get-security-policy.query';
@@ -38,6 +61,7 @@ export {
   type GlobalRotationPreview,
   PreviewGlobalRotationQuery,
 } from './application/versions/preview-global-rotation.query';
+export { RecoverAfterFailoverCommand, type RecoveryEpoch } from './application/versions/recover-after-failover.command';
 export { RecoverAfterRestoreCommand, type Recovery } from './application/versions/recover-after-restore.command';
 export {
   type GlobalRotation,
@@ -50,11 +74,23 @@ export {
 export { UpdateGracePeriodCommand } from './application/versions/update-grace-period.command';
 export { loginSpelling } from './domain/login';
 export { passwordProblem } from './domain/password-rules';
+export type { BulkEnding } from './domain/refresh-decision';
 export { type RefreshRefusal, REVOCATION_REASONS, type RefusalReason, type RevocationReason } from './domain/refusals';
 export { ok, refusal, type Result } from './domain/result';
-export { type Client, type Delivery, lastUsedFirst, type NewSession, type Session } from './domain/session';
 export {
+  type Claims,
+  type Client,
+  type Delivery,
+  lastUsedFirst,
+  type NewProof,
+  type NewSession,
+  type Session,
+} from './domain/session';
+export {
+  AccessDenied,
+  type ActAsRefusal,
   AllSessionsRevoked,
+  AuditRead,
   AUTH_EVENTS,
   type AuthEvent,
   type AuthEventClass,
@@ -77,6 +113,17 @@ export {
   PasswordChangeAttempted,
   PasswordChangeFailed,
   PasswordChangeSucceeded,
+  PasswordResetAttempted,
+  PasswordResetFailed,
+  PasswordResetIssued,
+  PasswordResetSucceeded,
+  RecoveryAttempted,
+  RecoveryFailed,
+  RecoverySucceeded,
+  PasswordVerified,
+  ReauthenticationAttempted,
+  ReauthenticationFailed,
+  ReauthenticationSucceeded,
   RefreshTokenReuseDetected,
   RefusalsAggregated,
   SecurityPolicyChanged,
@@ -85,7 +132,10 @@ export {
   SessionRevoked,
   TokenForgerySuspected,
   TokenRejectedDueToRotation,
+  UserActAsFailed,
+  UserActedAs,
   UserDeactivated,
+  UserFactorChanged,
   UserReactivated,
   UserRegistered,
   UserRolesChanged,
@@ -93,31 +143,39 @@ export {
   UserRotationFailed,
   UserRotationSucceeded,
 } from './domain/events';
+export { type VerifiedUser } from './domain/verified-user';
 export { actorOf, clientOf } from './http/kit/client-of';
 export { configureHttp, fastifyOptions, type HttpOptions } from './http/kit/http-server';
+export { OAUTH_ROUTES } from './http/kit/oauth-routes';
 export { NoStore } from './http/kit/no-store';
+export { type DeliveredPair, TokenDelivery } from './http/token-delivery';
 
 /* For those who implement a port, or use one. */
 export { AccessTokenSigner } from './ports/access-token.signer';
 export {
   AuthEventLog,
+  type AuthEventPage,
+  type Dropped,
   type EventFilter,
   type EventOrder,
   type EventPosition,
   type RecordedEvent,
 } from './ports/auth-event.log';
-export { AuthEvents } from './ports/auth-events';
+export { foldedFrom, pageOf, type StoredEvent } from './ports/folded-refresh';
+export { AuthEvents, type RecordBound } from './ports/auth-events';
 export { AuthMetrics } from './ports/auth-metrics';
 export { Clock } from './ports/clock';
 export { PasswordHasher } from './ports/password-hasher';
 export { RateLimits } from './ports/rate-limits';
-export { type GlobalRaise, SecurityPolicyRepository } from './ports/security-policy.repository';
+export { type GlobalRaise, type MovedRecovery, SecurityPolicyRepository } from './ports/security-policy.repository';
 export {
+  type CrowdedUsers,
   type LiveToken,
   type NextToken,
   type RefreshReading,
   type RefreshRecord,
   type Replay,
+  type SessionPage,
   SessionRepository,
   type SomeSessions,
 } from './ports/session.repository';
@@ -133,11 +191,14 @@ export {
 
 /* For Ratchet's own application; what documents its routes is in ./http. */
 export { Attempt } from './application/attempt';
+export { accessTokenKeyOf, fingerprintOf, ringKeyOf } from './domain/access-token-key';
 export { RecordedChange } from './application/recorded-change';
-export { spelledByDirectory } from './application/user-id';
+export { HostUsers } from './application/host-users';
 export {
   controlProblem,
+  demand,
   graceOfModeProblem,
+  MAX_RECOVERY_SECONDS,
   idProblem,
   MAX_VERSION,
   plainTextProblem,
@@ -145,12 +206,11 @@ export {
   userIdProblem,
 } from './domain/input-rules';
 export { RedisConnection } from './infrastructure/redis/redis-connection';
+export { problemsOfDatabase } from './infrastructure/postgres/database-check';
+export { EventPartitions } from './infrastructure/postgres/event-partitions';
 export { names } from './infrastructure/postgres/names';
+export { standbysOf } from './infrastructure/postgres/standbys';
 export { TypeOrmUnitOfWork } from './infrastructure/postgres/typeorm-unit-of-work';
-export {
-  type IncompleteAuthOptions,
-  optionProblems,
-  POSTGRES_URL,
-  SCHEMA_NAME,
-  withDefaults,
-} from './options/complete-options';
+export { type IncompleteAuthOptions, optionProblems, withDefaults } from './options/complete-options';
+export { completePostgresSettings, postgresProblems, PostgresSettings, SCHEMA_NAME } from './options/postgres.settings';
+export { POSTGRES_URL } from './options/rules';

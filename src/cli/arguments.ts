@@ -1,8 +1,8 @@
 import { hostname, userInfo } from 'node:os';
 import type { INestApplicationContext } from '@nestjs/common';
 import { InvalidArgumentError } from 'commander';
-import type { Reading } from '../config';
-import { type Actor, idProblem, reasonProblem, spelledByDirectory, UserDirectory, userIdProblem } from '../index';
+import type { Reading } from '../readings';
+import { type Actor, idProblem, HostUsers, reasonProblem, UserDirectory, userIdProblem } from '../index';
 import { Failure } from './failure';
 import { HostUserDirectory } from './host-user.directory';
 
@@ -36,9 +36,9 @@ export function reason(written: string): string {
 
 /** An unknown id is taken as it is: the sessions of a user who has been deleted can be listed and revoked too. */
 export async function userIdOf(app: INestApplicationContext, written: string): Promise<string> {
-  const users = app.get(UserDirectory);
-  if (!written.includes('@')) return spelledByDirectory(users, written);
-  if (users instanceof HostUserDirectory) throw new Failure(HOST_KNOWS_EMAILS);
+  const users = new HostUsers(app.get(UserDirectory));
+  if (!written.includes('@')) return users.spellingOf(written);
+  if (users.directory instanceof HostUserDirectory) throw new Failure(HOST_KNOWS_EMAILS);
   const found = await users.findByLogin(written);
   if (found === null) throw new Failure(`No user has the e-mail ${written}`);
   return found.id;

@@ -3,13 +3,14 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { EventEmitterModule } from '@nestjs/event-emitter';
 import { DataSource } from 'typeorm';
-import { AuthModule, type IncompleteAuthOptions } from '../index';
+import type { CommandLineConfig } from '../config';
+import { AuthModule, postgresStorage } from '../index';
 import type { Database } from './database';
 
 /** Auth and nothing else of an application, for one command. */
 @Module({})
 export class CommandLineModule {
-  static on({ dataSource, userDirectory }: Database, options: IncompleteAuthOptions): DynamicModule {
+  static on({ dataSource, userDirectory }: Database, { auth, storage }: CommandLineConfig): DynamicModule {
     return {
       module: CommandLineModule,
       global: true,
@@ -18,13 +19,15 @@ export class CommandLineModule {
         EventEmitterModule.forRoot(),
         AuthModule.forRoot({
           ...NEEDED,
-          ...options,
+          ...auth,
           // No clean-up and no guard; Redis limits requests, and there are none.
           cleanUpIntervalSeconds: 0,
           watchRevocations: false,
           redis: null,
           userDirectory,
+          storage: postgresStorage(storage),
           controllers: false,
+          oauth: false,
           globalGuard: false,
         }),
       ],

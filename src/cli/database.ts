@@ -1,7 +1,7 @@
 import type { Type } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { CommandLineConfig } from '../config';
-import { dataSourceOptions } from '../database/data-source';
+import { dataSourceOptions } from '../postgres/data-source';
 import { authSchema, names, type UserDirectory } from '../index';
 import type * as Users from '../users';
 import { HostUserDirectory } from './host-user.directory';

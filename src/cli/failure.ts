@@ -1,4 +1,5 @@
 import { InvalidConfiguration } from '../config';
+import { messageOf } from '../support/message-of';
 import { printable } from './text';
 
 export const EXIT = { ok: 0, refused: 1, usage: 2, configuration: 3, dependency: 4 } as const;
@@ -19,12 +20,6 @@ export function failureOf(error: unknown): Failure {
   return error instanceof InvalidConfiguration
     ? new Failure(`The configuration is not usable: ${error.problems.join('; ')}`, EXIT.configuration)
     : new Failure(messageOf(error), EXIT.refused, { cause: error });
-}
-
-/** A connection that was refused on every address has no message of its own. */
-export function messageOf(error: unknown): string {
-  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
-  return first instanceof Error ? first.message : String(first);
 }
 
 const oneLine = (text: string): string => printable(text.trim().replace(/\s*\n\s*/g, ' '));

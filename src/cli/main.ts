@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
+import { afterFailover } from './commands/after-failover';
 import { afterRestore } from './commands/after-restore';
 import { audit } from './commands/audit';
 import { clean } from './commands/clean';
 import { doctor } from './commands/doctor';
 import { keys } from './commands/keys';
+import { migrate } from './commands/migrate';
 import { rotate } from './commands/rotate';
 import { sessions } from './commands/sessions';
 import { users } from './commands/users';
@@ -22,7 +24,8 @@ async function run(argv: readonly string[]): Promise<number> {
     .exitOverride()
     .configureOutput({ outputError: (text) => complain(text.replace(/^error: /, '')) });
   const shell = new Shell(program);
-  for (const add of [sessions, users, rotate, audit, clean, afterRestore, keys, doctor]) add(program, shell);
+  for (const add of [sessions, users, rotate, audit, clean, afterFailover, afterRestore, keys, migrate, doctor])
+    add(program, shell);
   try {
     await program.parseAsync(argv);
     return EXIT.ok;

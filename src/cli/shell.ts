@@ -10,7 +10,8 @@ import { EMBEDDED_DATA, startEmbeddedPostgres } from '../database/embedded-postg
 import { Overloaded } from '../index';
 import { CommandLineModule } from './command-line.module';
 import { openDatabase } from './database';
-import { EXIT, Failure, messageOf } from './failure';
+import { EXIT, Failure } from './failure';
+import { messageOf } from '../support/message-of';
 
 /** What all commands share: how they print, how they get at the application, and how they are interrupted. */
 export class Shell {
@@ -58,7 +59,7 @@ export class Shell {
       try {
         await demandSchema(dataSource);
         const logger = this.option('verbose') ? new StandardErrorLogger() : false;
-        const app = await NestFactory.createApplicationContext(CommandLineModule.on(database, config.auth), {
+        const app = await NestFactory.createApplicationContext(CommandLineModule.on(database, config), {
           logger,
           abortOnError: false,
         });
@@ -116,7 +117,9 @@ class StandardErrorLogger extends ConsoleLogger {
 async function demandSchema(dataSource: DataSource): Promise<void> {
   const pending = await new MigrationExecutor(dataSource).getPendingMigrations();
   if (pending.length === 0) return;
-  throw new Failure(`The database lacks ${pending.length} migrations: start the application, which runs them`);
+  throw new Failure(
+    `The database lacks ${pending.length} migrations: run \`ratchet migrate\`, or in a host the host's own migrations`,
+  );
 }
 
 /** Asked of the database rather than of the error: drivers have a dozen ways to say that it is gone. */

@@ -2,8 +2,8 @@ import type { DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { DatabaseError } from 'pg';
 import { DataSource, QueryFailedError } from 'typeorm';
-import { type DatabaseConfig, type DatabaseSchema, dataSourceOptions } from './data-source';
-import { runMigrations } from './migrate';
+import { type DatabaseConfig, type DatabaseSchema, dataSourceOptions } from '../postgres/data-source';
+import { migrateFirst } from '../postgres/migrate';
 
 const STARTING_UP = '57P03';
 
@@ -16,11 +16,7 @@ export function databaseModule(database: DatabaseConfig, schema: DatabaseSchema)
   return TypeOrmModule.forRootAsync({
     useFactory: () => ({ ...options, toRetry: isPassing }),
     dataSourceFactory: async () => {
-      if (database.migrateOnStart) {
-        // On a connection of its own: a migration may take longer than the pool waits for any statement of a request.
-        const patient = await new DataSource({ ...options, poolSize: 1, extra: {} }).initialize();
-        await runMigrations(patient).finally(() => patient.destroy());
-      }
+      if (database.migrateOnStart) await migrateFirst(options);
       return new DataSource(options).initialize();
     },
   });

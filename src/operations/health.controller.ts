@@ -1,4 +1,5 @@
 import {
+  applyDecorators,
   type ArgumentsHost,
   Catch,
   Controller,
@@ -10,7 +11,6 @@ import {
   UseFilters,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
   HealthCheck,
   type HealthCheckResult,
@@ -19,9 +19,8 @@ import {
   HealthIndicatorService,
 } from '@nestjs/terminus';
 import { DataSource, MigrationExecutor } from 'typeorm';
-import { ApiProblems } from '../auth/http';
+import { ApiOperation, ApiProblems, ApiTags, openapi, UNREADABLE } from '../auth/http';
 import { Public, RedisConnection, RevocationView } from '../index';
-import { UNREADABLE } from './unreadable';
 
 const PATIENCE_MS = 1000;
 /** A readiness probe often waits only a second, and must not time out because of Redis. */
@@ -39,6 +38,13 @@ class UnhealthyFilter implements ExceptionFilter {
     httpAdapter.reply(response, exception.getResponse(), exception.getStatus());
   }
 }
+
+/** Terminus's own decorator loads @nestjs/swagger wherever it is installed. */
+const Check = () =>
+  applyDecorators(
+    openapi.decorator(() => HealthCheck({ noCache: false, swaggerDocumentation: true })),
+    HealthCheck({ noCache: true, swaggerDocumentation: false }),
+  );
 
 @ApiTags('operations')
 @ApiProblems([400], UNREADABLE)
@@ -59,7 +65,7 @@ export class HealthController {
 
   @ApiOperation({ summary: 'Liveness', description: 'Whether the process responds; if not, restart it.' })
   @Get('live')
-  @HealthCheck()
+  @Check()
   live(): Promise<HealthCheckResult> {
     return this.health.check([]);
   }
@@ -71,7 +77,7 @@ export class HealthController {
       'send requests to another instance. An unreachable Redis is reported as degraded; the instance stays ready.',
   })
   @Get('ready')
-  @HealthCheck()
+  @Check()
   ready(): Promise<HealthCheckResult> {
     const { redis } = this;
     return this.health.check([

@@ -1,4 +1,4 @@
-export { logRequests } from './access-log';
 export { HealthModule } from './health.module';
 export { MetricsModule } from './metrics.module';
 export { PrometheusAuthMetrics } from './prometheus-auth.metrics';
+export { watchRequests } from './requests';

@@ -1,9 +1,7 @@
 import { Controller, Get, Header } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Registry } from 'prom-client';
-import { ApiProblems } from '../auth/http';
+import { ApiOkResponse, ApiOperation, ApiProblems, ApiTags, UNREADABLE } from '../auth/http';
 import { Public } from '../index';
-import { UNREADABLE } from './unreadable';
 
 @ApiTags('operations')
 @ApiProblems([400], UNREADABLE)

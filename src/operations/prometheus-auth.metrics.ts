@@ -1,18 +1,21 @@
 import { Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { AuthMetrics } from '../index';
+import { AUTH_EVENTS, AuthMetrics } from '../index';
 
 /** What auth counts, for Prometheus. Labels have a handful of values each: never an id, an address or an e-mail. */
 @Injectable()
 export class PrometheusAuthMetrics extends AuthMetrics {
   private readonly refreshes: Counter<'outcome'>;
   private readonly refreshSeconds: Histogram;
+  private readonly reauthentications: Counter<'outcome'>;
   private readonly logins: Counter<'outcome'>;
   private readonly auditQueueDepth: Gauge;
   private readonly auditBatchSize: Histogram;
+  private readonly rotationBatchSize: Histogram;
   private readonly hashQueueDepth: Gauge;
   private readonly limiterHits: Counter<'limit'>;
   private readonly cleaned: Counter<'what'>;
+  private readonly marked: Counter;
   private readonly listenerFailures: Counter<'event'>;
   private readonly cacheEvents: Record<'hit' | 'miss' | 'error', Counter<'cache'>>;
   private readonly viewSize: Gauge;
@@ -34,12 +37,21 @@ export class PrometheusAuthMetrics extends AuthMetrics {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
       registers,
     });
+    this.reauthentications = new Counter({
+      name: 'ratchet_reauthentications_total',
+      help: 'Step-ups by outcome: rotated, replayed_window, replayed_key, or why not',
+      labelNames: ['outcome'],
+      registers,
+    });
+    // A series that begins with its first event shows Prometheus no increase, so those with an alert begin at 0.
+    for (const outcome of ['recovery_pending', 'fault', 'too_many_replays']) this.refreshes.inc({ outcome }, 0);
     this.logins = new Counter({
       name: 'ratchet_logins_total',
       help: 'Logins by outcome',
       labelNames: ['outcome'],
       registers,
     });
+    this.logins.inc({ outcome: 'wrong_password' }, 0);
     this.auditQueueDepth = new Gauge({
       name: 'ratchet_audit_queue_depth',
       help: 'Events that wait for their record',
@@ -49,6 +61,12 @@ export class PrometheusAuthMetrics extends AuthMetrics {
       name: 'ratchet_audit_batch_size',
       help: 'Events that shared one insert',
       buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+      registers,
+    });
+    this.rotationBatchSize = new Histogram({
+      name: 'ratchet_rotation_batch_size',
+      help: 'Rotations that shared one statement',
+      buckets: [2, 4, 8, 16, 32, 64],
       registers,
     });
     this.hashQueueDepth = new Gauge({
@@ -91,8 +109,14 @@ export class PrometheusAuthMetrics extends AuthMetrics {
     });
     this.cleaned = new Counter({
       name: 'ratchet_cleaned_rows_total',
-      help: 'What clean-ups removed: sessions, revocations, months of the event log',
+      help: 'What clean-ups removed: sessions, revocations, partitions of the event log and rows outside of them',
       labelNames: ['what'],
+      registers,
+    });
+    for (const what of ['sessions', 'revocations', 'audit_partitions', 'audit_rows']) this.cleaned.inc({ what }, 0);
+    this.marked = new Counter({
+      name: 'ratchet_marked_sessions_total',
+      help: "Rows of sessions that had ended with all of their user's, and were marked afterwards",
       registers,
     });
     this.listenerFailures = new Counter({
@@ -101,11 +125,16 @@ export class PrometheusAuthMetrics extends AuthMetrics {
       labelNames: ['event'],
       registers,
     });
+    for (const { type } of AUTH_EVENTS) this.listenerFailures.inc({ event: type }, 0);
   }
 
   refresh(outcome: string, seconds: number): void {
     this.refreshes.inc({ outcome });
     this.refreshSeconds.observe(seconds);
+  }
+
+  reauthentication(outcome: string): void {
+    this.reauthentications.inc({ outcome });
   }
 
   login(outcome: string): void {
@@ -118,6 +147,10 @@ export class PrometheusAuthMetrics extends AuthMetrics {
 
   auditBatch(size: number): void {
     this.auditBatchSize.observe(size);
+  }
+
+  rotationBatch(size: number): void {
+    this.rotationBatchSize.observe(size);
   }
 
   securityCache(event: 'hit' | 'miss' | 'error'): void {
@@ -137,8 +170,12 @@ export class PrometheusAuthMetrics extends AuthMetrics {
     this.limiterHits.inc({ limit });
   }
 
-  cleanedUp(what: 'sessions' | 'revocations' | 'audit_months', count: number): void {
+  cleanedUp(what: 'sessions' | 'revocations' | 'audit_partitions' | 'audit_rows', count: number): void {
     this.cleaned.inc({ what }, count);
+  }
+
+  sessionsMarked(count: number): void {
+    this.marked.inc(count);
   }
 
   hashQueue(depth: number): void {

@@ -29,6 +29,10 @@ export interface AuthTestingOptions {
   readonly globalGuard?: boolean;
   /** Whether auth's own routes are mounted. Default: true. */
   readonly controllers?: boolean;
+  /** Whether OAuth's shapes of them are mounted, at the root. Default: false. */
+  readonly oauth?: boolean;
+  /** Whether they are documented for @nestjs/swagger, which must be installed then. Default: true. */
+  readonly documented?: boolean;
   /** Providers that replace those of this module, by token. */
   readonly providers?: readonly Provider[];
 }
@@ -65,8 +69,12 @@ export class AuthTestingModule {
             loginPerAccount: null,
             loginPerIp: null,
             refreshPerSession: null,
+            refreshPerUser: null,
             invalidPerIp: null,
+            logoutPerSession: null,
+            logoutPerIp: null,
             registerPerIp: null,
+            listPerUser: null,
           },
           ...options,
           ...mounted,

@@ -1,11 +1,15 @@
 import {
   type AuthEvent,
   AuthEventLog,
+  type AuthEventPage,
   classOf,
   detailsOf,
+  type Dropped,
   type EventFilter,
   type EventOrder,
   type EventPosition,
+  foldedFrom,
+  pageOf,
   type RecordedEvent,
 } from '../index';
 import type { InMemoryStore } from './in-memory-store';
@@ -17,14 +21,23 @@ export class InMemoryAuthEventLog extends AuthEventLog {
 
   append(events: readonly AuthEvent[]): Promise<void> {
     return this.store.alone(async () => {
-      for (const event of events) {
+      for (const { event } of foldedFrom(events).records) {
         if (!this.write(event)) this.store.violated(`Event ${event.context.eventId} is stored already`);
       }
     });
   }
 
   appendNew(events: readonly AuthEvent[]): Promise<AuthEvent[]> {
-    return this.store.alone(async () => events.filter((event) => this.write(event)));
+    const { records, storedWith } = foldedFrom(events);
+    return this.store.alone(async () => {
+      const stored = new Set<string>();
+      for (const { event, ending } of records) {
+        const { eventId: endingId } = (ending ?? event).context;
+        const hasEnded = this.store.events.has(endingId) && !stored.has(endingId);
+        if (!hasEnded && this.write(event)) stored.add(event.context.eventId);
+      }
+      return storedWith(stored);
+    });
   }
 
   find(
@@ -32,30 +45,34 @@ export class InMemoryAuthEventLog extends AuthEventLog {
     limit: number,
     after?: EventPosition,
     order: EventOrder = 'newest first',
-  ): Promise<RecordedEvent[]> {
-    const compare =
-      order === 'newest first' ? newestFirst : (one: EventPosition, other: EventPosition) => newestFirst(other, one);
-    const { from, to, ...equal } = filter;
+  ): Promise<AuthEventPage> {
+    const compare = order === 'newest first' ? newestFirst : (one: Key, other: Key) => newestFirst(other, one);
+    const { type: _type, outcome: _outcome, from, to, ...equal } = filter;
     const wanted = Object.entries(equal).filter(([, value]) => value !== undefined);
-    return this.store.alone(async () =>
-      [...this.store.events.values()]
+    return this.store.alone(async () => {
+      const records = [...this.store.events.values()]
         .filter((event) => wanted.every(([name, value]) => event[name as keyof RecordedEvent] === value))
         .filter(({ occurredAt }) => (!from || occurredAt >= from) && (!to || occurredAt < to))
-        .filter((event) => !after || compare(after, event) < 0)
-        .sort(compare)
-        .slice(0, limit),
-    );
+        .filter((event) => !after || compare(after, event) <= 0)
+        .sort(compare);
+      return pageOf(records, filter, limit, after, order);
+    });
   }
 
-  /** Memory has no months to drop. */
-  async dropOlderThan(): Promise<number> {
-    return 0;
+  /** Memory has no partitions. */
+  dropOlderThan(retentionSeconds: number, dryRun: boolean): Promise<Dropped> {
+    return this.store.alone(async () => {
+      const limit = this.store.clock.now().getTime() - retentionSeconds * 1000;
+      const old = [...this.store.events.values()].filter(({ occurredAt }) => occurredAt.getTime() < limit);
+      if (!dryRun) for (const { id } of old) this.store.events.delete(id);
+      return { partitions: 0, rows: old.length };
+    });
   }
 
   /** False, and nothing written, when it is stored already. */
   private write(event: AuthEvent): boolean {
     const { type, outcome } = classOf(event);
-    const { eventId: id, ...common } = event.context;
+    const { eventId: id, traceId: _, ...common } = event.context;
     if (this.store.events.has(id)) return false;
     const reason = 'reason' in event ? event.reason : null;
     // To JSON and back, as in a database: a caller that changes a returned event changes a copy.
@@ -66,5 +83,7 @@ export class InMemoryAuthEventLog extends AuthEventLog {
   }
 }
 
-const newestFirst = (a: EventPosition, b: EventPosition): number =>
+type Key = Pick<RecordedEvent, 'occurredAt' | 'id'>;
+
+const newestFirst = (a: Key, b: Key): number =>
   b.occurredAt.getTime() - a.occurredAt.getTime() || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0);

@@ -15,11 +15,16 @@ export class InMemoryRevocationFeed extends RevocationFeed {
     super();
   }
 
-  announce(revocations: readonly Revocation[], policy?: SecurityPolicy): void {
-    const announcedAt = this.store.clock.now();
-    this.store.revocations = [...this.store.revocations, ...revocations.map((one) => ({ ...one, announcedAt }))];
-    this.store.afterCommit(() => {
-      for (const watcher of this.watchers) watcher.committed(revocations, policy);
+  announce(ended: readonly Revocation[], _reason: string, policy?: SecurityPolicy): Promise<void> {
+    return this.store.alone(async () => {
+      if (ended.length === 0 && policy === undefined) return;
+      const announcedAt = this.store.clock.now();
+      const first = this.store.revocations.length;
+      const announced = ended.map((one, at) => ({ ...one, announcedAt, position: BigInt(first + at) }));
+      this.store.revocations = [...this.store.revocations, ...announced];
+      this.store.afterCommit(() => {
+        for (const watcher of this.watchers) watcher.committed(ended, policy);
+      });
     });
   }
 
@@ -29,6 +34,7 @@ export class InMemoryRevocationFeed extends RevocationFeed {
       revocations: this.store.revocations.slice(Number(horizon ?? 0)),
       horizon: BigInt(this.store.revocations.length),
       now: this.store.clock.now(),
+      server: this.store.server,
     }));
   }
 

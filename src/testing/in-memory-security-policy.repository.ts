@@ -1,11 +1,18 @@
-import { type Floors, type GlobalRaise, type SecurityPolicy, SecurityPolicyRepository } from '../index';
-import type { InMemoryRevocationFeed } from './in-memory-revocation.feed';
+import {
+  type Floors,
+  type GlobalRaise,
+  type MovedRecovery,
+  RevocationFeed,
+  type RevocationReason,
+  type SecurityPolicy,
+  SecurityPolicyRepository,
+} from '../index';
 import type { InMemoryStore } from './in-memory-store';
 
 export class InMemorySecurityPolicyRepository extends SecurityPolicyRepository {
   constructor(
     private readonly store: InMemoryStore,
-    private readonly feed: InMemoryRevocationFeed,
+    private readonly feed: RevocationFeed,
   ) {
     super();
   }
@@ -17,7 +24,7 @@ export class InMemorySecurityPolicyRepository extends SecurityPolicyRepository {
   floorsOf(userId: string): Promise<{ floors: Floors; now: Date }> {
     return this.store.alone(async () => {
       const { globalMinTokenVersion, mode, graceEndsAt } = this.store.currentPolicy();
-      const userMinTokenVersion = this.store.userFloors.get(userId) ?? 1;
+      const userMinTokenVersion = this.store.userFloors.get(userId)?.minTokenVersion ?? 1;
       return {
         floors: { globalMinTokenVersion, mode, graceEndsAt, userMinTokenVersion },
         now: this.store.clock.now(),
@@ -25,13 +32,31 @@ export class InMemorySecurityPolicyRepository extends SecurityPolicyRepository {
     });
   }
 
-  raiseUserFloor(userId: string, reason: string): Promise<number> {
+  raiseUserFloor(userId: string, reason: string, ended: RevocationReason | null): Promise<number> {
     return this.store.alone(async () => {
       this.store.demandText(reason);
-      const minVersion = (this.store.userFloors.get(userId) ?? 1) + 1;
-      this.store.userFloors.set(userId, minVersion);
-      this.feed.announce([{ kind: 'user', userId, minVersion }]);
+      const before = this.store.userFloors.get(userId);
+      const minVersion = (before?.minTokenVersion ?? 1) + 1;
+      this.store.userFloors.set(userId, {
+        minTokenVersion: minVersion,
+        endedBelow: ended === null ? (before?.endedBelow ?? 0) : minVersion,
+        endedReason: ended ?? before?.endedReason ?? null,
+        raisedAt: this.store.clock.now(),
+      });
+      await this.feed.announce([{ kind: 'user', userId, minVersion }], reason);
       return minVersion;
+    });
+  }
+
+  raiseUserFloorFrom(
+    from: number,
+    userId: string,
+    reason: string,
+    ended: RevocationReason | null,
+  ): Promise<number | null> {
+    return this.store.alone(async () => {
+      const floor = this.store.userFloors.get(userId)?.minTokenVersion ?? 1;
+      return floor === from ? this.raiseUserFloor(userId, reason, ended) : null;
     });
   }
 
@@ -49,7 +74,7 @@ export class InMemorySecurityPolicyRepository extends SecurityPolicyRepository {
       this.store.demandText(reason);
       const now = this.store.clock.now();
       const graceMs = (gracePeriodSeconds ?? policy.gracePeriodSeconds) * 1000;
-      return this.replace({
+      const raised: SecurityPolicy = {
         ...policy,
         globalMinTokenVersion: policy.globalMinTokenVersion + by,
         mode,
@@ -57,7 +82,8 @@ export class InMemorySecurityPolicyRepository extends SecurityPolicyRepository {
         lastRotationAt: now,
         lastRotationReason: reason,
         updatedAt: now,
-      });
+      };
+      return this.replace(raised, reason);
     });
   }
 
@@ -65,14 +91,27 @@ export class InMemorySecurityPolicyRepository extends SecurityPolicyRepository {
     return this.store.alone(async () => {
       if (gracePeriodSeconds < 0) this.store.violated('grace_period_seconds is 0 or more');
       const policy = this.store.currentPolicy();
-      const changed = this.replace({ ...policy, gracePeriodSeconds, updatedAt: this.store.clock.now() });
+      const updatedAt = this.store.clock.now();
+      const changed = await this.replace({ ...policy, gracePeriodSeconds, updatedAt }, 'grace_period');
       return { previousSeconds: policy.gracePeriodSeconds, policy: changed };
     });
   }
 
-  private replace(policy: SecurityPolicy): SecurityPolicy {
+  moveRecovery(seconds: number): Promise<MovedRecovery> {
+    return this.store.alone(async () => {
+      const now = this.store.clock.now();
+      const previousUntil = this.store.recoveryUntil;
+      if (seconds === 0 && (previousUntil === null || previousUntil <= now))
+        return { previousUntil, recoveryUntil: previousUntil };
+      const recoveryUntil = new Date(now.getTime() + seconds * 1000);
+      this.store.recoveryUntil = recoveryUntil;
+      return { previousUntil, recoveryUntil };
+    });
+  }
+
+  private async replace(policy: SecurityPolicy, reason: string): Promise<SecurityPolicy> {
     this.store.policy = policy;
-    this.feed.announce([], policy);
+    await this.feed.announce([], reason, policy);
     return policy;
   }
 }

@@ -1,21 +1,33 @@
 import {
   AUTH_DEFAULTS,
+  type CrowdedUsers,
+  isHonoured,
   lastUsedFirst,
   type LiveToken,
   type NewSession,
   type NextToken,
+  type PagePosition,
   type RefreshReading,
   type RefreshRecord,
   type Replay,
+  RevocationFeed,
   type RevocationReason,
   type Session,
+  type SessionPage,
   SessionRepository,
   type SomeSessions,
 } from '../index';
 import type { InMemoryAuthEventLog } from './in-memory-auth-event.log';
-import type { InMemoryRevocationFeed } from './in-memory-revocation.feed';
 import type { InMemorySecurityPolicyRepository } from './in-memory-security-policy.repository';
 import type { InMemoryStore } from './in-memory-store';
+
+const positionOf = ({ lastUsedAt, id }: Session): PagePosition => ({ time: lastUsedAt.getTime() * 1000, id });
+
+/** In the order of {@link lastUsedFirst}. */
+const isAfter = (one: PagePosition, other: PagePosition): boolean =>
+  one.time < other.time || (one.time === other.time && one.id < other.id);
+
+const byId = (one: Session, other: Session): number => (one.id < other.id ? -1 : 1);
 
 const ONE_DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -25,7 +37,7 @@ export class InMemorySessionRepository extends SessionRepository {
     private readonly store: InMemoryStore,
     private readonly policies: InMemorySecurityPolicyRepository,
     private readonly log: InMemoryAuthEventLog,
-    private readonly feed: InMemoryRevocationFeed,
+    private readonly feed: RevocationFeed,
     private readonly retentionSeconds: number = AUTH_DEFAULTS.sessionRetentionSeconds,
   ) {
     super();
@@ -64,20 +76,29 @@ export class InMemorySessionRepository extends SessionRepository {
     return this.store.alone(async () => {
       const session = this.find(id);
       if (session === null) return null;
-      return { session, user: undefined, ...(await this.policies.floorsOf(session.userId)) };
+      const { floors, now } = await this.policies.floorsOf(session.userId);
+      const { endedBelow = 0, endedReason = null } = this.store.userFloors.get(session.userId) ?? {};
+      const { recoveryUntil } = this.store;
+      return { session, user: undefined, floors: { ...floors, endedBelow, endedReason }, recoveryUntil, now };
     });
   }
 
-  rotate(
+  rotate(live: LiveToken, next: NextToken, record: RefreshRecord): Promise<boolean> {
+    return this.adopt(live, live, next, record);
+  }
+
+  adopt(
     live: LiveToken,
-    { expiresAt, userAgent, ipAddress, ...next }: NextToken,
+    { generation, tokenHash }: Pick<LiveToken, 'generation' | 'tokenHash'>,
+    { expiresAt, userAgent, ipAddress, proof, ...next }: NextToken,
     record: RefreshRecord,
   ): Promise<boolean> {
     return this.change(live, record, (session, now) => ({
       ...session,
       ...next,
-      generation: session.generation + 1,
-      previousTokenHash: session.tokenHash,
+      ...proof,
+      generation: generation + 1,
+      previousTokenHash: tokenHash,
       keyed: session.keyed || next.retryKeyHash !== null,
       replayCount: 0,
       rotatedAt: now,
@@ -88,12 +109,14 @@ export class InMemorySessionRepository extends SessionRepository {
     }));
   }
 
-  confirmReplay(live: LiveToken, { door, maxReplays, retryKeyHash }: Replay, record: RefreshRecord): Promise<boolean> {
+  confirmReplay(live: LiveToken, replay: Replay, record: RefreshRecord): Promise<boolean> {
+    const { door, maxReplays, retryKeyHash, proof } = replay;
     return this.change(live, record, (session) => {
       if (session.keyed !== live.keyed || (door === 'window' && session.replayCount >= maxReplays)) return null;
       const replayCount = session.replayCount + (door === 'window' ? 1 : 0);
       return {
         ...session,
+        ...proof,
         replayCount,
         retryKeyHash: session.retryKeyHash ?? retryKeyHash,
         keyed: session.keyed || retryKeyHash !== null,
@@ -104,38 +127,69 @@ export class InMemorySessionRepository extends SessionRepository {
   revoke(id: string, reason: RevocationReason, asRead?: Pick<LiveToken, 'generation' | 'tokenHash'>): Promise<boolean> {
     return this.store.alone(async () => {
       const session = this.find(id);
-      if (session?.revokedAt !== null) return false;
+      if (session?.revokedAt !== null || this.isEndedBelow(session)) return false;
       if (asRead && !(session.generation === asRead.generation && session.tokenHash.equals(asRead.tokenHash)))
         return false;
       this.end(session, reason);
-      if (reason !== 'token_version_rejected') this.feed.announce([{ kind: 'session', sessionId: id }]);
+      if (reason !== 'token_version_rejected') await this.feed.announce([{ kind: 'session', sessionId: id }], reason);
       return true;
     });
   }
 
-  revokeAllOfUser(userId: string, reason: RevocationReason): Promise<string[]> {
-    return this.endLive((live) => live.filter((session) => session.userId === userId), reason);
-  }
-
-  revokeSome(which: SomeSessions, reason: RevocationReason): Promise<string[]> {
+  revokeSome(which: SomeSessions, reason: RevocationReason, limit: number): Promise<string[]> {
     return this.store.alone(async () => {
-      const ended = await this.endLive((live) => {
-        const own = live.filter(({ userId }) => userId === which.userId);
-        return 'except' in which
-          ? own.filter(({ id }) => id !== which.except)
-          : own.sort(lastUsedFirst).slice(which.keepLastUsed);
-      }, reason);
-      this.feed.announce(ended.map((sessionId) => ({ kind: 'session', sessionId })));
+      const live = await this.liveOf(which.userId);
+      const chosen =
+        'except' in which
+          ? live.filter(({ id }) => id !== which.except).sort(byId)
+          : live.sort(lastUsedFirst).slice(which.keepLastUsed).reverse();
+      const ended = this.endAll(chosen.slice(0, limit).sort(byId), reason);
+      await this.feed.announce(
+        ended.map((sessionId) => ({ kind: 'session', sessionId })),
+        reason,
+      );
       return ended;
     });
   }
 
-  findLiveOfUser(userId: string): Promise<Session[]> {
-    return this.store.alone(async () =>
-      this.live()
-        .filter((session) => session.userId === userId)
-        .sort(lastUsedFirst),
-    );
+  findCrowdedUsers(max: number): Promise<CrowdedUsers> {
+    return this.store.alone(async () => {
+      const userIds: string[] = [];
+      for (const userId of new Set(this.unended().map((session) => session.userId)))
+        if ((await this.liveOf(userId)).length > max) userIds.push(userId);
+      return { userIds, next: null };
+    });
+  }
+
+  countLiveOfUser(userId: string): Promise<number> {
+    return this.store.alone(async () => (await this.liveOf(userId)).length);
+  }
+
+  markEnded(userId: string | null, stop?: AbortSignal): Promise<number> {
+    return this.store.alone(async () => {
+      let marked = 0;
+      if (stop?.aborted) return marked;
+      for (const session of this.store.sessions.values()) {
+        if (userId !== null && session.userId !== userId) continue;
+        const floor = this.store.userFloors.get(session.userId);
+        if (floor === undefined || session.revokedAt !== null || !this.isEndedBelow(session)) continue;
+        const revokedAt = floor.raisedAt < session.createdAt ? session.createdAt : floor.raisedAt;
+        this.store.sessions.set(session.id, { ...session, revokedAt, revokedReason: floor.endedReason });
+        marked++;
+      }
+      return marked;
+    });
+  }
+
+  findLiveOfUser(userId: string, limit: number, after?: PagePosition): Promise<SessionPage> {
+    return this.store.alone(async () => {
+      const rest = (await this.liveOf(userId))
+        .filter((session) => after === undefined || isAfter(positionOf(session), after))
+        .sort(lastUsedFirst);
+      const items = rest.slice(0, limit);
+      const last = items.at(-1);
+      return { items, next: rest.length > limit && last !== undefined ? positionOf(last) : null };
+    });
   }
 
   deleteEnded(limit: number): Promise<number> {
@@ -150,8 +204,11 @@ export class InMemorySessionRepository extends SessionRepository {
     return this.store.alone(async () => this.gone().length);
   }
 
-  revokeAll(reason: RevocationReason): Promise<number> {
-    return this.endLive((live) => live, reason).then((ended) => ended.length);
+  revokeBelowGlobal(version: number, reason: RevocationReason): Promise<number> {
+    return this.store.alone(async () => {
+      const below = this.unended().filter(({ globalVersionAtIssuance }) => globalVersionAtIssuance < version);
+      return this.endAll(below, reason).length;
+    });
   }
 
   findById(id: string): Promise<Session | null> {
@@ -160,7 +217,12 @@ export class InMemorySessionRepository extends SessionRepository {
 
   countBelowGlobal(version: number): Promise<number> {
     return this.store.alone(
-      async () => this.live().filter(({ globalVersionAtIssuance }) => globalVersionAtIssuance < version).length,
+      async () =>
+        this.unended().filter(
+          ({ userId, tokenVersion, globalVersionAtIssuance }) =>
+            globalVersionAtIssuance < version &&
+            tokenVersion >= (this.store.userFloors.get(userId)?.minTokenVersion ?? 1),
+        ).length,
     );
   }
 
@@ -171,13 +233,13 @@ export class InMemorySessionRepository extends SessionRepository {
   countReuses(userId: string): Promise<number> {
     return this.store.alone(async () => {
       const since = this.store.clock.now().getTime() - ONE_DAY_MS;
-      return this.of(userId).filter(
-        (session) =>
-          session.revokedReason === 'reuse_detected' &&
-          session.revokedAt !== null &&
-          session.revokedAt.getTime() > since &&
-          !this.isGone(session),
-      ).length;
+      const floor = this.store.userFloors.get(userId);
+      return this.of(userId).filter((session) => {
+        if (session.revokedAt === null && !this.isEndedBelow(session)) return false;
+        const reason = session.revokedReason ?? floor?.endedReason;
+        const at = session.revokedAt ?? floor?.raisedAt;
+        return reason === 'reuse_detected' && at !== undefined && at.getTime() > since && !this.isGone(session);
+      }).length;
     });
   }
 
@@ -205,12 +267,9 @@ export class InMemorySessionRepository extends SessionRepository {
     });
   }
 
-  private endLive(choose: (live: Session[]) => Session[], reason: RevocationReason): Promise<string[]> {
-    return this.store.alone(async () => {
-      const ended = choose(this.live());
-      for (const session of ended) this.end(session, reason);
-      return ended.map(({ id }) => id);
-    });
+  private endAll(sessions: readonly Session[], reason: RevocationReason): string[] {
+    for (const session of sessions) this.end(session, reason);
+    return sessions.map(({ id }) => id);
   }
 
   private find(id: string): Session | null {
@@ -226,11 +285,23 @@ export class InMemorySessionRepository extends SessionRepository {
     return absoluteExpiresAt.getTime() < this.store.clock.now().getTime() - this.retentionSeconds * 1000;
   }
 
-  private live(): Session[] {
+  /** What "live" means for every list, count and ending, whatever has been marked. */
+  private async liveOf(userId: string): Promise<Session[]> {
+    const { floors, now } = await this.policies.floorsOf(userId);
+    return this.unended().filter((session) => session.userId === userId && isHonoured(session, floors, now));
+  }
+
+  /** Neither revoked nor expired. */
+  private unended(): Session[] {
     const now = this.store.clock.now();
     return [...this.store.sessions.values()].filter(
       ({ revokedAt, expiresAt }) => revokedAt === null && expiresAt > now,
     );
+  }
+
+  /** Whether a raise of its user's floor has ended it. */
+  private isEndedBelow({ userId, tokenVersion }: Session): boolean {
+    return tokenVersion < (this.store.userFloors.get(userId)?.endedBelow ?? 0);
   }
 
   private of(userId: string): Session[] {

@@ -1,14 +1,21 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Logger } from '@nestjs/common';
 import {
+  type Announced,
+  type BulkEnding,
   callAfterCommit,
   type RecordedEvent,
-  type Revocation,
   type SecurityPolicy,
   type Session,
   type UserWithPassword,
 } from '../index';
 import { MovableClock } from './movable-clock';
+
+/** The row of a user whose floor was raised. */
+interface UserFloor extends BulkEnding {
+  readonly minTokenVersion: number;
+  readonly raisedAt: Date;
+}
 
 interface Unit {
   violation?: Error;
@@ -20,10 +27,14 @@ export class InMemoryStore {
   sessions = new Map<string, Session>();
   /** Null as after a loss: the next reader makes it again. */
   policy: SecurityPolicy | null = null;
-  userFloors = new Map<string, number>();
+  /** The end of the recovery epoch; null before the first. */
+  recoveryUntil: Date | null = null;
+  userFloors = new Map<string, UserFloor>();
   users = new Map<string, UserWithPassword>();
   events = new Map<string, RecordedEvent>();
-  revocations: readonly (Revocation & { readonly announcedAt: Date })[] = [];
+  revocations: readonly Announced[] = [];
+  /** Another text is what guards see of a failover. */
+  server = 'in memory';
 
   private readonly logger = new Logger(InMemoryStore.name);
   private readonly inside = new AsyncLocalStorage<Unit>();
@@ -81,6 +92,7 @@ export class InMemoryStore {
     const before = {
       sessions: new Map(this.sessions),
       policy: this.policy,
+      recoveryUntil: this.recoveryUntil,
       userFloors: new Map(this.userFloors),
       users: new Map(this.users),
       events: new Map(this.events),

@@ -24,7 +24,9 @@ export class InMemoryUserDirectory extends UserDirectory {
   findById(id: string): Promise<DirectoryUser | null> {
     return this.store.alone(async () => {
       const user = this.store.users.get(id);
-      return user ? { id, email: user.email, roles: user.roles, isActive: user.isActive } : null;
+      if (user === undefined) return null;
+      const { passwordHash: _, ...found } = user;
+      return found;
     });
   }
 

@@ -16,7 +16,18 @@ import {
   UnitOfWork,
 } from '../../src';
 import { intercept } from '../http/support/intercept';
-import { type Chain, forge, newRetryKey, openChain, rowOf, TRUSTING, userFloorOf } from '../http/support/sessions';
+import {
+  type Chain,
+  forge,
+  newRetryKey,
+  openChain,
+  putBack,
+  rowOf,
+  snapshotOf,
+  TRUSTING,
+  userFloorOf,
+} from '../http/support/sessions';
+import { EVENTS } from '../support/app/events';
 import { type Answer, startTestApplication, type Json, type TestApplication } from '../support/app/test-application';
 import { freshDatabase, testDatabase, type TestDatabase } from '../support/database/test-database';
 import { gate } from '../support/gate';
@@ -37,14 +48,29 @@ afterAll(async () => {
   await database.close();
 });
 
-/** Presents a token under a user agent of its own, and answers also with what was recorded by then. */
-async function present(refreshToken: string, retryKey?: string): Promise<{ answer: Answer; trail: Json[] }> {
+/** Presents a token, with a password to reauthenticate. */
+function ask(
+  refreshToken: string,
+  { retryKey, password }: Pick<Scenario, 'retryKey' | 'password'>,
+  userAgent?: string,
+) {
+  const headers = {
+    ...(userAgent !== undefined && { 'User-Agent': userAgent }),
+    ...(retryKey !== undefined && { 'Idempotency-Key': retryKey }),
+  };
+  return password === undefined
+    ? app.post('/auth/refresh', { refreshToken }, headers)
+    : app.post('/auth/reauthenticate', { refreshToken, password }, headers);
+}
+
+/** The same under a user agent of its own, with what was recorded by then. */
+async function present(
+  refreshToken: string,
+  how: Pick<Scenario, 'retryKey' | 'password'> = {},
+): Promise<{ answer: Answer; trail: Json[] }> {
   const userAgent = `client ${randomUUID()}`;
-  const headers = { 'User-Agent': userAgent, ...(retryKey !== undefined && { 'Idempotency-Key': retryKey }) };
-  const answer = await app.post('/auth/refresh', { refreshToken }, headers);
-  const trail = await app.query('SELECT * FROM auth_events WHERE user_agent = $1 ORDER BY occurred_at, id', [
-    userAgent,
-  ]);
+  const answer = await ask(refreshToken, how, userAgent);
+  const trail = await app.query(`SELECT * FROM ${EVENTS} WHERE user_agent = $1 ORDER BY occurred_at, id`, [userAgent]);
   return { answer, trail };
 }
 
@@ -72,15 +98,21 @@ interface Scenario {
   readonly arrange: () => Promise<Chain>;
   readonly token: (chain: Chain) => string;
   readonly retryKey?: string;
+  /** Of a reauthentication. */
+  readonly password?: string;
   /** How the attempt ends when nothing fails, and when the same token is presented once more after that. */
   readonly ending: string;
   readonly again?: string;
   /** Of the changed row; nothing changes without it. */
   readonly change?: object;
   readonly floor?: number;
+  /** Of the successor, by default 1. */
+  readonly generation?: number;
 }
 
 const KEY = newRetryKey();
+/** Of every new account. */
+const PASSWORD = 'a long enough passphrase';
 const sql = async (chain: Chain, statement: string, parameter: string): Promise<Chain> => {
   await app.query(statement, [parameter]);
   return chain;
@@ -112,6 +144,22 @@ const SCENARIOS: readonly Scenario[] = [
     ending: 'succeeded',
   },
   {
+    name: 'a reauthentication',
+    arrange: () => openChain(app),
+    token: current,
+    password: PASSWORD,
+    ending: 'succeeded',
+    change: { generation: 1 },
+  },
+  {
+    name: 'a reauthentication that repeats a refresh',
+    arrange: () => openChain(app, 1),
+    token: oldest,
+    password: PASSWORD,
+    ending: 'succeeded',
+    change: { generation: 1, replay_count: 1 },
+  },
+  {
     name: 'a refusal',
     arrange: async () => {
       const chain = await openChain(app);
@@ -127,7 +175,8 @@ const SCENARIOS: readonly Scenario[] = [
   {
     name: 'a forgery',
     arrange: () => openChain(app),
-    token: (chain) => forge(app, chain.current, { generation: 5 }),
+    // Further ahead than an epoch, which another of these opens, would adopt.
+    token: (chain) => forge(app, chain.current, { generation: 50 }),
     ending: 'token_invalid',
   },
   {
@@ -181,20 +230,35 @@ const SCENARIOS: readonly Scenario[] = [
     again: 'token_revoked',
     change: ended('user_deactivated'),
   },
+  {
+    name: 'an adoption',
+    arrange: async () => {
+      await app.query(`UPDATE security_policy SET recovery_until = now() + interval '1 hour'`);
+      const chain = await openChain(app);
+      const row = await snapshotOf(app, chain.sessionId);
+      const { refreshToken } = (await app.refresh(chain.current)).body;
+      await putBack(app, chain.sessionId, row);
+      return { ...chain, current: refreshToken };
+    },
+    token: current,
+    ending: 'succeeded',
+    change: { generation: 2 },
+    generation: 2,
+  },
 ];
 
 /** That the same token now works as if the fault had never been. */
 async function expectToWork(scenario: Scenario, chain: Chain, token: string, changed: boolean): Promise<void> {
-  const { ending, again = ending, retryKey } = scenario;
+  const { ending, again = ending, retryKey, generation = 1 } = scenario;
   const before = await stateOf(chain);
-  const { answer, trail } = await present(token, retryKey);
+  const { answer, trail } = await present(token, scenario);
   if (ending === 'succeeded') {
-    expect(answer).toMatchObject({ status: 200, body: { generation: 1 } });
+    expect(answer).toMatchObject({ status: 200, body: { generation } });
     // A committed rotation's successor is answered again; it is the one that the row knows.
     if (changed) expect((await rowOf(app, chain.sessionId)).token_hash).toEqual(before.session.token_hash);
     expect(await app.refresh(answer.body.refreshToken, retryKey && newRetryKey())).toMatchObject({
       status: 200,
-      body: { generation: 2 },
+      body: { generation: generation + 1 },
     });
   } else {
     expect(answer).toMatchObject({ status: 401, body: { code: changed ? again : ending } });
@@ -211,13 +275,13 @@ const expectOneEnding = (trail: readonly Json[]) => {
 /** Every attempt of this spec has exactly one ending, and what listeners heard has its record. */
 async function expectSoundTrail(): Promise<void> {
   const broken = await app.query(`
-    SELECT attempt_id, array_agg(type ORDER BY id) FROM auth_events WHERE type LIKE 'auth.token_refresh.%'
+    SELECT attempt_id, array_agg(type ORDER BY id) FROM ${EVENTS} WHERE type ~ '^auth[.](token_refresh|reauthentication)[.]'
      GROUP BY attempt_id
     HAVING count(*) FILTER (WHERE outcome = 'attempted') <> 1 OR count(*) FILTER (WHERE outcome <> 'attempted') <> 1`);
   expect(broken).toEqual([]);
   const told = heard.map(({ context }) => context.eventId);
   expect(new Set(told).size).toBe(told.length);
-  const recorded = await app.query<{ id: string }>('SELECT id FROM auth_events WHERE id = ANY($1)', [told]);
+  const recorded = await app.query<{ id: string }>(`SELECT id FROM ${EVENTS} WHERE id = ANY($1)`, [told]);
   expect(recorded).toHaveLength(told.length);
 }
 
@@ -243,12 +307,15 @@ describe('One attempt, one ending, and no change without it:', () => {
         SessionRepository,
         'findForRefresh',
         'rotate',
+        'adopt',
         'confirmReplay',
         'lockUser',
         'revoke',
         'countReuses',
-        'revokeAllOfUser',
+        'countLiveOfUser',
       ),
+      // After the answer, which does not depend on it.
+      intercept(app, SessionRepository, 'markEnded', async () => 0),
       ...around(SecurityPolicyRepository, 'raiseUserFloor'),
       ...around(UnitOfWork, 'run'),
       ...around(AuthEventLog, 'append', 'appendNew'),
@@ -272,9 +339,9 @@ describe('One attempt, one ending, and no change without it:', () => {
   // Seen red: the signature after the write, a fault without an ending, endings with ids of their own, a revocation outside
   // the transaction of its record, events dispatched before the commit, a refusal answered before its record.
   it.each(SCENARIOS)('$name, with a fault at each of its awaits', async (scenario) => {
-    const { arrange, token: tokenOf, retryKey, ending, change, floor } = scenario;
+    const { arrange, token: tokenOf, ending, change, floor } = scenario;
     const sane = await arrange();
-    const { result, calls } = await failing(0, 'before', () => present(tokenOf(sane), retryKey));
+    const { result, calls } = await failing(0, 'before', () => present(tokenOf(sane), scenario));
     expect(result.answer.status).toBe(ending === 'succeeded' ? 200 : 401);
     expect(await stateOf(sane)).toMatchObject({ session: change ?? {}, floor: floor ?? 1 });
     expect(calls.length).toBeGreaterThan(1);
@@ -286,7 +353,7 @@ describe('One attempt, one ending, and no change without it:', () => {
         const token = tokenOf(chain);
         const before = await stateOf(chain);
 
-        const { result } = await failing(at, how, () => present(token, retryKey));
+        const { result } = await failing(at, how, () => present(token, scenario));
 
         const after = await stateOf(chain);
         expectUnavailable(result.answer);
@@ -377,14 +444,14 @@ describe('When a record cannot be written, nothing changes and the same token wo
   ];
   const CASES = FAILURES.flatMap((failure) => SCENARIOS.map((scenario) => ({ ...failure, ...scenario, scenario })));
 
-  it.each(CASES)('$name, while $how', async ({ scenario, arrange, token: tokenOf, retryKey, breaks, heals }) => {
+  it.each(CASES)('$name, while $how', async ({ scenario, arrange, token: tokenOf, breaks, heals }) => {
     const chain = await arrange();
     const token = tokenOf(chain);
     const before = await stateOf(chain);
     let answer: Answer;
     await app.query(breaks);
     try {
-      answer = await app.refresh(token, retryKey);
+      answer = await ask(token, scenario);
     } finally {
       await app.query(heals);
     }

@@ -2,25 +2,31 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { Test } from '@nestjs/testing';
 import {
+  ActAsUserCommand,
   AuthEventLog,
   ChangePasswordCommand,
+  FactorChangedCommand,
   FindAuthEventsQuery,
   GetSecurityPolicyQuery,
   GetSessionHistoryQuery,
   InvalidInput,
+  IssueResetTicketCommand,
   ListSessionsQuery,
   LogInCommand,
   LogOutEverywhereCommand,
+  OpenSessionCommand,
   RefreshAccessTokenCommand,
   RevokeOtherSessionsCommand,
   RevokeSessionCommand,
   RevokeUserSessionsCommand,
+  SealVerifiedUserQuery,
   SetUserActiveCommand,
   SetUserRolesCommand,
   TriggerGlobalTokenRotationCommand,
   TriggerUserTokenRotationCommand,
   UpdateGracePeriodCommand,
   ValidateRefreshTokenQuery,
+  VerifyPasswordCommand,
 } from '../../src';
 import { AuthTestingModule } from '../../src/testing';
 
@@ -58,8 +64,24 @@ describe('A host that dispatches', () => {
     ['userId', new SetUserActiveCommand('a\0', false)],
     ['roles', new SetUserRolesCommand(ID, [''])],
     ['login', new LogInCommand('a\0@example.com', 'a password')],
+    ['login', new VerifyPasswordCommand('a\0@example.com', 'a password')],
+    ['user', new OpenSessionCommand(BAD_USER_ID, { method: 'google', client: {} })],
+    ['method', new OpenSessionCommand(ID, { method: 'a b', client: {} })],
+    ['delivery', new OpenSessionCommand(ID, { method: 'google', client: {}, delivery: 'post' as never })],
     ['sessionId', new ChangePasswordCommand(ID, BAD_ID, 'a password', 'another password')],
     ['retryKey', new RefreshAccessTokenCommand('rt1_', {}, 'short')],
+    ['userId', new IssueResetTicketCommand(BAD_USER_ID)],
+    ['kind', new FactorChangedCommand(ID, 'a new phone')],
+    ['except', new FactorChangedCommand(ID, 'totp', { except: BAD_ID })],
+    ['actorSession', new ActAsUserCommand(BAD_ID, ID, { reason: 'a call', ttl: 60 })],
+    ['userId', new ActAsUserCommand(ID, BAD_USER_ID, { reason: 'a call', ttl: 60 })],
+    ['reason', new ActAsUserCommand(ID, ID, { reason: ' ', ttl: 60 })],
+    ['reason', new ActAsUserCommand(ID, ID, { ttl: 60 } as never)],
+    ['reason', new ActAsUserCommand(ID, ID, { reason: 'x'.repeat(501), ttl: 60 })],
+    ['ttl', new ActAsUserCommand(ID, ID, { reason: 'a call', ttl: 0 })],
+    ['ttl', new ActAsUserCommand(ID, ID, { reason: 'a call', ttl: 901 })],
+    ['ttl', new ActAsUserCommand(ID, ID, { reason: 'a call' } as never)],
+    ['claims.act', new ActAsUserCommand(ID, ID, { reason: 'a call', ttl: 60, claims: { act: {} } })],
   ])('a command with a bad %s is refused with the rule, and changes nothing (%#)', async (path, command) => {
     const state = async () => [
       await app.get(QueryBus).execute(new GetSecurityPolicyQuery()),
@@ -74,11 +96,15 @@ describe('A host that dispatches', () => {
 
   it.each([
     ['userId', new ListSessionsQuery(BAD_USER_ID)],
+    ['limit', new ListSessionsQuery(ID, undefined, { limit: 101 })],
+    ['cursor', new ListSessionsQuery(ID, undefined, { cursor: 'x' })],
     ['sessionId', new GetSessionHistoryQuery(BAD_ID, 10)],
     ['limit', new GetSessionHistoryQuery(ID, -5)],
     ['limit', new FindAuthEventsQuery({}, 0)],
     ['userId', new FindAuthEventsQuery({ userId: '' }, 10)],
     ['attemptId', new FindAuthEventsQuery({ attemptId: BAD_ID }, 10)],
+    ['userId', new SealVerifiedUserQuery(BAD_USER_ID, 'link')],
+    ['method', new SealVerifiedUserQuery(ID, 'a link')],
     ['retryKey', new ValidateRefreshTokenQuery('rt1_', 'short')],
   ])('a query with a bad %s is refused with the rule (%#)', async (path, query) => {
     const refused = app.get(QueryBus).execute<object>(query);

@@ -3,6 +3,7 @@ import { Logger } from '@nestjs/common';
 import fc from 'fast-check';
 import { v7 as uuidv7 } from 'uuid';
 import type { AuthOptions } from '../../src';
+import { HostUsers } from '../../src/auth/application/host-users';
 import { RefreshJudge } from '../../src/auth/application/refresh/refresh-judge';
 import { TokenPairIssuer } from '../../src/auth/application/token-pair.issuer';
 import { digestOf, RefreshTokenKeyRing } from '../../src/auth/domain/refresh-token';
@@ -63,10 +64,10 @@ it('a refresh and the guard judge the same session alike, whatever its stamps, t
   const policies = new InMemorySecurityPolicyRepository(store, feed);
   const sessions = new InMemorySessionRepository(store, policies, new InMemoryAuthEventLog(store), feed);
   const users = new InMemoryUserDirectory(store);
-  const judge = new RefreshJudge(keys, sessions, users, options);
   const pairs = new TokenPairIssuer(signer, keys, options);
   const view = new RevocationView(feed, options, new Logger(), new NoMetrics());
-  const authenticator = new AccessTokenAuthenticator(signer, view, options.accessTokenTtlSeconds);
+  const judge = new RefreshJudge(keys, sessions, new HostUsers(users), options, view);
+  const authenticator = new AccessTokenAuthenticator(signer, view, options);
   await view.start();
 
   let [yes, no] = [0, 0];
@@ -86,21 +87,22 @@ it('a refresh and the guard judge the same session alike, whatever its stamps, t
       const session = await sessions.open(
         newSession({ ...stamps, id: token.sessionId, userId: user.id, tokenHash: digestOf(token) }),
       );
-      for (let floor = 1; floor < given.userMinTokenVersion; floor++) await policies.raiseUserFloor(user.id, 'a test');
+      for (let floor = 1; floor < given.userMinTokenVersion; floor++)
+        await policies.raiseUserFloor(user.id, 'a test', null);
       store.policy = {
         ...(await policies.read()).policy,
         globalMinTokenVersion: past + given.globalMinTokenVersion,
         mode: given.mode,
         graceEndsAt: given.graceEndsInMs === null ? null : new Date(NOW.getTime() + given.graceEndsInMs),
       };
-      feed.announce([], store.policy);
+      await feed.announce([], 'a test', store.policy);
       // As if it was issued before the rotation, without the cap of a drain: the rule must refuse it, not its expiry.
       const before = { globalMinTokenVersion: 1, mode: 'immediate', graceEndsAt: null } as const;
-      const { accessToken } = pairs.issue(user, token, session, { floors: before, now: NOW });
+      const { accessToken } = await pairs.issue(user, token, session, session, { floors: before, now: NOW });
 
       const judgement = await judge.judge(keys.seal(token), undefined, 'body');
       const refusal = 'reason' in judgement.decision ? judgement.decision.reason : null;
-      const principal = authenticator.authenticate(accessToken);
+      const principal = await authenticator.authenticate(accessToken);
       expect([refusal, principal?.sessionId]).toEqual(
         judgement.granted ? [null, session.id] : ['token_version_rejected', undefined],
       );

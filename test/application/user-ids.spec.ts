@@ -1,12 +1,22 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { Test } from '@nestjs/testing';
+import { decodeJwt } from 'jose';
 import {
+  ActAsUserCommand,
+  ChangePasswordCommand,
+  FactorChangedCommand,
   FindAuthEventsQuery,
+  IssueResetTicketCommand,
   ListSessionsQuery,
   LogInCommand,
+  LogOutEverywhereCommand,
+  OpenSessionCommand,
   PasswordHasher,
   RefreshAccessTokenCommand,
+  ResetPasswordCommand,
+  RevokeOtherSessionsCommand,
+  RevokeSessionCommand,
   RevokeUserSessionsCommand,
   SecurityPolicyRepository,
   SetUserActiveCommand,
@@ -15,6 +25,7 @@ import {
   UserDirectory,
 } from '../../src';
 import { AuthTestingModule, InMemoryStore, InMemoryUserDirectory } from '../../src/testing';
+import { granted } from '../support/result';
 
 const PASSWORD = 'a long enough passphrase';
 
@@ -22,6 +33,9 @@ const PASSWORD = 'a long enough passphrase';
 class AnyCase extends InMemoryUserDirectory {
   override findById(id: string) {
     return super.findById(id.toLowerCase());
+  }
+  override findByIdWithPassword(id: string) {
+    return super.findByIdWithPassword(id.toLowerCase());
   }
 }
 
@@ -40,14 +54,13 @@ describe("The directory's spelling of an id counts, whatever a caller passes", (
     const passwordHash = await app.get(PasswordHasher).hash(PASSWORD);
     const users = app.get<AnyCase>(UserDirectory);
     await users.add({ id, email: 'ann@example.com', passwordHash, roles: ['user', 'clerk'], isActive: true });
-    const opened = await execute(new LogInCommand('ann@example.com', PASSWORD));
-    if (!opened.ok) throw new Error(opened.reason);
-    signedIn = opened.value.refreshToken;
+    signedIn = (await logIn()).refreshToken;
   });
   afterEach(() => app.close());
 
   const execute: CommandBus['execute'] = (command: never) => app.get(CommandBus).execute(command);
   const ask: QueryBus['execute'] = (query: never) => app.get(QueryBus).execute(query);
+  const logIn = async () => granted(await execute(new LogInCommand('ann@example.com', PASSWORD)));
   const floor = async () => (await app.get(SecurityPolicyRepository).floorsOf(id)).floors.userMinTokenVersion;
   const refusal = async () => {
     const refreshed = await execute(new RefreshAccessTokenCommand(signedIn));
@@ -77,8 +90,58 @@ describe("The directory's spelling of an id counts, whatever a caller passes", (
     expect(await refusal()).toMatchObject({ reason: 'token_revoked' });
   });
 
+  it("by the user's own end of all sessions, of the others, and of one", async () => {
+    const other = await logIn();
+    expect(await execute(new RevokeOtherSessionsCommand(passed, other.sessionId))).toBe(1);
+    expect(await refusal()).toMatchObject({ reason: 'token_revoked' });
+    expect(await execute(new RevokeSessionCommand(other.sessionId, { of: passed }))).toBe(true);
+    expect(await execute(new RevokeSessionCommand(other.sessionId, { of: 'somebody else' }))).toBe(false);
+    await logIn();
+    expect(await execute(new LogOutEverywhereCommand(passed))).toBe(1);
+    expect(await floor()).toBe(2);
+    const { items } = await ask(new FindAuthEventsQuery({ type: 'auth.logout.succeeded.v1' }, 10));
+    expect(items).toMatchObject([{ userId: id }]);
+  });
+
+  it('by a change of the password, and by one that fails', async () => {
+    const { sessionId } = await logIn();
+    const change = (password: string) =>
+      execute(new ChangePasswordCommand(passed, sessionId, password, 'another long one'));
+    expect(await change('a wrong passphrase')).toMatchObject({ ok: false });
+    expect(await change(PASSWORD)).toMatchObject({ ok: true });
+    for (const type of ['auth.password_change.failed.v1', 'auth.password_change.succeeded.v1']) {
+      const { items } = await ask(new FindAuthEventsQuery({ type }, 10));
+      expect(items).toMatchObject([{ userId: id }]);
+    }
+  });
+
+  it('by a reset of the password', async () => {
+    const ticket = granted(await execute(new IssueResetTicketCommand(passed)));
+    expect(await execute(new ResetPasswordCommand(ticket, 'another long one'))).toMatchObject({ ok: true });
+    expect([await floor(), await refusal()]).toMatchObject([2, { reason: 'token_revoked' }]);
+  });
+
+  it('by a changed factor', async () => {
+    const { sessionId: except } = await logIn();
+    expect(await execute(new FactorChangedCommand(passed, 'totp', { except }))).toBe(1);
+    expect(await execute(new FactorChangedCommand(passed, 'totp'))).toBe(1);
+    expect(await floor()).toBe(2);
+  });
+
+  it('by somebody who acts for the user', async () => {
+    const actor = { id: 'support', email: 'support@example.com', passwordHash: 'none', roles: [], isActive: true };
+    await app.get<AnyCase>(UserDirectory).add(actor);
+    const { sessionId } = granted(await execute(new OpenSessionCommand(actor.id, { method: 'google', client: {} })));
+    const acting = { reason: 'a call', ttl: 60 };
+    const { accessToken } = granted(await execute(new ActAsUserCommand(sessionId, passed, acting)));
+    expect(decodeJwt(accessToken)).toMatchObject({ sub: id, act: { sub: actor.id } });
+    expect(await execute(new ActAsUserCommand((await logIn()).sessionId, passed, acting))).toMatchObject({
+      reason: 'acting_for_oneself',
+    });
+  });
+
   it('by a list of sessions, and by a search of the audit trail', async () => {
-    expect(await ask(new ListSessionsQuery(passed))).toHaveLength(1);
+    expect((await ask(new ListSessionsQuery(passed))).items).toHaveLength(1);
     const { items } = await ask(new FindAuthEventsQuery({ userId: passed }, 10));
     expect(items.map(({ userId }) => userId)).toContain(id);
   });

@@ -7,9 +7,12 @@ import {
   ChangePasswordCommand,
   type DirectoryChange,
   type DirectoryUser,
+  IssueResetTicketCommand,
   LogInCommand,
+  Overloaded,
   PasswordHasher,
   RefreshAccessTokenCommand,
+  ResetPasswordCommand,
   SecurityPolicyRepository,
   SetUserActiveCommand,
   SetUserRolesCommand,
@@ -81,7 +84,7 @@ describe('A user who is kept outside of the transaction', () => {
   const floor = async () => (await app.get(SecurityPolicyRepository).floorsOf(userId)).floors.userMinTokenVersion;
   const refreshes = async () =>
     (await app.get(CommandBus).execute(new RefreshAccessTokenCommand(session.refreshToken))).ok;
-  const recorded = () => app.get(AuthEventLog).find({ userId }, 50);
+  const recorded = async () => (await app.get(AuthEventLog).find({ userId }, 50)).items;
 
   const changes = [
     ['a password', () => new ChangePasswordCommand(userId, session.sessionId, PASSWORD, NEXT)],
@@ -109,6 +112,26 @@ describe('A user who is kept outside of the transaction', () => {
     expect((await app.get(CommandBus).execute(new LogInCommand('ann', NEXT))).ok).toBe(true);
     delete users.findByIdWithPassword;
     users.byLogin = () => true;
+  });
+
+  // Seen red with the users' change before auth's own, and with a refusal that is taken for a change.
+  it('has its password reset last: a ticket whose reset fails at either end is still valid', async () => {
+    const reset = (ticket: string) => app.get(CommandBus).execute(new ResetPasswordCommand(ticket, NEXT));
+    const ticket = granted(await app.get(CommandBus).execute(new IssueResetTicketCommand(userId)));
+    const { user } = users;
+    const append = jest.spyOn(app.get(AuthEventLog), 'append').mockRejectedValueOnce(new Error('no room'));
+    await expect(reset(ticket)).rejects.toThrow('no room');
+    append.mockRestore();
+    expect([users.user, await floor(), await refreshes()]).toEqual([user, 1, true]);
+
+    users.refusal = 'last_admin';
+    await expect(reset(ticket)).rejects.toThrow(Overloaded);
+    expect([users.user, await floor(), await refreshes()]).toEqual([user, 1, true]);
+
+    users.refusal = null;
+    expect(await reset(ticket)).toMatchObject({ ok: true });
+    expect([await floor(), await refreshes()]).toEqual([2, false]);
+    expect((await app.get(CommandBus).execute(new LogInCommand('ann@example.com', NEXT))).ok).toBe(true);
   });
 
   // Seen red without the undoing.

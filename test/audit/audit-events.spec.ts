@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { EventEmitter2 } from '@nestjs/event-emitter';
+import { AUTH_EVENTS, type AuthEvent, classOf } from '../../src';
 import { ADMIN, startTestApplication, type Json, type TestApplication } from '../support/app/test-application';
 
 const ITEM = [
@@ -63,8 +66,69 @@ describe('GET /admin/audit-events', () => {
       ipAddress: '127.0.0.1',
       outcome: 'succeeded',
       reason: null,
-      details: { replayed: false },
+      details: {},
     });
+  });
+
+  it('a granted refresh is one stored row and two events, to a search as to listeners, and so is a replay', async () => {
+    const heard: AuthEvent[] = [];
+    const emitter = application.app.get(EventEmitter2);
+    const listen = (event: AuthEvent) => void heard.push(event);
+    const { sessionId, refreshToken } = (await application.logIn()).body;
+    for (const { type } of AUTH_EVENTS) emitter.on(type, listen);
+    await application.refresh(refreshToken);
+    await application.refresh(refreshToken);
+    for (const { type } of AUTH_EVENTS) emitter.off(type, listen);
+
+    const filters = { sessionId, from: heard[0]!.context.occurredAt.toISOString() };
+    const { items } = (await search(filters)).body;
+    const refresh = ['auth.token_refresh.attempted.v1', 'auth.token_refresh.succeeded.v1'];
+    expect(heard.map((event) => classOf(event).type)).toEqual([...refresh, ...refresh]);
+    expect(heard.map(({ context }) => context)).toEqual(
+      items.toReversed().map(({ id, occurredAt, attemptId, userId, generation, ipAddress, userAgent }: Json) => ({
+        eventId: id,
+        occurredAt: new Date(occurredAt),
+        ...{ attemptId, userId, sessionId, generation, ipAddress, userAgent },
+      })),
+    );
+    expect(items.map(({ details }: Json) => details)).toEqual([{ replayed: true, door: 'window' }, {}, {}, {}]);
+    const rows = await application.query(
+      `SELECT id, type FROM auth_events WHERE session_id = $1 AND type LIKE 'auth.token_refresh.%' ORDER BY occurred_at, id`,
+      [sessionId],
+    );
+    expect(rows).toEqual([1, 3].map((at) => ({ id: heard[at]!.context.eventId, type: refresh[1] })));
+    for (const outcome of ['attempted', 'succeeded'])
+      expect((await search({ ...filters, outcome })).body.items).toEqual(
+        items.filter((item: Json) => item.outcome === outcome),
+      );
+  });
+
+  // The clock's ten minutes may end between two readings: then there are two records.
+  it('is itself recorded, with the reader and the filters, as is the reading of a history', async () => {
+    const { userId, sessionId } = await chain(0);
+    const reads = async (): Promise<Json[]> => (await search({ type: 'auth.audit.read.v1', limit: '200' })).body.items;
+    for (let time = 0; time < 3; time++) {
+      expect((await search({ userId, outcome: 'failed', limit: String(time + 1) })).status).toBe(200);
+      expect((await application.get(`/admin/sessions/${sessionId}/history`, admin)).status).toBe(200);
+    }
+    const [me] = await application.query('SELECT id FROM users WHERE email = $1', [ADMIN.email]);
+    const all = await reads();
+    const of = (filter: object) => all.filter(({ details }: Json) => isDeepStrictEqual(details, { filter }));
+    for (const filter of [{ userId, outcome: 'failed' }, { sessionId }]) {
+      expect([1, 2]).toContain(of(filter).length);
+      expect(of(filter)[0]).toMatchObject({ userId: me.id, sessionId: null, ipAddress: '127.0.0.1' });
+    }
+    // It is no part of the session's life.
+    expect((await search({ sessionId, type: 'auth.audit.read.v1' })).body.items).toEqual([]);
+  });
+
+  it('is 503, and shows nothing, when it cannot be recorded', async () => {
+    await application.query('ALTER TABLE auth_events RENAME TO auth_events_away');
+    try {
+      expect(await search({ attemptId: randomUUID() })).toMatchObject({ status: 503, body: { recovery: 'retry' } });
+    } finally {
+      await application.query('ALTER TABLE auth_events_away RENAME TO auth_events');
+    }
   });
 
   it('pages through everything once, with no gap and no repetition, while new events arrive', async () => {
@@ -123,8 +187,10 @@ describe('GET /admin/audit-events', () => {
   it.each([
     ['cursor', 'nonsense'],
     ['cursor', ''],
-    ['cursor', Buffer.from(`17000000000000000.${randomUUID()}`).toString('base64url')],
-    ['cursor', `${Buffer.from(`1700000000000.${randomUUID()}`).toString('base64url')}=`],
+    ['cursor', Buffer.from(`17000000000000000.${randomUUID()}.0`).toString('base64url')],
+    ['cursor', Buffer.from(`1700000000000.${randomUUID()}`).toString('base64url')],
+    ['cursor', Buffer.from(`1700000000000.${randomUUID()}.2`).toString('base64url')],
+    ['cursor', `${Buffer.from(`1700000000000.${randomUUID()}.0`).toString('base64url')}=`],
     ['limit', '0'],
     ['limit', '201'],
     ['limit', '1.5'],

@@ -52,7 +52,7 @@ describe('the audit listeners', () => {
   });
 
   it('hear every type of event, each by its own name', () => {
-    const { emitter } = listening();
+    const { emitter } = listening('debug');
     expect(emitter.eventNames().toSorted()).toEqual(AUTH_EVENTS.map(({ type }) => type).toSorted());
   });
 

@@ -19,7 +19,7 @@ interface Answer {
 
 /** A refresh on its way through the front. */
 export class Refresh {
-  /** Once the server has answered, whether or not that reached the browser. */
+  /** Once the server has answered, whether or not that reached the client. */
   answer: Answer | undefined;
 
   constructor(
@@ -66,19 +66,20 @@ type Fate = (refresh: Refresh) => unknown;
 const PAGE = `<!doctype html>
 <title>Session</title>
 <script type="module">
-  import { createSession } from '/session.mjs';
+  import { createSession } from '/browser/index.mjs';
   globalThis.createSession = createSession;
   globalThis.signedOut = 0;
   globalThis.session = createSession({
     refreshUrl: '/auth/refresh',
     delivery: new URLSearchParams(location.search).get('delivery'),
-    onSignedOut: () => signedOut++,
   });
+  globalThis.atOnce = session.current;
+  session.onChange((current) => current ?? signedOut++);
 </script>`;
 
-/** Serves a page with the helper in it, and the application's own routes; what happens to refreshes is up to the test. */
+/** Serves the application's own routes, and a page with a session; what happens to refreshes is up to the test. */
 export class Front {
-  /** Every refresh that a browser has sent, in order. */
+  /** Every refresh that a client has sent, in order. */
   refreshes: Refresh[] = [];
   /** What happens to the next ones, one each; after these they pass. */
   fates: Fate[] = [];
@@ -88,7 +89,8 @@ export class Front {
   private atOnce = 0;
   private readonly server: Server;
 
-  constructor(private readonly helper: string) {
+  /** @param scripts Modules by their paths. */
+  constructor(private readonly scripts: ReadonlyMap<string, string> = new Map()) {
     this.server = createServer((request, response) => void this.handle(request, response));
   }
 
@@ -114,15 +116,16 @@ export class Front {
       response.setHeader('Content-Type', 'text/html').end(PAGE);
       return;
     }
-    if (request.url === '/session.mjs') {
-      response.setHeader('Content-Type', 'text/javascript').end(this.helper);
+    const script = this.scripts.get(request.url ?? '');
+    if (script !== undefined) {
+      response.setHeader('Content-Type', 'text/javascript').end(script);
       return;
     }
     // On a connection that it has used before, Chromium itself sends again what was cut; the helper's own retries are meant.
     response.shouldKeepAlive = false;
     const body = await buffer(request);
     const refresh = new Refresh(request.headers, response, () => this.forward(request, body));
-    if (request.url !== '/auth/refresh') {
+    if (request.url !== '/auth/refresh' && request.url !== '/auth/reauthenticate') {
       (await refresh.reachServer()).deliver();
       return;
     }

@@ -1,20 +1,28 @@
-import { gzipSync } from 'node:zlib';
-import { buildBrowserHelper } from './build';
+import { buildClients } from './build';
 
-describe('the built browser helper', () => {
-  const { script, types } = buildBrowserHelper();
+describe('the built clients', () => {
+  const { scripts, types, sizes } = buildClients();
 
-  it('is less than 2 KB, minified and gzipped', () => {
-    expect(gzipSync(script, { level: 9 }).length).toBeLessThan(2048);
+  // The command itself fails beyond the limit.
+  it('are 3 KB each at most, minified and gzipped', () => {
+    expect(sizes).toMatch(/^nest-ratchet\/client +\d+ of 3072 bytes.*\nnest-ratchet\/browser +\d+ of 3072 bytes.*\n$/);
   });
 
-  it('imports nothing', () => {
-    expect(script).not.toMatch(/\bimport\b|\brequire\b/);
-    expect(types).not.toMatch(/\bimport\b/);
+  it('import nothing except each other', () => {
+    const imported = [...scripts.values(), ...types.values()].flatMap((text) =>
+      [...text.matchAll(/\bfrom ?["']([^"']+)["']|\bimport ?\(?["']([^"']+)["']|\brequire\b/g)].map(
+        ([all, from, alone]) => from ?? alone ?? all,
+      ),
+    );
+    expect([...new Set(imported)].sort()).toEqual(['../client/index.mjs', './answer.mjs', './session.mjs']);
   });
 
-  it('explains itself to an editor', () => {
-    expect(types).toContain('export declare function createSession(options: SessionOptions): Session;');
-    expect(types).toContain('Idempotency-Key');
+  it('explain themselves to an editor', () => {
+    expect(types.get('/client/index.d.mts')).toContain(
+      'export declare function createSession(options: SessionOptions): Session;',
+    );
+    expect(types.get('/client/index.d.mts')).toContain('Idempotency-Key');
+    expect(types.get('/client/session.d.mts')).toContain('@throws Unavailable');
+    expect(types.get('/browser/index.d.mts')).toContain('By default an item of `localStorage`.');
   });
 });

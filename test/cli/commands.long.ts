@@ -6,6 +6,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { TriggerUserTokenRotationCommand } from '../../src';
 import { ADMIN, startTestApplication, type Json, type TestApplication } from '../support/app/test-application';
 import { freshDatabase, testDatabase, type TestDatabase } from '../support/database/test-database';
+import { copy } from '../http/support/sessions';
 import { type Env, expectFailure, finished, ratchet, SECRETS, settings, start } from './ratchet';
 
 const NOBODY = '01980000-0000-7000-8000-000000000000';
@@ -60,11 +61,24 @@ describe('ratchet, beside a running application,', () => {
       ]);
 
       expect(byEmail).toMatchObject({ code: 0, stderr: '' });
-      expect(byEmail.json).toEqual(body.map(({ current: _, ...session }: Json) => session));
+      expect(byEmail.json).toEqual(body.items.map(({ current: _, ...session }: Json) => session));
       expect(byId.json).toEqual(byEmail.json);
       expect(text.stdout).toMatch(/^SESSION .*DEVICE\n/);
       expect(text.stdout).toMatch(new RegExp(`${one.sessionId}  0 .* Phone\n`));
       expect(text.stdout).toContain(two.sessionId);
+    });
+
+    it('goes through all pages, or as far as --limit', async () => {
+      const { id, one } = await signedIn();
+      await copy(app, one.sessionId, 250, 1);
+      const [all, some, none] = await Promise.all([
+        run('sessions', 'list', id, '--json'),
+        run('sessions', 'list', id, '--limit', '101', '--json'),
+        run('sessions', 'list', id, '--limit', '0'),
+      ]);
+      expect(new Set(all.json.map((session: Json) => session.id)).size).toBe(252);
+      expect(some.json).toEqual(all.json.slice(0, 101));
+      expect(none).toMatchObject({ code: 2, stdout: '' });
     });
 
     it('knows an id without sessions, but no e-mail without a user', async () => {
@@ -226,12 +240,10 @@ describe('ratchet, beside a running application,', () => {
         userAgent: 'node',
         outcome: 'succeeded',
         reason: null,
-        details: { replayed: false },
+        details: {},
       });
       for (const type of refresh) expect(text.stdout).toContain(`  ${type}  user=`);
-      expect(text.stdout).toContain(
-        `session=${one.sessionId}  generation=1  ip=127.0.0.1  agent=node  replayed=false\n`,
-      );
+      expect(text.stdout).toContain(`session=${one.sessionId}  generation=1  ip=127.0.0.1  agent=node\n`);
       expect(typed.json).toMatchObject({ type: 'auth.login.succeeded.v1' });
     });
 
@@ -294,16 +306,59 @@ describe('ratchet, beside a running application,', () => {
       );
       const before = await everything();
       const dry = await run('clean', '--dry-run', '--json');
-      expect(dry.json).toEqual({ dryRun: true, sessions: 1500, revocations: 0, auditMonths: 0 });
+      expect(dry.json).toEqual({
+        dryRun: true,
+        markedSessions: 0,
+        evictedSessions: 0,
+        sessions: 1500,
+        revocations: 0,
+        auditPartitions: 0,
+        auditRows: 0,
+        failures: [],
+      });
       expect(await everything()).toEqual(before);
 
       const { stdout, code } = await run('clean');
       expect(code).toBe(0);
       expect(stdout).toMatch(
-        /^sessions {6}1,500\nrevocations {3}0\naudit months {2}0\n1,500 rows deleted in \d+\.\d\d s: [\d,]+ rows per second\n$/,
+        /^sessions +1,500\nrevocations +0\naudit partitions +0\naudit rows +0\nended sessions, marked +\d+\nsessions above the limit, ended +0\n1,500 rows deleted in \d+\.\d\d s: [\d,]+ rows per second\n$/,
       );
       const { json } = await run('clean', '--json');
       expect(json).toMatchObject({ dryRun: false, sessions: 0, rowsPerSecond: 0, seconds: expect.any(Number) });
+    });
+  });
+
+  describe('after-failover', () => {
+    const until = async () => (await app.query('SELECT recovery_until FROM security_policy'))[0].recovery_until;
+
+    it('opens a recovery epoch of a day, moves its end, and ends it', async () => {
+      const before = Date.now();
+      const { code, stdout } = await run('after-failover', '--reason', 'db1 failed');
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^recovery until {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ\n$/);
+      expect((await until()).getTime() - before).toBeGreaterThan(86_000_000);
+
+      const moved = await run('after-failover', '--reason', 'db1 failed', '--for', '7d', '--json');
+      expect(moved.json).toEqual({ recoveryUntil: (await until()).toISOString() });
+      expect((await until()).getTime() - before).toBeGreaterThan(604_000_000);
+      await run('after-failover', '--reason', 'all are back', '--for', '0');
+      expect((await until()).getTime() - before).toBeLessThan(604_000_000);
+      const [event] = await app.query(
+        `SELECT user_agent, details FROM auth_events WHERE type = 'auth.recovery.attempted.v1' ORDER BY occurred_at DESC, id DESC LIMIT 1`,
+      );
+      expect(event).toMatchObject({ details: { cause: 'all are back', forSeconds: 0 } });
+      expect(event.user_agent).toMatch(/^ratchet command line/);
+    });
+
+    it.each([
+      ['no reason', []],
+      ['an empty reason', ['--reason', ' ']],
+      ['more than 7 days', ['--reason', 'a test', '--for', '8d']],
+      ['a time without a unit', ['--reason', 'a test', '--for', '24']],
+    ])('refuses %s, and changes nothing', async (_what, given) => {
+      const before = await everything();
+      expect(await run('after-failover', ...given)).toMatchObject({ code: 2, stdout: '' });
+      expect(await everything()).toEqual(before);
     });
   });
 

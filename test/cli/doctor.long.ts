@@ -1,3 +1,4 @@
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import type { DataSource } from 'typeorm';
 import { newSession, onPostgres } from '../ports/adapters';
 import { administer, freshDatabase, type TestDatabase, urlOf } from '../support/database/test-database';
@@ -41,13 +42,17 @@ describe('ratchet doctor', () => {
       'access keys',
       'redis',
       'database',
+      'standbys',
       'migrations',
+      'tables',
       'application',
       'clock',
       'pool',
       'refresh keys',
+      'audit trail',
     ]);
-    expect(outcome.json.checks.at(-1).message).toMatch(/^0 issues \(1 live sessions, since .*Z or before\)$/);
+    expect(outcome.json.checks.at(-1).message).toBe('no partitions yet');
+    expect(outcome.json.checks.at(-2).message).toMatch(/^0 issues \(1 live sessions, since .*Z or before\)$/);
 
     const { stdout, code } = await ratchet(['doctor'], env);
     expect(code).toBe(0);
@@ -71,7 +76,7 @@ describe('ratchet doctor', () => {
       status: 'fail',
       message: expect.stringMatching(/PUBLIC_ORIGIN is required.*; BCRYPT_COST must be at least 10 in production$/),
     });
-    expect(json.checks.at(-1).check).toBe('refresh keys');
+    expect(json.checks.at(-1).check).toBe('audit trail');
   });
 
   it('tells which refresh keys live sessions need', async () => {
@@ -86,8 +91,53 @@ describe('ratchet doctor', () => {
     const ring = `2001-02-03-cafe:${'k'.repeat(43)}=,old:${'o'.repeat(43)}=`;
     expect(complaints(await examine({ ACCESS_TOKEN_KEYS: ring }))).toContainEqual(
       expect.stringMatching(
-        /^warn access keys: 2001-02-03-cafe signs, [\d,]+ days old; old verify: time for a new one$/,
+        /^warn access keys: 2001-02-03-cafe \(HS256\) signs, [\d,]+ days old; old \(HS256\) verifies; time for a new one$/,
       ),
+    );
+  });
+
+  it('shows what of the ring is weak, twice there, or a secret that has been replaced', async () => {
+    const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+    const base64 = (bytes: string | Buffer) => Buffer.from(bytes).toString('base64');
+    const pem = base64(rsa.export({ type: 'pkcs8', format: 'pem' }));
+    const spki = base64(createPublicKey(rsa).export({ type: 'spki', format: 'der' }));
+    const ring = `rsa:${pem},twin:${spki},old:${'o'.repeat(43)}=`;
+    expect(complaints(await examine({ ACCESS_TOKEN_KEYS: ring }))).toContain(
+      'warn access keys: rsa (RS256) signs, of unknown age; twin (RS256) verifies; old (HS256) verifies; ' +
+        'rsa has 2048 bits, which are enough until 2030; rsa and twin are the same key: to remove one changes nothing; ' +
+        'twin has 2048 bits, which are enough until 2030; ' +
+        'old is a secret, by which its holders can still sign: remove it when its tokens have expired',
+    );
+  });
+
+  it('fails for a ring whose first key only verifies', async () => {
+    const { publicKey } = generateKeyPairSync('ed25519');
+    const ring = `pub:${publicKey.export({ type: 'spki', format: 'der' }).toString('base64')}`;
+    expect(complaints(await examine({ ACCESS_TOKEN_KEYS: ring }))).toContain(
+      'fail configuration: ACCESS_TOKEN_KEYS must be usable: pub is a public key, which only verifies: it must not be first',
+    );
+  });
+
+  it('finds a crowd without a partition, and tables that are one no more', async () => {
+    await dataSource.query(`
+      CREATE TABLE auth_events_2020_01_01 PARTITION OF auth_events FOR VALUES FROM ('2020-01-01T00:00Z') TO ('2020-02-01T00:00Z')`);
+    await dataSource.query('CREATE TABLE auth_events_2019_01_01 (LIKE auth_events)');
+    await dataSource.query('CREATE TABLE auth_events_2018_01_01 (LIKE auth_events)');
+    await dataSource.query(
+      `COMMENT ON TABLE auth_events_2018_01_01 IS 'ratchet: past its retention and detached, to be dropped'`,
+    );
+    const insert = (count: number, at: string) =>
+      dataSource.query(`INSERT INTO auth_events (id, type, occurred_at, user_agent, outcome)
+        SELECT gen_random_uuid(), 'a.test.v1', '${at}', 'agent', 'failed' FROM generate_series(1, ${count})`);
+    await insert(10_000, '2019-12-31T23:59:59Z');
+    await insert(10_001, '2020-02-01T00:00:00Z');
+    await insert(10_001, '2020-01-01T00:00:00Z');
+    const outcome = await examine({ AUDIT_PARTITION: 'external', AUDIT_RETENTION: '1d' });
+    expect(complaints(outcome)).toContain(
+      'warn audit trail: more than 10,000 events from 2020-02-01 00:00:00Z have no partition and stay in DEFAULT: see docs/operations.md; ' +
+        'ratchet.auth_events_2018_01_01 is past retention and detached: the next clean-up drops it; ' +
+        'ratchet.auth_events_2019_01_01 is not attached: attach it again, or rename or drop it; ' +
+        'AUDIT_RETENTION has no effect with AUDIT_PARTITION=external',
     );
   });
 
@@ -129,6 +179,9 @@ describe('ratchet doctor', () => {
       expect(complaints(outcome)).toEqual(
         expect.arrayContaining([
           expect.stringMatching(/^fail migrations: \d+ pending: Ratchet_ratchet_Baseline/),
+          expect.stringMatching(
+            /^fail tables: the schema ratchet lacks sessions, .*: run the migrations of authSchema\(\)$/,
+          ),
           expect.stringMatching(/^fail refresh keys: relation "ratchet.sessions" does not exist$/),
         ]),
       );

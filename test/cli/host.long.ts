@@ -5,7 +5,7 @@ import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { authSchema } from '../../src';
 import { HostUserDirectory } from '../../src/cli/host-user.directory';
-import { dataSourceOptions } from '../../src/database/data-source';
+import { dataSourceOptions } from '../../src/postgres/data-source';
 import { newSession, onPostgres } from '../ports/adapters';
 import { administer, urlOf } from '../support/database/test-database';
 import { type Env, expectFailure, finished, type Outcome } from './ratchet';

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -61,6 +62,28 @@ describe('ratchet', () => {
     expect(await outcome).toMatchObject({ code: 4, stderr: expect.stringMatching(/^ratchet: [^\n]+\n$/) });
   });
 
+  it('migrates a database as the start of the application does, and then finds nothing to do', async () => {
+    const name = `unmigrated_${process.pid}`;
+    await administer(`CREATE DATABASE ${name}`);
+    try {
+      const env = settings(urlOf(name));
+      // Two Jobs at once wait for each other.
+      const [one, other] = await Promise.all([
+        ratchet(['migrate', '--json'], env),
+        ratchet(['migrate', '--json'], env),
+      ]);
+      expect([one.code, other.code]).toEqual([0, 0]);
+      expect([...one.json.applied, ...other.json.applied]).toEqual([
+        expect.stringMatching(/^Ratchet_ratchet_Baseline\d+$/),
+        expect.stringMatching(/\d+$/),
+      ]);
+      expect(await ratchet(['migrate'], env)).toMatchObject({ code: 0, stdout: 'No migration is pending\n' });
+      expect((await ratchet(['clean', '--dry-run'], env)).code).toBe(0);
+    } finally {
+      await administer(`DROP DATABASE ${name}`);
+    }
+  });
+
   it('refuses a database whose migrations are pending, and leaves it as it is', async () => {
     const name = `empty_${process.pid}`;
     await administer(`CREATE DATABASE ${name}`);
@@ -86,10 +109,30 @@ describe('ratchet', () => {
       ACCESS_TOKEN_KEYS: `${both.json.ACCESS_TOKEN_KEYS},${access.stdout.trim()}`,
       REFRESH_TOKEN_KEYS: refresh.stdout.trim(),
     }).auth;
-    expect(accessTokenKeys.map(({ secret }) => secret)).toEqual([expect.any(Buffer), expect.any(Buffer)]);
+    expect(accessTokenKeys.map(({ privateKey }) => (privateKey as KeyObject).asymmetricKeyType)).toEqual(['ec', 'ec']);
     expect(accessTokenKeys[0]?.kid).toMatch(new RegExp(`^${new Date().toISOString().slice(0, 8)}`));
     expect(refreshTokenKeys).toHaveLength(1);
+    expect([both, access, refresh, text].map(({ stderr }) => stderr)).toEqual(['', '', '', '']);
     expect(text.stdout).toMatch(/^ACCESS_TOKEN_KEYS=\S+:\S+\nREFRESH_TOKEN_KEYS=\d+:\S+\n$/);
+  });
+
+  it('generates an access-token key for each algorithm, and for no other', async () => {
+    for (const [alg, found] of Object.entries({ ES256: 'ec', EdDSA: 'ed25519', RS256: 'rsa', HS256: undefined })) {
+      const { stdout } = await ratchet(['keys', 'generate', '--access', '--alg', alg], {});
+      const { accessTokenKeys } = loadConfig({
+        NODE_ENV: 'test',
+        DATABASE_URL: NOWHERE,
+        ACCESS_TOKEN_KEYS: stdout.trim(),
+        REFRESH_TOKEN_KEYS: `0:${Buffer.alloc(32).toString('base64')}`,
+      }).auth;
+      const [{ privateKey, secret } = {}] = accessTokenKeys;
+      expect([alg, (privateKey as KeyObject | undefined)?.asymmetricKeyType, secret?.length]).toEqual([
+        alg,
+        found,
+        found === undefined ? 32 : undefined,
+      ]);
+    }
+    expectFailure(await ratchet(['keys', 'generate', '--alg', 'none'], {}), 2, /ES256, EdDSA, RS256, HS256/);
   });
 });
 

@@ -2,6 +2,7 @@ import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
+import { newAccessTokenKey } from '../../src/new-keys';
 import type { Json } from '../support/app/test-application';
 
 // Each command loads auth, and compiles it first.
@@ -11,7 +12,9 @@ export type Env = Readonly<Record<string, string>>;
 
 /** The same for the command line and for an application beside it. */
 export const SECRETS: Env = {
-  ACCESS_TOKEN_KEYS: `test:${randomBytes(32).toString('base64')}`,
+  // By default it is the address, and each process has its own.
+  ACCESS_TOKEN_ISSUER: 'https://auth.example',
+  ACCESS_TOKEN_KEYS: `test:${newAccessTokenKey('HS256')}`,
   REFRESH_TOKEN_KEYS: `0:${randomBytes(32).toString('base64')}`,
 };
 

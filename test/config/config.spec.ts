@@ -10,11 +10,16 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, KeyObject, randomBytes } from 'node:crypto';
 import { parseEnv } from 'node:util';
 import { InvalidConfiguration, loadCommandLineConfig, loadConfig } from '../../src/config';
 
-const key = (bytes = 32): string => randomBytes(bytes).toString('base64');
+/** Random bytes that begin as no other kind of key does. */
+const key = (bytes = 32): string => Buffer.concat([Buffer.of(1), randomBytes(bytes - 1)]).toString('base64');
+
+const kindOf = (key: unknown) => (key instanceof KeyObject ? key.asymmetricKeyType : typeof key);
+const UNUSABLE = (half: string) =>
+  `is no usable ${half} key: it must be of P-256, Ed25519 or RSA of at least 2048 bits, and for signatures`;
 
 const PRODUCTION = {
   NODE_ENV: 'production',
@@ -66,27 +71,38 @@ describe('a development start', () => {
       replayWindowSeconds: 10,
       maxReplays: 20,
       retryKeys: true,
+      adminReauthentication: 900,
+      sessionReauthentication: null,
       reuseScope: 'session',
       reuseEscalationThreshold: 2,
       auditDeadlineMs: 2000,
       hashQueueLimit: 64,
-      preparedStatements: true,
       maxStalenessSeconds: 60,
-      revocationNotify: 'postgres',
-      listenUrl: null,
       securityCacheTtlSeconds: 60,
       redis: null,
-      maxSessionsPerUser: 0,
+      maxSessionsPerUser: 100,
       sessionRetentionSeconds: 30 * 86_400,
       auditRetentionSeconds: null,
       cleanUpIntervalSeconds: 3600,
+    });
+    expect(config.storage).toEqual({
+      schema: 'ratchet',
+      notify: 'postgres',
+      listenUrl: null,
+      preparedStatements: true,
+      auditPartition: 'month',
+      database: null,
     });
     expect(config.auth.limits).toEqual({
       loginPerAccount: { points: 10, seconds: 900 },
       loginPerIp: { points: 100, seconds: 900 },
       refreshPerSession: { points: 30, seconds: 10 },
+      refreshPerUser: { points: 600, seconds: 60 },
       invalidPerIp: { points: 60, seconds: 60 },
+      logoutPerSession: { points: 10, seconds: 60 },
+      logoutPerIp: { points: 60, seconds: 60 },
       registerPerIp: { points: 20, seconds: 3600 },
+      listPerUser: { points: 60, seconds: 60 },
     });
     expect(config).toMatchObject({ metricsPort: null, logLevel: 'info' });
   });
@@ -97,7 +113,7 @@ describe('a development start', () => {
     expect(statSync(folder).mode & 0o777).toBe(0o700);
     expect(readdirSync(folder)).toEqual(['access_token_keys', 'refresh_token_keys']);
     for (const name of readdirSync(folder)) expect(statSync(join(folder, name)).mode & 0o777).toBe(0o600);
-    expect(first.auth.accessTokenKeys[0]?.secret).toHaveLength(32);
+    expect(first.auth.accessTokenKeys.map(({ kid, privateKey }) => [kid, kindOf(privateKey)])).toEqual([['dev', 'ec']]);
     expect(first.auth.refreshTokenKeys[0]?.root).toHaveLength(32);
     expect(load({}).auth).toEqual(first.auth);
   });
@@ -138,7 +154,7 @@ describe('the rules of production', () => {
   it('demand a database of what listens to a network, unless somebody has called it development', () => {
     for (const HOST of ['0.0.0.0', '::', '192.0.2.1', 'app.internal']) {
       expect(problemsOf({ HOST })).toContainEqual(expect.stringMatching(/^DATABASE_URL is required/));
-      expect(load({ HOST, NODE_ENV: 'development' }).users.demoAccounts).toBe(true);
+      expect(load({ HOST, NODE_ENV: 'development', OAUTH_ENABLED: 'false' }).users.demoAccounts).toBe(true);
     }
     for (const HOST of ['127.0.0.1', '::1', 'localhost']) expect(load({ HOST }).users.demoAccounts).toBe(true);
   });
@@ -209,6 +225,7 @@ describe('every environment', () => {
     ['PUBLIC_ORIGIN', 'https://app.example/path'],
     ['PUBLIC_ORIGIN', 'app.example'],
     ['DATABASE_URL', 'mysql://db/ratchet'],
+    ['DATABASE_URL', 'postgres://one,two/ratchet'],
     ['DATABASE_POOL_SIZE', '1'],
     ['DATABASE_LISTEN_URL', 'db:5432'],
     ['REDIS_URL', 'http://cache'],
@@ -259,7 +276,10 @@ describe('every environment', () => {
     ['HASH_QUEUE_LIMIT', '0'],
     ['MAX_SESSIONS_PER_USER', '-1'],
     ['SESSION_RETENTION', '0'],
+    ['ADMIN_REAUTHENTICATION', 'never'],
+    ['SESSION_REAUTHENTICATION', '15'],
     ['AUDIT_RETENTION', 'for ever'],
+    ['AUDIT_PARTITION', 'year'],
     ['CLEANUP_INTERVAL', '25d'],
     ['METRICS_PORT', 'same'],
     ['METRICS_PORT', '3000'],
@@ -289,11 +309,16 @@ describe('every environment', () => {
       },
     ],
     ['REDIS_URL', 'rediss://cache:6380', { auth: { redis: { url: 'rediss://cache:6380', prefix: 'ratchet:' } } }],
-    ['REVOCATION_NOTIFY', 'none', { auth: { revocationNotify: 'none' } }],
+    ['REVOCATION_NOTIFY', 'none', { storage: { notify: 'none' } }],
     ['REVOCATION_MAX_STALENESS', '2s', { auth: { maxStalenessSeconds: 2 } }],
     ['REVOCATION_MAX_STALENESS', '2m', { auth: { maxStalenessSeconds: 120 } }],
     ['SECURITY_CACHE_TTL', '5s', { auth: { securityCacheTtlSeconds: 5 } }],
-    ['DATABASE_LISTEN_URL', 'postgres://direct/ratchet', { auth: { listenUrl: 'postgres://direct/ratchet' } }],
+    ['DATABASE_LISTEN_URL', 'postgres://direct/ratchet', { storage: { listenUrl: 'postgres://direct/ratchet' } }],
+    ['AUDIT_PARTITION', 'external', { storage: { auditPartition: 'external' } }],
+    ['ADMIN_REAUTHENTICATION', '1h', { auth: { adminReauthentication: 3600 } }],
+    ['ADMIN_REAUTHENTICATION', '0', { auth: { adminReauthentication: null } }],
+    ['SESSION_REAUTHENTICATION', '10m', { auth: { sessionReauthentication: 600 } }],
+    ['SESSION_REAUTHENTICATION', '0', { auth: { sessionReauthentication: null } }],
     ['AUDIT_RETENTION', '365d', { auth: { auditRetentionSeconds: 365 * 86_400 } }],
     ['METRICS_PORT', '9464', { metricsPort: 9464 }],
     ['DATABASE_URL', 'postgresql:///ratchet?host=/run/pg', { database: { url: 'postgresql:///ratchet?host=/run/pg' } }],
@@ -310,21 +335,65 @@ describe('every environment', () => {
   });
 
   it('takes keys in their order, in either alphabet, with and without padding', () => {
-    const [first, second] = [randomBytes(32), randomBytes(64)];
+    const [first, second] = [Buffer.from(key(), 'base64'), Buffer.from(key(64), 'base64')];
     const { auth } = load({
       ...PRODUCTION,
       ACCESS_TOKEN_KEYS: `new:${first.toString('base64url')}, old:${second.toString('base64')}`,
       REFRESH_TOKEN_KEYS: `255:${first.toString('base64')},0:${key()}`,
     });
     expect(auth.accessTokenKeys.map(({ kid }) => kid)).toEqual(['new', 'old']);
-    expect(auth.accessTokenKeys.map(({ secret }) => Buffer.from(secret).equals(first))).toEqual([true, false]);
+    expect(auth.accessTokenKeys.map(({ secret }) => Buffer.from(secret ?? '').equals(first))).toEqual([true, false]);
     expect(auth.refreshTokenKeys.map(({ id }) => id)).toEqual([255, 0]);
+  });
+
+  it('takes access-token keys of every kind and form, and says of each that is wrong what it is, in one message', () => {
+    const es = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const ed = generateKeyPairSync('ed25519');
+    const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const weak = generateKeyPairSync('rsa', { modulusLength: 1024 });
+    const other = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+    const entry = (kid: string, bytes: string | Buffer) => `${kid}:${Buffer.from(bytes).toString('base64')}`;
+    const jwk = (half: KeyObject) => JSON.stringify(half.export({ format: 'jwk' }));
+    const ring = (...entries: string[]) => ({ ...PRODUCTION, ACCESS_TOKEN_KEYS: entries.join() });
+
+    const { auth } = load(
+      ring(
+        entry('pem', es.privateKey.export({ type: 'pkcs8', format: 'pem' })),
+        entry('der', ed.publicKey.export({ type: 'spki', format: 'der' })),
+        entry('jwk', jwk(rsa.privateKey)),
+        `hs:${key()}`,
+      ),
+    );
+    expect(auth.accessTokenKeys.map((one) => Object.keys(one)[1])).toEqual([
+      'privateKey',
+      'publicKey',
+      'privateKey',
+      'secret',
+    ]);
+    expect(
+      problemsOf(
+        ring(
+          entry('pub', ed.publicKey.export({ type: 'spki', format: 'pem' })),
+          entry('weak', weak.privateKey.export({ type: 'pkcs8', format: 'der' })),
+          entry('curve', jwk(other.publicKey)),
+          entry('torn', '-----BEGIN PRIVATE KEY-----'),
+          entry('twice', key()),
+          `good:${key()}`,
+          `short:${key(31)}`,
+        ),
+      ),
+    ).toEqual([
+      'ACCESS_TOKEN_KEYS must be usable: pub is a public key, which only verifies: it must not be first; ' +
+        `weak ${UNUSABLE('private')}; curve ${UNUSABLE('public')}; torn ${UNUSABLE('private')}; ` +
+        'twice is a secret that is itself base64 text: decode it, or generate another one; ' +
+        'short is no secret of 32 to 64 bytes',
+    ]);
   });
 
   it.each([
     [{ NODE_ENV: 'test', PUBLIC_ORIGIN: 'http://localhost:3000' }, false],
     [{ NODE_ENV: 'test', PUBLIC_ORIGIN: 'https://app.example' }, true],
-    [{ NODE_ENV: 'production', PUBLIC_ORIGIN: 'http://internal.example' }, true],
+    [{ NODE_ENV: 'production', PUBLIC_ORIGIN: 'http://internal.example', OAUTH_ENABLED: 'false' }, true],
   ])('with %j, the refresh cookie is for https only: %s', (env, secureCookies) => {
     expect(load({ ...PRODUCTION, ...env }).auth.secureCookies).toBe(secureCookies);
   });
@@ -410,6 +479,39 @@ describe('every environment', () => {
   });
 });
 
+describe('OAuth', () => {
+  it('is on, and its issuer is the public origin unless another one is set', () => {
+    const { auth } = load({ ...PRODUCTION });
+    expect(auth).toMatchObject({ oauth: true, oauthClientId: 'app', accessTokenIssuer: 'https://app.example' });
+    expect(load({}).auth.accessTokenIssuer).toBe('http://127.0.0.1:3000');
+    const other = { ...PRODUCTION, ACCESS_TOKEN_ISSUER: 'https://id.example', OAUTH_CLIENT_ID: 'mobile' };
+    expect(load(other).auth).toMatchObject({ accessTokenIssuer: 'https://id.example', oauthClientId: 'mobile' });
+  });
+
+  it('stops the start over an issuer that clients would refuse, and leaves any to an application without it', () => {
+    const rule =
+      'ACCESS_TOKEN_ISSUER must be an https URL (http on loopback) without a query, a fragment or a final slash while OAUTH_ENABLED is true, such as https://app.example';
+    expect(problemsOf({ ...PRODUCTION, ACCESS_TOKEN_ISSUER: 'ratchet' })).toEqual([rule]);
+    expect(problemsOf({ ...PRODUCTION, PUBLIC_ORIGIN: 'http://app.example' })).toEqual([rule]);
+    const without = { ...PRODUCTION, OAUTH_ENABLED: 'false' };
+    expect(load({ ...without, ACCESS_TOKEN_ISSUER: 'ratchet' }).auth).toMatchObject({ oauth: false });
+    expect(load({ ...without, PUBLIC_ORIGIN: 'http://app.example' }).auth.accessTokenIssuer).toBe('http://app.example');
+  });
+
+  it('takes the names and secrets of services', () => {
+    const [one, other] = ['1'.repeat(32), 'a-secret_of~others.'.repeat(2)];
+    expect(load({ ...PRODUCTION, RESOURCE_SERVERS: `orders:${one}, billing:${other}` }).auth.resourceServers).toEqual([
+      { name: 'orders', secret: one },
+      { name: 'billing', secret: other },
+    ]);
+    for (const wrong of ['orders', ':x', 'orders:short', `a:${one},a:${other}`, `orders:${one}=`]) {
+      const [problem, ...others] = problemsOf({ ...PRODUCTION, RESOURCE_SERVERS: wrong });
+      expect([problem, others]).toEqual([expect.stringMatching(/^RESOURCE_SERVERS must be /), []]);
+      expect(problem).not.toContain(one);
+    }
+  });
+});
+
 describe('the command line', () => {
   const command = (env: Record<string, string>) => loadCommandLineConfig(env, dataFolder);
 
@@ -434,7 +536,7 @@ describe('the command line', () => {
   it('refuses what is set and not usable', () => {
     const env = { DATABASE_URL: 'postgres://db/host', ACCESS_TOKEN_KEYS: `a:${key(16)}`, SESSION_RETENTION: '0' };
     expect(() => command(env)).toThrow(
-      /- ACCESS_TOKEN_KEYS must be keys with .*\n {2}- SESSION_RETENTION must be a whole/,
+      /- ACCESS_TOKEN_KEYS must be usable: a is no secret of 32 to 64 bytes\n {2}- SESSION_RETENTION must be a whole/,
     );
   });
 });

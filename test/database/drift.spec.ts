@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { runMigrations } from '../../src/database/migrate';
+import { runMigrations } from '../../src/postgres/migrate';
 import { freshDatabase, SCHEMA, testDatabase, type TestDatabase } from '../support/database/test-database';
 
 // Seen red without one of the entities' indexes, checks or defaults, and with an expression that differs.

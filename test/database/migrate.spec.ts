@@ -1,6 +1,6 @@
 import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
-import { dataSourceOptions, type DatabaseSchema } from '../../src/database/data-source';
-import { runMigrations } from '../../src/database/migrate';
+import { dataSourceOptions, type DatabaseSchema } from '../../src/postgres/data-source';
+import { runMigrations } from '../../src/postgres/migrate';
 import { administer, SCHEMA, tablesIn, urlOf } from '../support/database/test-database';
 import { until } from '../support/until';
 

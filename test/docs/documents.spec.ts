@@ -22,7 +22,7 @@ const block = (path: string, language: string) =>
   new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(read(path))?.[1] ?? '';
 
 /** Written like settings, and none. */
-const OTHER_NAMES = ['AUTH_EVENTS', 'READ_BY_REFRESH', 'AUTH_DEFAULTS', 'TEST_DATABASE_URL'];
+const OTHER_NAMES = ['AUTH_EVENTS', 'READ_BY_REFRESH', 'AUTH_DEFAULTS', 'TEST_DATABASE_URL', 'OTEL_TRACES_SAMPLER'];
 
 /** Of the application that `nest new` makes. */
 const OTHER_SCRIPTS = ['start:prod'];
@@ -66,6 +66,13 @@ describe.each(documents)('$path', ({ path, text }) => {
 it('the README shows the module that docs/embedding.md builds', () => {
   const [, module = 'none'] = /```ts\n(@Module[^]*?)```/.exec(read('README.md')) ?? [];
   expect(read('docs/embedding.md')).toContain(module);
+});
+
+it('docs/embedding.md shows the examples as they are, apart from the indentation', () => {
+  const unindented = (code: string) => code.replace(/^ +/gm, '');
+  const shown = [...read('docs/embedding.md').matchAll(/^```ts\n\/\/ (examples\/\S+)\n([^]*?)^```$/gm)];
+  expect(shown.length).toBeGreaterThan(4);
+  for (const [, path = '', code = ''] of shown) expect(unindented(read(path))).toContain(unindented(code));
 });
 
 it.each(markdownIn('docs/adr'))('%s has context, options, choice and cost on at most 60 lines', (path) => {
@@ -146,6 +153,7 @@ describe('what the documents tell of the application', () => {
     }
     expect(statuses).toEqual({
       'patch /admin/security': [200],
+      'post /admin/security/recovery': [200, 200, 200],
       'post /admin/security/rotations': [201, 201, 201],
       'post /admin/users/{id}/rotations': [201],
       'patch /admin/users/{id}': [200],

@@ -197,6 +197,10 @@ const texts = [
   ...filesIn('src/testing', /\.ts$/),
   'src/browser/index.mts',
   'examples/host-app/README.md',
+  'examples/other-store/README.md',
+  'examples/other-users/README.md',
+  'examples/orders-service/README.md',
+  ...filesIn('src/resource-server', /\.ts$/),
 ];
 
 /** `place: "phrase", write …` for each phrase to avoid. */

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { Attempt } from '../../src/auth/application/attempt';
 import { recordOfDenial, recordOfFault, recordOfGrant } from '../../src/auth/application/refresh/refresh-record';
 import {
+  AccessDenied,
   AllSessionsRevoked,
+  AuditRead,
   AUTH_EVENTS,
   type AuthEvent,
   classOf,
@@ -19,12 +21,26 @@ import {
   PasswordChangeAttempted,
   PasswordChangeFailed,
   PasswordChangeSucceeded,
+  RecoveryAttempted,
+  RecoveryFailed,
+  RecoverySucceeded,
+  PasswordResetAttempted,
+  PasswordResetFailed,
+  PasswordResetIssued,
+  PasswordResetSucceeded,
+  PasswordVerified,
+  ReauthenticationAttempted,
+  ReauthenticationFailed,
+  ReauthenticationSucceeded,
   RefusalsAggregated,
   SecurityPolicyChanged,
   SessionCreated,
   SessionEvicted,
   SessionRevoked,
+  UserActAsFailed,
+  UserActedAs,
   UserDeactivated,
+  UserFactorChanged,
   UserReactivated,
   UserRegistered,
   UserRolesChanged,
@@ -67,9 +83,21 @@ const facts: RefreshFacts = {
     deviceName: null,
     lastUserAgent: 'agent',
     lastIpAddress: '192.0.2.1',
+    authTime: null,
+    amr: null,
+    acr: null,
+    claims: null,
   },
-  floors: { userMinTokenVersion: 1, globalMinTokenVersion: 1, mode: 'immediate', graceEndsAt: null },
+  floors: {
+    userMinTokenVersion: 1,
+    endedBelow: 0,
+    endedReason: null,
+    globalMinTokenVersion: 1,
+    mode: 'immediate',
+    graceEndsAt: null,
+  },
   user: { id: '0190a5c8-0000-7000-8000-000000000001', email: 'ann@example.com', roles: ['user'], isActive: true },
+  recoveryUntil: null,
   now,
 };
 const user = facts.user!;
@@ -79,6 +107,7 @@ const subject = { userId: user.id, sessionId: presented.sessionId, generation: 0
 
 const denials: RefreshDenial[] = [
   { outcome: 'refuse', reason: 'token_revoked', revoke: 'reuse_detected' },
+  { outcome: 'refuse', reason: 'token_revoked', revoke: 'reuse_detected', otherBranch: true },
   { outcome: 'refuse', reason: 'token_invalid', forgery: 'digest_differs' },
   {
     outcome: 'refuse',
@@ -92,13 +121,19 @@ const denials: RefreshDenial[] = [
 /** At least one of every class, those of a refresh as the refresh makes them. */
 const samples: AuthEvent[] = [
   ...recordOfGrant(attempt, presented, facts.session, { outcome: 'rotate', user }),
+  ...recordOfGrant(attempt, presented, facts.session, { outcome: 'rotate', user, adoptedAhead: 2 }),
   ...recordOfGrant(attempt, presented, facts.session, { outcome: 'replay', door: 'key', user }),
   ...denials.flatMap((denial) => recordOfDenial(attempt, presented, facts, denial)),
   ...recordOfDenial(attempt, null, null, { outcome: 'refuse', reason: 'token_invalid' }),
   ...recordOfFault(attempt, presented, facts.session, 'fault'),
   new LoginAttempted(attempt.beginning(subject)),
-  new LoginSucceeded(attempt.ending(subject)),
+  new LoginSucceeded(attempt.ending(subject), 'password'),
   new LoginFailed(attempt.ending({}), 'wrong_password'),
+  new LoginFailed(attempt.ending({}), 'verified_user_invalid', 'too_old'),
+  new PasswordVerified(attempt.ending(subject)),
+  new ReauthenticationAttempted(attempt.beginning(subject)),
+  new ReauthenticationSucceeded(attempt.ending(subject), 'totp', ['pwd', 'otp'], 'aal2'),
+  new ReauthenticationFailed(attempt.ending(subject), 'wrong_password'),
   new LogoutAttempted(attempt.beginning(subject)),
   new LogoutSucceeded(attempt.ending(subject), 1),
   new LogoutFailed(attempt.ending({}), 'token_invalid'),
@@ -109,6 +144,13 @@ const samples: AuthEvent[] = [
   new PasswordChangeAttempted(attempt.beginning(subject)),
   new PasswordChangeSucceeded(attempt.ending(subject), 2),
   new PasswordChangeFailed(attempt.ending(subject), 'wrong_password'),
+  new PasswordResetIssued(attempt.ending({ userId: user.id })),
+  new PasswordResetAttempted(attempt.beginning({ userId: user.id })),
+  new PasswordResetSucceeded(attempt.ending({ userId: user.id }), 2),
+  new PasswordResetFailed(attempt.ending({}), 'reset_ticket_invalid', 'used'),
+  new UserFactorChanged(attempt.ending(subject), 'totp'),
+  new UserActedAs(attempt.ending(subject), user.id, 'a call for help', now.toISOString()),
+  new UserActAsFailed(attempt.ending(subject), null, 'actor_session_ended', 'a call for help'),
   new UserRegistered(attempt.ending({ userId: user.id }), ['user']),
   new UserDeactivated(attempt.ending({ userId: user.id }), null),
   new UserReactivated(attempt.ending({ userId: user.id }), null),
@@ -120,7 +162,13 @@ const samples: AuthEvent[] = [
   new UserRotationSucceeded(attempt.ending({ userId: user.id }), null, 1, 2),
   new UserRotationFailed(attempt.ending({ userId: user.id }), null, 'user_not_found'),
   new SecurityPolicyChanged(attempt.ending({}), user.id, 300, 600),
+  new RecoveryAttempted(attempt.beginning({}), user.id, 86_400, 'a failover'),
+  new RecoverySucceeded(attempt.ending({}), user.id, null, now.toISOString()),
+  new RecoveryFailed(attempt.ending({}), null, 'fault'),
+  new AccessDenied(attempt.ending(subject), ['admin'], 'GET /admin/users/:id'),
+  new AuditRead(attempt.ending({ userId: user.id }), { userId: user.id, from: now.toISOString() }),
   new RefusalsAggregated(attempt.ending({}), 17, 3),
+  new RefusalsAggregated(attempt.ending(subject), 17, 3, 'auth.token_refresh.failed.v1'),
 ];
 
 const types = AUTH_EVENTS.map(({ type }) => type);
@@ -135,10 +183,12 @@ describe('the classes of events', () => {
     expect(types).toEqual(
       expect.arrayContaining([
         ...['attempted', 'succeeded', 'failed'].flatMap((end) =>
-          ['token_refresh', 'login', 'logout', 'password_change', 'global_rotation', 'user_rotation'].map(
-            (what) => `auth.${what}.${end}.v1`,
-          ),
+          [
+            ...['token_refresh', 'login', 'reauthentication', 'logout', 'password_change', 'password_reset'],
+            ...['global_rotation', 'user_rotation', 'recovery'],
+          ].map((what) => `auth.${what}.${end}.v1`),
         ),
+        'auth.user.acted_as.v1',
         'auth.token.rejected_due_to_rotation.v1',
         'auth.token.reuse_detected.v1',
         'auth.token.forgery_suspected.v1',
@@ -148,6 +198,8 @@ describe('the classes of events', () => {
         'auth.sessions.all_revoked.v1',
         ...['registered', 'deactivated', 'reactivated', 'roles_changed'].map((what) => `auth.user.${what}.v1`),
         'auth.security_policy.changed.v1',
+        'auth.access.denied.v1',
+        'auth.audit.read.v1',
         'auth.refusals.aggregated.v1',
       ]),
     );

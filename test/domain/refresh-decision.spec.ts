@@ -8,7 +8,6 @@ import {
   type RefreshUser,
   type ReplayRules,
 } from '../../src/auth/domain/refresh-decision';
-import type { Floors } from '../../src/guard/versions';
 
 const NOW = new Date('2025-11-20T12:00:00.000Z');
 const ago = (seconds: number) => new Date(NOW.getTime() - seconds * 1000);
@@ -24,7 +23,14 @@ const KEY = hash(0xaa);
 const OTHER_KEY = hash(0xbb);
 
 const RULES: ReplayRules = { replayWindowSeconds: 10, maxReplays: 20, retryKeys: true };
-const FLOORS: Floors = { userMinTokenVersion: 3, globalMinTokenVersion: 7, mode: 'immediate', graceEndsAt: null };
+const FLOORS: RefreshFacts['floors'] = {
+  userMinTokenVersion: 3,
+  endedBelow: 2,
+  endedReason: 'password_changed',
+  globalMinTokenVersion: 7,
+  mode: 'immediate',
+  graceEndsAt: null,
+};
 const USER: RefreshUser = { id: 'the user', email: 'ann@example.com', roles: ['user'], isActive: true };
 const SESSION: RefreshSession = {
   id: 'the session',
@@ -50,6 +56,10 @@ const SESSION: RefreshSession = {
   deviceName: null,
   lastUserAgent: 'agent',
   lastIpAddress: null,
+  authTime: null,
+  amr: null,
+  acr: null,
+  claims: null,
 };
 
 const current: Presentation = { generation: GENERATION, digest: CURRENT, retryKeyHash: null, delivery: 'body' };
@@ -58,11 +68,19 @@ const older: Presentation = { ...current, generation: GENERATION - 2, digest: OL
 
 interface Found extends Partial<Omit<RefreshFacts, 'session' | 'floors'>> {
   session?: Partial<RefreshSession>;
-  floors?: Partial<Floors>;
+  floors?: Partial<RefreshFacts['floors']>;
 }
 
-const decide = (presented: Presentation, { session, floors, user = USER, now = NOW }: Found = {}, rules = RULES) =>
-  decideRefresh(presented, { session: { ...SESSION, ...session }, floors: { ...FLOORS, ...floors }, user, now }, rules);
+const decide = (
+  presented: Presentation,
+  { session, floors, user = USER, recoveryUntil = null, now = NOW }: Found = {},
+  rules = RULES,
+) =>
+  decideRefresh(
+    presented,
+    { session: { ...SESSION, ...session }, floors: { ...FLOORS, ...floors }, user, recoveryUntil, now },
+    rules,
+  );
 
 const rotate = { outcome: 'rotate', user: USER };
 const replay = (door: 'window' | 'key') => ({ outcome: 'replay', door, user: USER });
@@ -84,15 +102,28 @@ const belowGlobal = refused('token_version_rejected', {
 /** Everything that can be the matter, in the order of the decision table: what comes first decides. */
 const TABLE: [name: string, outcome: unknown, aspect: string, presented: Partial<Presentation>, found: Found][] = [
   ['delivered the other way', refused('token_invalid'), 'delivery', { delivery: 'cookie' }, {}],
-  ['ahead of the session', forgery('generation_ahead'), 'place', { generation: 6, digest: FOREIGN }, {}],
+  [
+    'ahead of the session',
+    { ...forgery('generation_ahead'), adoptable: true },
+    'place',
+    { generation: 6, digest: FOREIGN },
+    {},
+  ],
   ['stamped above the policy', forgery('stamp_above_policy'), 'stamp', {}, { session: { globalVersionAtIssuance: 8 } }],
   ['of this generation, foreign', forgery('digest_differs'), 'place', { digest: FOREIGN }, {}],
   [
     'of a revoked session',
-    refused('token_revoked'),
+    refused('token_revoked', { ended: 'user_logout' }),
     'revoked',
     {},
     { session: { revokedAt: ago(1), revokedReason: 'user_logout' } },
+  ],
+  [
+    'of a session that ended with all of its user’s',
+    refused('token_revoked', { ended: 'password_changed' }),
+    'revoked',
+    {},
+    { session: { tokenVersion: 1 } },
   ],
   ['one behind, foreign', forgery('digest_differs'), 'place', { generation: 4, digest: FOREIGN }, {}],
   ['one behind, too late', reuse, 'place', previous, { session: { rotatedAt: ago(11) } }],
@@ -173,8 +204,21 @@ describe('the decision of a refresh', () => {
   it('is no theft when the session was ended before, by whatever reason', () => {
     const session = { revokedAt: ago(1), revokedReason: 'admin_action' } as const;
     for (const presented of [current, previous, older]) {
-      expect(decide(presented, { session })).toEqual(refused('token_revoked'));
+      expect(decide(presented, { session })).toEqual(refused('token_revoked', { ended: 'admin_action' }));
     }
+  });
+
+  // Seen red without the floor in row 4: the first is below the user's floor, the others are thefts.
+  it('is no theft when a raise of the floor ended the session, marked or not', () => {
+    const floors = { endedBelow: 3, endedReason: 'user_logout_all' } as const;
+    const below = { tokenVersion: 2 };
+    const marked = { ...below, revokedAt: ago(1), revokedReason: 'user_logout' } as const;
+    for (const presented of [current, previous, older]) {
+      const by = (session: object) => decide(presented, { session, floors });
+      expect(by(below)).toEqual(refused('token_revoked', { ended: 'user_logout_all' }));
+      expect(by(marked)).toEqual(refused('token_revoked', { ended: 'user_logout' }));
+    }
+    expect(decide(current, { session: { tokenVersion: 3 }, floors })).toEqual(rotate);
   });
 
   it('never ends a session for a token that the session does not know', () => {
@@ -219,7 +263,13 @@ describe('the decision of a refresh', () => {
   });
 
   it('changes nothing that it was given', () => {
-    const facts = { session: { ...SESSION }, floors: { ...FLOORS }, user: { ...USER }, now: new Date(NOW) };
+    const facts = {
+      session: { ...SESSION },
+      floors: { ...FLOORS },
+      user: { ...USER },
+      recoveryUntil: null,
+      now: new Date(NOW),
+    };
     const before = structuredClone(facts);
     for (const presented of [current, previous, older]) decideRefresh(presented, facts, RULES);
     expect(facts).toEqual(before);
@@ -304,7 +354,16 @@ describe('the immediate predecessor', () => {
       refused('user_inactive', { revoke: 'user_deactivated' }),
       { user: { ...USER, isActive: false } },
     ],
-    ['a revocation', refused('token_revoked'), { session: { revokedAt: ago(1), revokedReason: 'user_logout' } }],
+    [
+      'a revocation',
+      refused('token_revoked', { ended: 'user_logout' }),
+      { session: { revokedAt: ago(1), revokedReason: 'user_logout' } },
+    ],
+    [
+      'the end of all sessions',
+      refused('token_revoked', { ended: 'password_changed' }),
+      { session: { tokenVersion: 1 } },
+    ],
   ])('does not outlive %s through either door', (_what, outcome, found) => {
     expect(decide(previous, found)).toEqual(outcome);
     expect(decide({ ...previous, retryKeyHash: KEY }, merge(found, { session: keyed }))).toEqual(outcome);
@@ -332,6 +391,92 @@ describe('the immediate predecessor', () => {
           expect(decision).toEqual(opened ? replay(keyed ? 'key' : 'window') : isInside ? inside : late);
         },
       ),
+    );
+  });
+});
+
+describe('a recovery epoch', () => {
+  const OPEN = { recoveryUntil: ahead(1) } satisfies Found;
+  const lost = (generations: number, digest = FOREIGN): Presentation => ({
+    ...current,
+    generation: GENERATION + generations,
+    digest,
+  });
+  const adopted = (adoptedAhead: number) => ({ ...rotate, adoptedAhead });
+  const otherBranch = { ...reuse, otherBranch: true };
+  const sameForeign = { ...current, digest: FOREIGN };
+  const previousForeign = { ...previous, digest: FOREIGN };
+
+  /** What is found beside the place of the token, and how a token that is ahead is answered then: rows 4 and 7 to 10. */
+  const beside = TABLE.filter(([, , aspect]) => ['revoked', 'expiry', 'user'].includes(aspect)).concat(
+    TABLE.filter(([name]) => name.startsWith('below')),
+  );
+
+  // Seen red with 15 and with 17, and with adoption of any generation.
+  it.each([1, 2, 15, 16])('adopts a token that is %d generations ahead of the row', (generations) => {
+    expect(decide(lost(generations), OPEN)).toEqual(adopted(generations));
+    expect(decide(lost(generations))).toEqual({ ...forgery('generation_ahead'), adoptable: true });
+  });
+
+  it.each([17, 18, 1000, 2 ** 32 - 1 - GENERATION])('adopts none that is %d ahead', (generations) => {
+    expect(decide(lost(generations), OPEN)).toEqual(forgery('generation_ahead'));
+    expect(decide(lost(generations))).toEqual(forgery('generation_ahead'));
+  });
+
+  // Seen red with adoption before the session's end, its limits, the floors and the user are looked at.
+  it.each(beside)('refuses a token ahead of a row %s as any other: %j', (_name, outcome, _aspect, presented, found) => {
+    expect(decide({ ...lost(3), ...presented }, { ...found, ...OPEN })).toEqual(outcome);
+  });
+
+  it('refuses a token ahead that is delivered the other way, and a row stamped above the policy', () => {
+    expect(decide({ ...lost(1), delivery: 'cookie' }, OPEN)).toEqual(refused('token_invalid'));
+    expect(decide(lost(1), { ...OPEN, session: { globalVersionAtIssuance: 8 } })).toEqual(
+      forgery('stamp_above_policy'),
+    );
+  });
+
+  // Seen red with either as a forgery, as without an epoch.
+  it.each([
+    ['level with the row', sameForeign],
+    ['one behind the row', previousForeign],
+  ])('ends a session of two branches when the other one comes: %s', (_where, presented) => {
+    expect(decide(presented, OPEN)).toEqual(otherBranch);
+    expect(decide(presented, { ...OPEN, session: { expiresAt: ago(1) } })).toEqual(otherBranch);
+    expect(decide(presented)).toEqual(forgery('digest_differs'));
+  });
+
+  it('ends no session again that has ended, whatever branch comes', () => {
+    const session = { revokedAt: ago(1), revokedReason: 'reuse_detected' } as const;
+    for (const presented of [sameForeign, previousForeign, lost(1), lost(16)])
+      expect(decide(presented, { ...OPEN, session })).toEqual(refused('token_revoked', { ended: 'reuse_detected' }));
+  });
+
+  it('is over at its end', () => {
+    const at = (recoveryUntil: Date) => decide(lost(1), { recoveryUntil });
+    expect(at(new Date(NOW.getTime() + 1))).toEqual(adopted(1));
+    expect(at(NOW)).toEqual({ ...forgery('generation_ahead'), adoptable: true });
+    expect(at(ago(1))).toEqual({ ...forgery('generation_ahead'), adoptable: true });
+  });
+
+  it('changes nothing for a token that the row knows', () => {
+    const known = [current, previous, older, { ...previous, retryKeyHash: KEY }];
+    const rows = [{}, { rotatedAt: ago(11) }, { replayCount: 20 }, { keyed: true, retryKeyHash: KEY }];
+    for (const presented of known)
+      for (const session of rows)
+        expect(decide(presented, { ...OPEN, session })).toEqual(decide(presented, { session }));
+  });
+
+  it('answers every place in the chain as the table says', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: -GENERATION, max: 40 }), fc.boolean(), fc.boolean(), (place, foreign, open) => {
+        const digest = foreign ? FOREIGN : ({ 0: CURRENT, [-1]: PREVIOUS }[place] ?? OLDER);
+        const decision = decide(lost(place, digest), open ? OPEN : {});
+        if (place > 16 || (place > 0 && !open)) expect(decision).toMatchObject(forgery('generation_ahead'));
+        else if (place > 0) expect(decision).toEqual(adopted(place));
+        else if (place < -1) expect(decision).toEqual(reuse);
+        else if (foreign) expect(decision).toEqual(open ? otherBranch : forgery('digest_differs'));
+        else expect(decision).toEqual(place === 0 ? rotate : replay('window'));
+      }),
     );
   });
 });

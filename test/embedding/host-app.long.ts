@@ -1,22 +1,21 @@
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { until } from '../support/until';
 import {
   ask,
-  hostDatabase,
   type Host,
   type HostDatabase,
-  hostFolder,
-  packed,
+  hostDatabase,
+  INSTALLATION_MS,
+  installedExample,
   ROOT,
   run,
   startHost,
 } from './support/host';
+import { describeSignIn } from './support/sign-in-in-chromium';
 
 jest.setTimeout(60_000);
-/** An installation from the registry. */
-const PATIENCE_MS = 300_000;
 
 const ANN = { email: 'ann@example.com', password: 'a long enough passphrase' };
 const times = (text: string, part: string) => text.split(part).length - 1;
@@ -26,6 +25,7 @@ interface Socket {
   emitWithAck(event: string, data?: unknown): Promise<unknown>;
   emit(event: string, data?: unknown): void;
   once(event: string, listener: (data: unknown) => void): void;
+  connect(): void;
   close(): void;
 }
 
@@ -34,18 +34,8 @@ describe('the packed package inside examples/host-app', () => {
   let tarball: string;
 
   beforeAll(async () => {
-    folder = await hostFolder();
-    await cp(join(ROOT, 'examples/host-app'), folder, {
-      recursive: true,
-      filter: (path) => !/\/(node_modules|dist)$/.test(path),
-    });
-    tarball = await packed(folder);
-    const manifest = join(folder, 'package.json');
-    const text = await readFile(manifest, 'utf8');
-    await writeFile(manifest, text.replace(/file:[^"]+\.tgz/, `file:${tarball}`));
-    await run('npm install --no-audit --no-fund', folder);
-    await run('npm run build', folder);
-  }, PATIENCE_MS);
+    ({ folder, tarball } = await installedExample('host-app'));
+  }, INSTALLATION_MS);
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it('brings no embedded database, and one copy of Nest', async () => {
@@ -87,6 +77,8 @@ describe('the packed package inside examples/host-app', () => {
   it("the host's own tests pass without a database", async () => {
     expect(await run('npm test', folder)).toContain('# fail 0');
   });
+
+  describeSignIn(() => folder);
 
   describe.each(['fastify', 'express'])('on %s', (adapter) => {
     let database: HostDatabase;
@@ -158,12 +150,15 @@ describe('the packed package inside examples/host-app', () => {
         io: (url: string, options: object) => Socket;
       };
       const socket = io(host.url, { auth: { token: accessToken } });
+      const next = (event: string) => new Promise<any>((resolve) => socket.once(event, resolve));
       expect(await socket.emitWithAck('accounts')).toEqual(['savings']);
+      const disconnected = next('disconnect');
       expect(await ask('POST', at('/auth/logout'), { refreshToken })).toMatchObject({ status: 204 });
       expect(await ask('GET', at('/accounts'), undefined, accessToken)).toMatchObject({ status: 401 });
-      const refused = new Promise((resolve) => socket.once('exception', resolve));
-      socket.emit('accounts');
-      expect(await refused).toMatchObject({ status: 'error', message: 'Unauthorized' });
+      expect(await disconnected).toBe('io server disconnect');
+      const refused = next('connect_error');
+      socket.connect();
+      expect(await refused).toMatchObject({ message: 'Unauthorized', data: { recovery: 'reauthenticate' } });
       socket.close();
     });
 

@@ -19,7 +19,7 @@ import {
   UserDirectory,
   type UserWithPassword,
 } from '../../src';
-import { dataSourceOptions } from '../../src/database/data-source';
+import { dataSourceOptions } from '../../src/postgres/data-source';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
 
 const OPTIONS: GivenAuthOptions = {
@@ -28,7 +28,6 @@ const OPTIONS: GivenAuthOptions = {
   accessTokenAudience: 'host',
   refreshTokenKeys: [{ id: 1, root: randomBytes(32) }],
   bcryptCost: 4,
-  revocationNotify: 'none',
 };
 
 class Nobody extends UserDirectory {

@@ -1,10 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { demandCleanInstall, locked, write } from './support/bare-host';
-import { hostFolder, packed, run } from './support/host';
+import { hostDatabase, hostFolder, INSTALLATION_MS, packed, run } from './support/host';
 
 jest.setTimeout(60_000);
-/** An installation from the registry. */
-const PATIENCE_MS = 300_000;
 
 const NEEDED = {
   11: '@nestjs/core@11 @nestjs/cqrs@11 @nestjs/jwt@11 @nestjs/event-emitter@3 typeorm@0.3 pg@8 class-validator@0.14 class-transformer@0.5',
@@ -20,7 +18,7 @@ describe.each([
     folder = await hostFolder();
     await write(folder, [['package.json', '{ "name": "bare", "private": true }']]);
     await run(`npm install ${await packed(folder)}`, folder);
-  }, PATIENCE_MS);
+  }, INSTALLATION_MS);
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   /** What statements print, or the message of the error that they throw. */
@@ -62,7 +60,7 @@ describe.each([
       await run(command, folder);
       expect(await outcome("console.log(typeof require('nest-ratchet').AuthModule)")).toBe('function');
     },
-    PATIENCE_MS,
+    INSTALLATION_MS,
   );
 
   it.each([
@@ -87,5 +85,52 @@ describe.each([
     const output = await start(bare, 'log');
     expect(output).toContain('No Passport strategy `ratchet` without passport-custom: npm install passport-custom@1');
     expect(output).toMatch(/started$/);
+  });
+
+  it('keeps sessions in a database of its own for users in a Map: no module of TypeORM, no entity, no migration of the host', async () => {
+    const database = await hostDatabase();
+    const output = await outcome(`
+      require('reflect-metadata');
+      const { AccessTokenAuthenticator, AuthModule, LogInCommand, LogOutEverywhereCommand, PasswordHasher,
+              RefreshAccessTokenCommand, UserDirectory } = require('nest-ratchet');
+      const { CommandBus, CqrsModule } = require('@nestjs/cqrs');
+      const { EventEmitterModule } = require('@nestjs/event-emitter');
+      const { NestFactory } = require('@nestjs/core');
+      const ann = { id: '7', email: 'ann@example.com', roles: ['user'], isActive: true, passwordHash: 'hash of secret' };
+      const users = new Map([[ann.id, ann]]);
+      class People extends UserDirectory {
+        async findById(id) { return users.get(id) ?? null; }
+        async findByLogin(login) { return [...users.values()].find(({ email }) => email === login) ?? null; }
+        async replacePasswordHash() { return false; }
+      }
+      class Plain extends PasswordHasher {
+        async hash(password) { return 'hash of ' + password; }
+        async verify(password, hash) { return hash === 'hash of ' + password; }
+        needsRehash() { return false; }
+      }
+      const root = Buffer.alloc(32, 7);
+      const start = () => NestFactory.createApplicationContext({
+        module: class Host {},
+        imports: [CqrsModule.forRoot(), EventEmitterModule.forRoot(), AuthModule.forRoot({
+          accessTokenKeys: [{ kid: 'k1', secret: root }], refreshTokenKeys: [{ id: 1, root }],
+          accessTokenIssuer: 'host', accessTokenAudience: 'host',
+          userDirectory: People, controllers: false, globalGuard: false,
+          providers: [{ provide: PasswordHasher, useClass: Plain }],
+          database: { url: ${JSON.stringify(database.url)} },
+        })],
+      }, { abortOnError: false, logger: ['error', 'warn'] });
+      const [one, two] = await Promise.all([start(), start()]);
+      const on = (app) => (command) => app.get(CommandBus, { strict: false }).execute(command);
+      const pair = (await on(one)(new LogInCommand('ann@example.com', 'secret'))).value;
+      const next = (await on(two)(new RefreshAccessTokenCommand(pair.refreshToken))).value;
+      const again = (await on(one)(new RefreshAccessTokenCommand(pair.refreshToken))).value;
+      console.log(next.generation, again.refreshToken === next.refreshToken);
+      console.log((await one.get(AccessTokenAuthenticator, { strict: false }).authenticate(next.accessToken)).userId);
+      console.log(await on(one)(new LogOutEverywhereCommand('7')));
+      console.log((await on(two)(new RefreshAccessTokenCommand(next.refreshToken))).reason.reason);
+      await Promise.all([one.close(), two.close()]);
+      console.log('closed');`);
+    await database.drop();
+    expect(output.split('\n')).toEqual(['1 true', '7', '1', 'token_revoked', 'closed']);
   });
 });

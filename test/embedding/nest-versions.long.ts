@@ -6,9 +6,10 @@ import { type Choice, demandCleanInstall, documentedFiles, locked, peers, write 
 import {
   ask,
   type Host,
-  hostDatabase,
   type HostDatabase,
+  hostDatabase,
   hostFolder,
+  INSTALLATION_MS,
   packed,
   ROOT,
   run,
@@ -16,8 +17,6 @@ import {
 } from './support/host';
 
 jest.setTimeout(60_000);
-/** An installation from the registry. */
-const PATIENCE_MS = 300_000;
 
 const ALWAYS = [
   '@nestjs/common',
@@ -171,7 +170,7 @@ describe.each(HOSTS)('a host of Nest $nest and TypeORM $typeorm, each in its $ve
     process.stderr.write(
       `${JSON.stringify(choice)}: ${[...ALWAYS, ...FOR_ROUTES, ...FOR_SOME].map((name) => `${name} ${installed.get(`node_modules/${name}`)}`).join(', ')}\n`,
     );
-  }, PATIENCE_MS);
+  }, INSTALLATION_MS);
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it('installs without flags, with one @nestjs/common of its own choice, and again from the lock', async () => {

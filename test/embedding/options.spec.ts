@@ -21,6 +21,7 @@ const problemsOf = (options: unknown): readonly string[] => {
 };
 
 const key = (kid: string, bytes = 32) => ({ kid, secret: randomBytes(bytes) });
+const service = (name: string) => ({ name, secret: 'x'.repeat(32) });
 const root = (id: number, bytes = 32) => ({ id, root: randomBytes(bytes) });
 
 describe("a host's options", () => {
@@ -63,11 +64,6 @@ describe("a host's options", () => {
     expect(completeOptions({ ...NEEDED, corsOrigins }).corsOrigins).toEqual(corsOrigins);
   });
 
-  it('name one database, whatever its password has in it', () => {
-    for (const listenUrl of ['postgres://u:a,b@db/app', 'postgres:///app?host=/run/pg', 'postgres://db/a,b'])
-      expect(completeOptions({ ...NEEDED, listenUrl }).listenUrl).toBe(listenUrl);
-  });
-
   it('shorten the idle limit with the absolute one', () => {
     expect(completeOptions({ ...NEEDED, sessionAbsoluteTtlSeconds: 3600 }).refreshTokenTtlSeconds).toBe(3600);
   });
@@ -87,6 +83,8 @@ describe("a host's options", () => {
     ['a duration that is no number', { maxStalenessSeconds: NaN }, 'maxStalenessSeconds'],
     ['an idle limit beyond the absolute one', { refreshTokenTtlSeconds: 3_000_000 }, 'refreshTokenTtlSeconds'],
     ['a clean-up that no timer can wait for', { cleanUpIntervalSeconds: 30 * 86_400 }, 'cleanUpIntervalSeconds'],
+    ['a proof that is never recent', { adminReauthentication: 0 }, 'adminReauthentication'],
+    ['an age of a proof as a text', { sessionReauthentication: '10m' }, 'sessionReauthentication'],
     ['a flag as a text', { retryKeys: 'true' }, 'retryKeys'],
     ['another scope', { reuseScope: 'family' }, 'reuseScope'],
     ['an origin with a path', { publicOrigin: 'https://finance.example/' }, 'publicOrigin'],
@@ -95,8 +93,6 @@ describe("a host's options", () => {
     ['an origin of another scheme with a slash', { corsOrigins: ['capacitor://localhost/'] }, 'corsOrigins'],
     ['an origin in capitals', { corsOrigins: ['https://App.example'] }, 'corsOrigins'],
     ['an origin with its default port', { publicOrigin: 'https://app.example:443' }, 'publicOrigin'],
-    ['several database hosts', { listenUrl: 'postgres://u:p@one,two/app' }, 'listenUrl'],
-    ['several database hosts in the query', { listenUrl: 'postgres:///app?host=one,two' }, 'listenUrl'],
     ['a cookie name with a space', { cookieName: 'a b' }, 'cookieName'],
     ['a cookie of https on plain http', { cookieName: '__Secure-r', secureCookies: false }, 'cookieName'],
     ["a host's cookie with a path", { cookieName: '__Host-r', cookiePath: '/api' }, 'cookieName'],
@@ -111,10 +107,52 @@ describe("a host's options", () => {
     ['a limit of another name', { limits: { perIp: null } }, 'limits.perIp'],
     ['Redis without a prefix', { redis: { url: 'redis://cache' } }, 'redis.prefix'],
     ['Redis at an address of another kind', { redis: { url: 'http://cache', prefix: 'r:' } }, 'redis.url'],
-    ['a place to listen that is no PostgreSQL', { listenUrl: 'db:5432' }, 'listenUrl'],
+    [
+      'a service with a short secret',
+      { resourceServers: [{ name: 'orders', secret: 'x'.repeat(31) }] },
+      'resourceServers',
+    ],
+    [
+      'a secret that HTTP Basic would split',
+      { resourceServers: [{ name: 'orders', secret: `${'x'.repeat(32)}+` }] },
+      'resourceServers',
+    ],
+    ['two services of one name', { resourceServers: [service('a'), service('a')] }, 'resourceServers'],
+    ['a service without a name', { resourceServers: [service('')] }, 'resourceServers'],
+    ['a client id with a space', { oauthClientId: 'my app' }, 'oauthClientId'],
     ['a misspelt name', { accesTokenTtlSeconds: 60 }, 'accesTokenTtlSeconds'],
   ])('with %s are not usable', (_, wrong, name) => {
     expect(problemsOf({ ...NEEDED, ...wrong })).toEqual([expect.stringMatching(new RegExp(`^${name} `))]);
+  });
+
+  // Seen red with any text as the issuer: a client found the metadata and refused them, or found nothing.
+  it.each([
+    'ratchet',
+    'http://finance.example',
+    'https://finance.example/',
+    'https://finance.example/tenant/',
+    'https://finance.example?a=b',
+    'https://finance.example?',
+    'https://finance.example#',
+    'https://user@finance.example',
+    'https://Finance.example',
+    'https://finance.example:443',
+    'ftp://localhost',
+  ])('with OAuth and the issuer %s are not usable', (accessTokenIssuer) => {
+    expect(problemsOf({ ...NEEDED, accessTokenIssuer, oauth: true })).toEqual([
+      expect.stringMatching(/^accessTokenIssuer must be an https URL \(http on loopback\)/),
+    ]);
+    expect(problemsOf({ ...NEEDED, accessTokenIssuer })).toEqual([]);
+  });
+
+  it.each([
+    'https://finance.example',
+    'https://finance.example:8443/tenant',
+    'http://localhost:3000',
+    'http://127.0.0.1:3000',
+    'http://[::1]:3000',
+  ])('may have OAuth and the issuer %s', (accessTokenIssuer) => {
+    expect(problemsOf({ ...NEEDED, accessTokenIssuer, oauth: true })).toEqual([]);
   });
 
   it('fail the start in one message that names every problem and no value', async () => {

@@ -7,6 +7,7 @@ import {
   classOf,
   type DirectoryUser,
   PasswordHasher,
+  type RecordBound,
   SessionRepository,
   UserDirectory,
   type UserWithPassword,
@@ -42,6 +43,9 @@ class PlainHasher extends PasswordHasher {
 class KeptEvents extends AuthEvents {
   readonly kept: AuthEvent[] = [];
   async record(events: readonly AuthEvent[]): Promise<void> {
+    this.dispatch(events);
+  }
+  async recordUpTo(_: RecordBound, events: readonly AuthEvent[]): Promise<void> {
     this.dispatch(events);
   }
   recordJunk(events: readonly AuthEvent[]): void {
@@ -115,7 +119,7 @@ describe('a part that overrideProvider has put in', () => {
       'auth.login.attempted.v1',
       'auth.login.failed.v1',
     ]);
-    expect(await app.get(AuthEventLog).find({}, 10)).toEqual([]);
+    expect((await app.get(AuthEventLog).find({}, 10)).items).toEqual([]);
   });
 
   it('knows the users: UserDirectory', async () => {

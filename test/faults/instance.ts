@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { newAccessTokenKey } from '../../src/new-keys';
 import { spawnApplication } from '../support/app/child-application';
 import { ADMIN } from '../support/app/test-application';
 
@@ -16,9 +17,12 @@ const SETTINGS = {
   LIMIT_LOGIN_PER_IP: '0',
   LIMIT_REGISTER_PER_IP: '0',
   LIMIT_REFRESH_PER_SESSION: '0',
+  LIMIT_REFRESH_PER_USER: '0',
+  LIMIT_LOGOUT_PER_SESSION: '0',
+  LIMIT_LOGOUT_PER_IP: '0',
   BOOTSTRAP_ADMIN_EMAIL: ADMIN.email,
   BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password,
-  ACCESS_TOKEN_KEYS: `test:${randomBytes(32).toString('base64')}`,
+  ACCESS_TOKEN_KEYS: `test:${newAccessTokenKey('HS256')}`,
   REFRESH_TOKEN_KEYS: `0:${randomBytes(32).toString('base64')}`,
 };
 

@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { EVENTS } from '../support/app/events';
 import { until } from '../support/until';
 
 /** What the suite has done, and what must stay at nothing. */
@@ -58,18 +59,24 @@ export async function inspect(client: Client): Promise<void> {
   tally.attemptsWithoutOneEnding += await first(
     client,
     `SELECT count(*)::integer AS count FROM (
-       SELECT attempt_id FROM auth_events WHERE attempt_id IS NOT NULL AND type ~ '\\.(attempted|succeeded|failed)\\.v1$'
+       SELECT attempt_id FROM ${EVENTS} WHERE attempt_id IS NOT NULL AND type ~ '\\.(attempted|succeeded|failed)\\.v1$'
         GROUP BY attempt_id, split_part(type, '.', 2)
        HAVING count(*) FILTER (WHERE type LIKE '%.attempted.v1') <> 1
            OR count(*) FILTER (WHERE type NOT LIKE '%.attempted.v1') <> 1) AS broken`,
   );
+  const endedBelow = `COALESCE((SELECT ended_below FROM user_token_versions f WHERE f.user_id = s.user_id), 0)`;
   tally.changesWithoutRecord += await first(
     client,
     `SELECT count(*)::integer AS count FROM sessions s
       WHERE s.generation <> (SELECT count(*) FROM auth_events e WHERE e.session_id = s.id
                               AND e.type = 'auth.token_refresh.succeeded.v1' AND (e.details->>'replayed')::boolean IS NOT TRUE)
-         OR (s.revoked_at IS NOT NULL) <> EXISTS (SELECT FROM auth_events e WHERE e.session_id = s.id
-                              AND e.type IN ('auth.session.revoked.v1', 'auth.session.evicted.v1'))`,
+         OR (s.revoked_at IS NOT NULL OR s.token_version < ${endedBelow}) <> (
+              EXISTS (SELECT FROM auth_events e WHERE e.session_id = s.id
+                         AND e.type IN ('auth.session.revoked.v1', 'auth.session.evicted.v1'))
+              OR EXISTS (SELECT FROM auth_events e WHERE e.user_id = s.user_id AND e.type = 'auth.sessions.all_revoked.v1'
+                         AND e.details->>'exceptSessionId' <> s.id::text AND s.id <= (e.details->>'throughSessionId')::uuid)
+              OR s.token_version < ${endedBelow} AND EXISTS (SELECT FROM auth_events e WHERE e.user_id = s.user_id
+                         AND e.type = 'auth.sessions.all_revoked.v1'))`,
   );
   tally.changesWithoutRecord += await first(
     client,
@@ -81,7 +88,8 @@ export async function inspect(client: Client): Promise<void> {
     client,
     `SELECT count(*)::integer AS count FROM user_token_versions f
       WHERE f.min_token_version - 1 <> (SELECT count(*) FROM auth_events e WHERE e.user_id = f.user_id
-        AND (e.type IN ('auth.sessions.all_revoked.v1', 'auth.user_rotation.succeeded.v1')
+        AND (e.type = 'auth.sessions.all_revoked.v1' AND e.details->'exceptSessionId' IS NULL
+             OR e.type = 'auth.user_rotation.succeeded.v1'
              OR e.type = 'auth.user.roles_changed.v1' AND NOT e.details->'previousRoles' <@ (e.details->'roles')))`,
   );
   tally.changesWithoutRecord += await first(

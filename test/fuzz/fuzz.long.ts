@@ -4,6 +4,7 @@ import { Agent, request as httpRequest } from 'node:http';
 import { resolve } from 'node:path';
 import fc from 'fast-check';
 import { ADMIN, startTestApplication, type TestApplication } from '../support/app/test-application';
+import { basicOf, SERVICE, WITH_SERVICE } from '../http/support/oauth';
 import { type FuzzRequest, type OpenApi, requestsOf } from './requests';
 
 /** In full: `FUZZ_REQUESTS=200000 FUZZ_SEED=$RANDOM npm run test:fuzz`. */
@@ -37,7 +38,7 @@ let slowest = { ms: 0, request: '' };
 let slow = 0;
 
 beforeAll(async () => {
-  app = await startTestApplication({ env: { PUBLIC_ORIGIN: 'http://127.0.0.1' } });
+  app = await startTestApplication({ env: { PUBLIC_ORIGIN: 'http://127.0.0.1', ...WITH_SERVICE } });
   await app.register(USER);
 });
 afterAll(async () => {
@@ -71,17 +72,18 @@ const filled = (text: string): string =>
     name === 'newEmail' ? `${randomUUID()}@example.com` : (known[name] ?? hole),
   );
 
-const BEARERS: Record<FuzzRequest['bearer'], () => string | undefined> = {
+const AUTHORIZATIONS: Record<FuzzRequest['bearer'], () => string | undefined> = {
   none: () => undefined,
-  junk: () => 'eyJhbGciOiJub25lIn0.e30.',
-  refresh: () => known.refreshToken,
-  user: () => known.user,
-  admin: () => known.admin,
+  junk: () => 'Bearer eyJhbGciOiJub25lIn0.e30.',
+  refresh: () => `Bearer ${known.refreshToken}`,
+  user: () => `Bearer ${known.user}`,
+  admin: () => `Bearer ${known.admin}`,
+  service: () => basicOf(SERVICE).Authorization,
 };
 
 function send({ method, target, headers, body, bearer }: FuzzRequest): Promise<Outcome> {
   const { hostname, port } = new URL(app.url);
-  const token = BEARERS[bearer]();
+  const authorization = AUTHORIZATIONS[bearer]();
   const content = body === undefined ? undefined : filled(body);
   const started = performance.now();
   return new Promise((settle, fail) => {
@@ -97,7 +99,7 @@ function send({ method, target, headers, body, bearer }: FuzzRequest): Promise<O
           ...filledHeaders,
           // Node would send the body of a GET without its length.
           ...(content !== undefined && { 'Content-Length': String(Buffer.byteLength(content)) }),
-          ...(token !== undefined && { Authorization: `Bearer ${token}` }),
+          ...(authorization !== undefined && { Authorization: authorization }),
         },
       },
       (response) => {
@@ -137,8 +139,17 @@ async function expectToBeAnswered(request: FuzzRequest): Promise<boolean> {
   const isText = request.route === '/metrics' || request.target.startsWith('/docs');
   if (!isText && INTERNAL.test(text)) throw new Error(`${where} shows something internal: ${text}`);
   if (status >= 400 && request.method !== 'HEAD' && text !== '') {
-    expect([where, headers['content-type']]).toEqual([where, expect.stringMatching(/^application\/problem\+json/)]);
-    expect(JSON.parse(text)).toMatchObject({ status, title: expect.any(String) });
+    const isProblem = /^application\/problem\+json/.test(String(headers['content-type']));
+    const isOAuths = request.target.toLowerCase().startsWith('/oauth/') && !isProblem;
+    expect([where, headers['content-type']]).toEqual([
+      where,
+      expect.stringMatching(isOAuths ? /^application\/json/ : /^application\/problem\+json/),
+    ]);
+    expect(JSON.parse(text)).toMatchObject(
+      isOAuths
+        ? { error: expect.any(String), error_description: expect.any(String) }
+        : { status, title: expect.any(String) },
+    );
   }
   if (request.route !== null) {
     const operation = document.paths[request.route]![request.method.toLowerCase()]!;

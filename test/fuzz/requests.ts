@@ -8,8 +8,8 @@ export interface FuzzRequest {
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | undefined;
-  /** Whose bearer token goes with it, filled in when it is sent. */
-  readonly bearer: 'none' | 'user' | 'admin' | 'refresh' | 'junk';
+  /** Whose bearer token goes with it, or the secret of a service, filled in when it is sent. */
+  readonly bearer: 'none' | 'user' | 'admin' | 'refresh' | 'junk' | 'service';
 }
 
 interface Schema {
@@ -34,7 +34,10 @@ interface Operation {
   readonly parameters?: readonly { readonly in: string; readonly name: string; readonly schema: Schema }[];
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema }>> };
   readonly responses: Readonly<Record<string, unknown>>;
+  readonly security?: readonly Readonly<Record<string, unknown>>[];
 }
+
+const FORM = 'application/x-www-form-urlencoded';
 
 /** Values by the name of a field or parameter that mean something to the application; `{name}` is filled in when sent. */
 const KNOWN: Readonly<Record<string, readonly string[]>> = {
@@ -43,10 +46,18 @@ const KNOWN: Readonly<Record<string, readonly string[]>> = {
   currentPassword: ['not the current one'],
   newPassword: ['a quite new passphrase', 'password'],
   refreshToken: ['{refreshToken}', '{olderToken}', `rt1_${'A'.repeat(92)}`],
+  refresh_token: ['{refreshToken}', '{olderToken}', `rt1_${'A'.repeat(92)}`],
+  token: ['{user}', '{refreshToken}', '{olderToken}', 'junk'],
+  token_type_hint: ['refresh_token', 'access_token'],
+  client_id: ['app'],
   id: ['{userId}', '{sessionId}', '00000000-0000-7000-8000-000000000000'],
   userId: ['{userId}'],
   sessionId: ['{sessionId}'],
   except: ['current'],
+  after: ['1.1.0.1', '1.1.0.1.2-2'],
+  wait: ['0'],
+  role: ['user', 'editor'],
+  cursor: [Buffer.from('1769860800123456.00000000-0000-7000-8000-000000000000').toString('base64url')],
   from: ['2026-01-01T00:00:00.000Z'],
   to: ['2100-01-01T00:00:00Z'],
   outcome: ['succeeded', 'failed', 'attempted'],
@@ -176,29 +187,64 @@ export function requestsOf(document: OpenApi): fc.Arbitrary<FuzzRequest> {
     );
   };
 
-  const contentType = fc.oneof(
-    { weight: 14, arbitrary: fc.constant('application/json') },
-    {
-      weight: 1,
-      arbitrary: fc.constantFrom(
-        undefined,
-        '',
-        'application/json; charset=utf-8',
-        'application/json; charset=utf-16',
-        'application/json;',
-        'APPLICATION/JSON',
-        'application/json\t',
-        'application/problem+json',
-        'application/x-www-form-urlencoded',
-        'multipart/form-data',
-        'multipart/form-data; boundary=x',
-        'text/plain',
-        'a',
-        '/',
-        'application/json, text/plain',
-      ),
-    },
-  );
+  const pair = (name: string, value: unknown): string => {
+    // Not `String()`: an object may have no `toString` that works.
+    const text = typeof value === 'string' ? value : JSON.stringify(value ?? null);
+    return `${name}=${PLACEHOLDER.test(text) ? text : encodeURIComponent(text.toWellFormed())}`;
+  };
+
+  const formOf = (schema: Schema): fc.Arbitrary<string | undefined> => {
+    const valid = objectOf(resolve(schema)).map((fields) =>
+      Object.entries(fields).map(([name, value]) => pair(name, value)),
+    );
+    return fc.oneof(
+      { weight: 12, arbitrary: valid.map((pairs) => pairs.join('&')) },
+      { weight: 1, arbitrary: valid.map((pairs) => [...pairs, ...pairs].join('&')) },
+      { weight: 1, arbitrary: fc.tuple(valid, nastyText).map(([pairs, text]) => `${pairs.join('&')}&${text}`) },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom(
+          undefined,
+          '',
+          '&',
+          '=',
+          '%',
+          '%zz=%',
+          'a=%ff',
+          '__proto__=1',
+          '{}',
+          'a'.repeat(17_000),
+        ),
+      },
+    );
+  };
+
+  const contentTypeLike = (usual: string): fc.Arbitrary<string | undefined> =>
+    fc.oneof(
+      { weight: 14, arbitrary: fc.constant(usual) },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom(
+          undefined,
+          '',
+          'application/json',
+          'application/json; charset=utf-8',
+          'application/json; charset=utf-16',
+          'application/json;',
+          'APPLICATION/JSON',
+          'application/json\t',
+          'application/problem+json',
+          FORM,
+          `${FORM}; charset=utf-16`,
+          'multipart/form-data',
+          'multipart/form-data; boundary=x',
+          'text/plain',
+          'a',
+          '/',
+          'application/json, text/plain',
+        ),
+      },
+    );
 
   const headersFor = (operation: Operation): fc.Arbitrary<Record<string, string>> => {
     const token = fc.constantFrom('{refreshToken}', '{olderToken}', 'junk', '', 'a=b; __Host-refresh=c', '%%%', '"');
@@ -238,10 +284,7 @@ export function requestsOf(document: OpenApi): fc.Arbitrary<FuzzRequest> {
       ...inQuery.map(({ name, schema }) =>
         fc
           .oneof({ weight: 3, arbitrary: validOf(name, schema) }, { weight: 1, arbitrary: nastyText })
-          .map(
-            (value) =>
-              `${name}=${PLACEHOLDER.test(String(value)) ? String(value) : encodeURIComponent(String(value).toWellFormed())}`,
-          ),
+          .map((value) => pair(name, value)),
       ),
       fc.constantFrom(
         'a=b',
@@ -269,7 +312,9 @@ export function requestsOf(document: OpenApi): fc.Arbitrary<FuzzRequest> {
 
   const documented = Object.entries(document.paths).flatMap(([route, operations]) =>
     Object.entries(operations).map(([method, operation]) => {
-      const [content] = Object.values(operation.requestBody?.content ?? {});
+      const [body] = Object.entries(operation.requestBody?.content ?? {});
+      const [mediaType, content] = body ?? ['application/json'];
+      const isOfService = operation.security?.some((scheme) => 'resource_server' in scheme) === true;
       const unasked = fc.oneof(
         { weight: 8, arbitrary: fc.constant(undefined) },
         { weight: 1, arbitrary: nastyValue.map((value) => JSON.stringify(value)) },
@@ -279,9 +324,9 @@ export function requestsOf(document: OpenApi): fc.Arbitrary<FuzzRequest> {
           id: route.includes('{id}') ? inPath : fc.constant(''),
           query: parametersIn(operation),
           headers: headersFor(operation),
-          type: contentType,
-          body: content === undefined ? unasked : bodyOf(content.schema),
-          bearer,
+          type: contentTypeLike(mediaType),
+          body: content === undefined ? unasked : mediaType === FORM ? formOf(content.schema) : bodyOf(content.schema),
+          bearer: isOfService ? fc.oneof({ weight: 6, arbitrary: fc.constant('service' as const) }, bearer) : bearer,
         })
         .map(({ id, query, headers, type, body, bearer: whose }): FuzzRequest => ({
           method: method.toUpperCase(),

@@ -1,8 +1,9 @@
-import { createHmac, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { newAccessTokenKey } from '../../src/new-keys';
 import { type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
 
-const KEY = randomBytes(32);
+const KEY = Buffer.from(newAccessTokenKey('HS256'), 'base64');
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const publicPem = rsa.publicKey.export({ type: 'spki', format: 'pem' });
 

@@ -17,7 +17,7 @@ import {
 } from '../support/app/test-application';
 import { asAdmin, changePassword, policyOf, rotateAll, rotateUser, statusOfMe } from './support/administration';
 import { intercept } from './support/intercept';
-import { rowOf, userFloorOf } from './support/sessions';
+import { markedRowOf, rowOf, userFloorOf } from './support/sessions';
 
 const SOMEBODY = '01890a5d-ac96-774b-bcce-b302099a8057';
 const CLIENT = /^(127\.0\.0\.1|::1)$/;
@@ -77,6 +77,7 @@ describe('The administration', () => {
     ['GET', '/admin/security', undefined],
     ['PATCH', '/admin/security', { gracePeriodSeconds: 60 }],
     ['POST', '/admin/security/rotations', { reason: 'a test' }],
+    ['POST', '/admin/security/recovery', { reason: 'a test' }],
     ['POST', `/admin/users/${SOMEBODY}/rotations`, { reason: 'a test' }],
     ['PATCH', `/admin/users/${SOMEBODY}`, { isActive: false }],
   ];
@@ -84,9 +85,32 @@ describe('The administration', () => {
   it.each(ROUTES)('%s %s is for administrators', async (method, path, body) => {
     const given = body === undefined ? {} : { body };
     expect(await app.request(method, path, given)).toMatchObject({ status: 401, body: { code: 'unauthorized' } });
-    const { accessToken } = (await app.logIn()).body;
+    const { id: userId, ...account } = await app.register();
+    const { accessToken, sessionId } = (await app.logIn(account)).body;
     const refused = await app.request(method, path, { ...given, bearer: accessToken });
     expect(refused).toMatchObject({ status: 403, body: { code: 'insufficient_scope' } });
+    const [denied] = (await app.events({ sessionId })).filter(({ type }) => type === 'auth.access.denied.v1');
+    const route = `${method} ${path.replace(SOMEBODY, ':id')}`;
+    expect(denied).toMatchObject({ user_id: userId, outcome: 'failed', details: { requiredRoles: ['admin'], route } });
+    expect(denied.ip_address).toMatch(CLIENT);
+  });
+
+  // Seen red with an event for each request.
+  it('records nothing of a change that changes nothing', async () => {
+    const { id } = await app.register();
+    const { gracePeriodSeconds, updatedAt } = (await asAdmin(app, 'GET', '/admin/security')).body;
+    const announced = () => app.query('SELECT FROM revocations');
+    const before = await announced();
+    const { accessToken } = (await app.logIn(ADMIN)).body;
+    const record = await recordOf(async () => {
+      const change = (path: string, body: object) => app.request('PATCH', path, { bearer: accessToken, body });
+      const policy = await change('/admin/security', { gracePeriodSeconds });
+      expect(policy).toMatchObject({ status: 200, body: { gracePeriodSeconds, updatedAt } });
+      for (const body of [{ isActive: true }, { roles: ['user'] }, { isActive: true, roles: ['user'] }])
+        expect(await change(`/admin/users/${id}`, body)).toMatchObject({ status: 200, body: { id, roles: ['user'] } });
+    });
+    expect(record).toEqual([]);
+    expect(await announced()).toEqual(before);
   });
 
   describe('refuses with 400, and changes and records nothing,', () => {
@@ -94,9 +118,18 @@ describe('The administration', () => {
     const userRotation = (body: object, id = SOMEBODY) => ['POST', `/admin/users/${id}/rotations`, body] as const;
     const grace = (body: object) => ['PATCH', '/admin/security', body] as const;
     const user = (body: object, id = SOMEBODY) => ['PATCH', `/admin/users/${id}`, body] as const;
+    const recovery = (body: object) => ['POST', '/admin/security/recovery', body] as const;
     const reason = 'a test';
 
     it.each([
+      ['a recovery without a reason', recovery({}), ['reason']],
+      ['a recovery with a reason of blanks', recovery({ reason: ' ' }), ['reason']],
+      ['a recovery of more than 7 days', recovery({ reason, forSeconds: 604_801 }), ['forSeconds']],
+      ['a recovery of less than nothing', recovery({ reason, forSeconds: -1 }), ['forSeconds']],
+      ['a recovery of half a second', recovery({ reason, forSeconds: 0.5 }), ['forSeconds']],
+      ['null for its seconds', recovery({ reason, forSeconds: null }), ['forSeconds']],
+      ['a recovery in words', recovery({ reason, forSeconds: '24h' }), ['forSeconds']],
+      ['an end for a recovery', recovery({ reason, recoveryUntil: '2030-01-01T00:00:00Z' }), ['recoveryUntil']],
       ['a rotation without a reason', rotation({}), ['reason']],
       ['an empty reason', rotation({ reason: '' }), ['reason']],
       ['a reason of blanks', rotation({ reason: '  ' }), ['reason']],
@@ -377,16 +410,14 @@ describe('The administration', () => {
         { id: account.id, email: account.email, roles: ['user'], isActive: false },
       ]);
       expect(record.map(({ type, reason, user_id }) => [type, reason, user_id])).toEqual([
-        ['auth.session.revoked.v1', 'user_deactivated', account.id],
-        ['auth.session.revoked.v1', 'user_deactivated', account.id],
         ['auth.sessions.all_revoked.v1', 'user_deactivated', account.id],
         ['auth.user.deactivated.v1', null, account.id],
       ]);
       const actorId = await adminId();
-      expect(record.slice(2).map(({ details }) => details)).toEqual([{ revokedSessions: 2, actorId }, { actorId }]);
+      expect(record.map(({ details }) => details)).toEqual([{ revokedSessions: 2, actorId }, { actorId }]);
       expect(await userFloorOf(app, account.id)).toBe(2);
       for (const { sessionId, refreshToken, accessToken } of pairs) {
-        expect(await rowOf(app, sessionId)).toMatchObject({ revoked_reason: 'user_deactivated' });
+        expect(await markedRowOf(app, sessionId)).toMatchObject({ revoked_reason: 'user_deactivated' });
         expect(await app.refresh(refreshToken)).toMatchObject({ status: 401, body: { code: 'token_revoked' } });
         expect(await statusOfMe(app, accessToken)).toBe(401);
       }
@@ -553,11 +584,10 @@ describe('The administration', () => {
       expect(answer!.headers.get('Cache-Control')).toBe('no-store');
       expectAttempt(record, 'logout', { details: { revokedSessions: 2 } });
       expect(record.slice(1, -1)).toMatchObject([
-        ...pairs.map(({ sessionId }) => ({ type: 'auth.session.revoked.v1', session_id: sessionId })),
-        { type: 'auth.sessions.all_revoked.v1', reason: 'user_logout_all' },
+        { type: 'auth.sessions.all_revoked.v1', reason: 'user_logout_all', details: { revokedSessions: 2 } },
       ]);
       for (const { sessionId, accessToken, refreshToken } of pairs) {
-        expect(await rowOf(app, sessionId)).toMatchObject({ revoked_reason: 'user_logout_all' });
+        expect(await markedRowOf(app, sessionId)).toMatchObject({ revoked_reason: 'user_logout_all' });
         expect(await statusOfMe(app, accessToken)).toBe(401);
         expect((await app.refresh(refreshToken)).status).toBe(401);
       }
@@ -613,7 +643,7 @@ describe('The administration', () => {
       }
       expect(opened).toMatchObject({ token_version: 2, revoked_at: null, device_name: 'Work phone' });
       for (const { sessionId, accessToken, refreshToken } of [pair, other]) {
-        expect(await rowOf(app, sessionId)).toMatchObject({ revoked_reason: 'password_changed' });
+        expect(await markedRowOf(app, sessionId)).toMatchObject({ revoked_reason: 'password_changed' });
         expect(await statusOfMe(app, accessToken)).toBe(401);
         expect(await app.refresh(refreshToken)).toMatchObject({ status: 401, body: { code: 'token_revoked' } });
       }
@@ -624,8 +654,6 @@ describe('The administration', () => {
 
       expect(record.map(({ type, reason, session_id }) => [type, reason, session_id])).toEqual([
         ['auth.password_change.attempted.v1', null, pair.sessionId],
-        ['auth.session.revoked.v1', 'password_changed', pair.sessionId],
-        ['auth.session.revoked.v1', 'password_changed', other.sessionId],
         ['auth.sessions.all_revoked.v1', 'password_changed', pair.sessionId],
         ['auth.password_change.succeeded.v1', null, next.sessionId],
       ]);
@@ -695,18 +723,13 @@ describe('The administration', () => {
       );
       expect(record).toEqual([
         expect.objectContaining({
-          type: 'auth.session.revoked.v1',
-          session_id: pair.sessionId,
-          reason: 'admin_action',
-        }),
-        expect.objectContaining({
           type: 'auth.sessions.all_revoked.v1',
           user_id: account.id,
           reason: 'admin_action',
           details: { revokedSessions: 1 },
         }),
       ]);
-      expect(await rowOf(app, pair.sessionId)).toMatchObject({ revoked_reason: 'admin_action' });
+      expect(await markedRowOf(app, pair.sessionId)).toMatchObject({ revoked_reason: 'admin_action' });
       expect(await statusOfMe(app, pair.accessToken)).toBe(401);
       expect(await execute(new RevokeUserSessionsCommand(account.id))).toBe(0);
       expect(await execute(new RevokeUserSessionsCommand(randomUUID()))).toBe(0);
@@ -751,6 +774,28 @@ describe('The administration', () => {
         'auth.sessions.all_revoked.v1',
       ]);
       expect((await app.logIn()).status).toBe(200);
+    });
+
+    // Seen red with the leap and the marks in one transaction.
+    it('refuses every token once the leap has committed, and marks the rest when it is run again', async () => {
+      const pairs = [(await app.logIn()).body, (await app.logIn()).body];
+      const previousVersion = await version();
+      const restore = intercept(app, SessionRepository, 'revokeBelowGlobal', () =>
+        Promise.reject(new Error('the process is killed here')),
+      );
+      await expect(execute(new RecoverAfterRestoreCommand()).finally(restore)).rejects.toThrow('is killed here');
+      expect(await version()).toBe(previousVersion + 1000);
+      const [one, other] = pairs;
+      expect(await statusOfMe(app, one.accessToken)).toBe(401);
+      expect(await app.refresh(one.refreshToken)).toMatchObject({
+        status: 401,
+        body: { code: 'token_version_rejected' },
+      });
+      expect((await rowOf(app, other.sessionId)).revoked_at).toBeNull();
+
+      await execute(new RecoverAfterRestoreCommand());
+      expect(await rowOf(app, other.sessionId)).toMatchObject({ revoked_reason: 'admin_action' });
+      expect(await app.query('SELECT id FROM sessions WHERE revoked_at IS NULL AND expires_at > now()')).toEqual([]);
     });
   });
 });

@@ -15,6 +15,16 @@ const KEPT = 60 * DAY;
 const cleanUp = (app: TestApplication, dryRun = false): Promise<CleanUp> =>
   app.app.get(CommandBus).execute(new CleanUpSessionsCommand(dryRun));
 
+const NOTHING: CleanUp = {
+  sessions: 0,
+  markedSessions: 0,
+  evictedSessions: 0,
+  revocations: 0,
+  auditPartitions: 0,
+  auditRows: 0,
+  failures: [],
+};
+
 describe('A clean-up', () => {
   let database: TestDatabase;
   let app: TestApplication;
@@ -46,12 +56,15 @@ describe('A clean-up', () => {
     await age(app, stolen.sessionId, KEPT - 60);
     const ended = [await aged(KEPT + 60), await aged(KEPT + 60, 2), await aged(10 * KEPT)];
 
-    expect(await cleanUp(app)).toEqual({ sessions: 3, revocations: 0, auditMonths: 0 });
+    expect(await cleanUp(app)).toEqual({
+      ...NOTHING,
+      sessions: 3,
+    });
     for (const { sessionId } of [live, idle, expired, stolen]) expect(await rowOf(app, sessionId)).toBeDefined();
     for (const { sessionId } of ended) expect(await rowOf(app, sessionId)).toBeUndefined();
     expect(await rowOf(app, stolen.sessionId)).toMatchObject({ revoked_reason: 'reuse_detected' });
     expect((await app.refresh(live.current)).status).toBe(200);
-    expect(await cleanUp(app)).toEqual({ sessions: 0, revocations: 0, auditMonths: 0 });
+    expect(await cleanUp(app)).toEqual(NOTHING);
   });
 
   it('leaves the history of what it deletes', async () => {
@@ -66,11 +79,19 @@ describe('A clean-up', () => {
     await app.query(`INSERT INTO revocations (kind, subject_id, reason, created_at)
       SELECT 'session', gen_random_uuid(), 'user_logout', now() - interval '25 hours' FROM generate_series(1, 4)`);
     for (let time = 0; time < 2; time++) {
-      expect(await cleanUp(app, true)).toEqual({ sessions: 2, revocations: 4, auditMonths: 0 });
+      expect(await cleanUp(app, true)).toEqual({
+        ...NOTHING,
+        sessions: 2,
+        revocations: 4,
+      });
     }
     for (const { sessionId } of ended) expect(await rowOf(app, sessionId)).toBeDefined();
-    expect(await cleanUp(app)).toEqual({ sessions: 2, revocations: 4, auditMonths: 0 });
-    expect(await cleanUp(app, true)).toEqual({ sessions: 0, revocations: 0, auditMonths: 0 });
+    expect(await cleanUp(app)).toEqual({
+      ...NOTHING,
+      sessions: 2,
+      revocations: 4,
+    });
+    expect(await cleanUp(app, true)).toEqual(NOTHING);
   });
 
   it('forgets revocations after a day, and none that an access token could still meet', async () => {
@@ -84,13 +105,15 @@ describe('A clean-up', () => {
     expect((await app.get('/auth/me', body.accessToken)).status).toBe(401);
   });
 
-  it('drops months of the event log only where that is asked for', async () => {
+  it('drops old events only where that is asked for', async () => {
     await app.query(`CREATE TABLE auth_events_2020_01 PARTITION OF auth_events
       FOR VALUES FROM ('2020-01-01T00:00:00Z') TO ('2020-02-01T00:00:00Z')`);
-    expect(await cleanUp(app)).toMatchObject({ auditMonths: 0 });
-    expect(await cleanUp(thrifty, true)).toMatchObject({ auditMonths: 1 });
-    expect(await cleanUp(thrifty)).toMatchObject({ auditMonths: 1 });
-    expect(await cleanUp(thrifty)).toMatchObject({ auditMonths: 0 });
+    await app.query(`INSERT INTO auth_events (id, type, occurred_at, user_agent, outcome)
+      SELECT gen_random_uuid(), 'a.test.v1', '2000-01-01', 'agent', 'failed'`);
+    expect(await cleanUp(app)).toMatchObject({ auditPartitions: 0, auditRows: 0 });
+    expect(await cleanUp(thrifty, true)).toMatchObject({ auditPartitions: 1, auditRows: 1 });
+    expect(await cleanUp(thrifty)).toMatchObject({ auditPartitions: 1, auditRows: 1 });
+    expect(await cleanUp(thrifty)).toMatchObject({ auditPartitions: 0, auditRows: 0 });
     expect((await app.logIn()).status).toBe(200);
   });
 
@@ -106,7 +129,24 @@ describe('A clean-up', () => {
     await cleanUp(thrifty);
     const { body } = await thrifty.get('/metrics');
     expect(body).toMatch(/^ratchet_cleaned_rows_total{what="sessions"} [1-9]/m);
-    expect(body).toMatch(/^ratchet_cleaned_rows_total{what="audit_months"} [01]$/m);
+    expect(body).toMatch(/^ratchet_cleaned_rows_total{what="audit_partitions"} [01]$/m);
+    expect(body).toMatch(/^ratchet_cleaned_rows_total{what="audit_rows"} [01]$/m);
+  });
+
+  // Seen red with one failure for all steps.
+  it('does the other steps where one fails, and says which', async () => {
+    const { sessionId } = await aged(KEPT + 60);
+    await app.query('ALTER TABLE revocations RENAME TO taken_away');
+    try {
+      expect(await cleanUp(thrifty)).toMatchObject({
+        sessions: 1,
+        revocations: 0,
+        failures: [{ step: 'revocations', problem: 'relation "ratchet.revocations" does not exist' }],
+      });
+    } finally {
+      await app.query('ALTER TABLE taken_away RENAME TO revocations');
+    }
+    expect(await rowOf(app, sessionId)).toBeUndefined();
   });
 });
 
@@ -144,7 +184,11 @@ describe('A clean-up from time to time', () => {
     try {
       const { sessionId } = await openChain(app);
       await app.query('ALTER TABLE revocations RENAME TO taken_away');
-      await until(() => app.log.some(({ level, msg }) => level === 'warn' && /^The clean-up failed/.test(String(msg))));
+      await until(() =>
+        app.log.some(
+          ({ level, msg }) => level === 'warn' && /^The clean-up of revocations failed, the next one/.test(String(msg)),
+        ),
+      );
       await app.query('ALTER TABLE taken_away RENAME TO revocations');
       await age(app, sessionId, KEPT + 60);
       await until(async () => (await rowOf(app, sessionId)) === undefined);
@@ -181,13 +225,13 @@ describe('Whether or not a clean-up comes between any two requests', () => {
   ];
 
   /** A user's old session, at every age, meets everything that can be asked of it; another one watches. */
-  async function script(app: TestApplication, between: () => Promise<unknown>): Promise<string[]> {
+  async function script(app: TestApplication, ages: typeof AGES, between: () => Promise<unknown>): Promise<string[]> {
     const answers: string[] = [];
     const ask = async (what: string, answer: Promise<Answer>) => {
       answers.push(`${what}: ${masked(await answer)}`);
       await between();
     };
-    for (const { days, orders } of AGES) {
+    for (const { days, orders } of ages) {
       for (const revoked of [false, true]) {
         for (const order of orders) {
           const name = `${days} days${revoked ? ', revoked' : ''}`;
@@ -219,22 +263,25 @@ describe('Whether or not a clean-up comes between any two requests', () => {
   }
 
   // Seen red with reads that find whatever still has a row: a session of somebody's was ended by the reuse of one long gone.
-  it.each(['session', 'user'])(
+  it.each([
+    ['session', AGES],
+    ['user', [AGES[0]!, { days: 61, orders: [ORDERS[1]] }]],
+  ])(
     'every answer is the same, even its reason, where a reuse ends the %s',
-    async (scope) => {
+    async (scope, ages) => {
       const databases = [await freshDatabase(), await freshDatabase()];
       const env = { REUSE_SCOPE: scope };
       const apps = await Promise.all(databases.map((database) => startTestApplication({ database, env })));
       try {
         const [without, withCleanUp] = await Promise.all([
-          script(apps[0]!, async () => undefined),
-          script(apps[1]!, () => cleanUp(apps[1]!)),
+          script(apps[0]!, ages, async () => undefined),
+          script(apps[1]!, ages, () => cleanUp(apps[1]!)),
         ]);
         expect(withCleanUp).toEqual(without);
-        expect(without.length).toBe((3 + 4) * 2 * 11);
+        expect(without.length).toBe(ages.flatMap(({ orders }) => orders).length * 2 * 11);
         // The runs differ in what is left of them.
         const [left, kept] = [await cleanUp(apps[1]!, true), await cleanUp(apps[0]!, true)];
-        expect([left.sessions, kept.sessions]).toEqual([0, 2 * 4]);
+        expect([left.sessions, kept.sessions]).toEqual([0, 2 * ages.at(-1)!.orders.length]);
       } finally {
         await Promise.all(apps.map((app) => app.close()));
         await Promise.all(databases.map((database) => database.close()));

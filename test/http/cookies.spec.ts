@@ -42,6 +42,11 @@ describe('The refresh token in a cookie', () => {
   });
   const refresh = (token: string, headers: Record<string, string> = own) =>
     app.request('POST', '/auth/refresh', { headers: holding(token, headers) });
+  const reauthenticate = (
+    token: string,
+    headers: Record<string, string> = own,
+    password = 'a long enough passphrase',
+  ) => app.request('POST', '/auth/reauthenticate', { headers: holding(token, headers), body: { password } });
   const logIn = async (account?: Account, headers: Record<string, string> = own): Promise<Answer> => {
     const { email, password } = account ?? (await app.register());
     return app.post('/auth/login', { email, password, delivery: 'cookie' }, headers);
@@ -98,6 +103,24 @@ describe('The refresh token in a cookie', () => {
     expect(await rowOf(app, login.body.sessionId)).toMatchObject({ delivery: 'cookie', generation: 2 });
   });
 
+  it('is replaced by a proof of the password, and kept by a wrong one', async () => {
+    const { token, sessionId } = await signedIn();
+    const wrong = await reauthenticate(token, own, 'not the passphrase');
+    expect(wrong).toMatchObject({ status: 401, body: { code: 'invalid_credentials' } });
+    expectKept(wrong);
+    const proved = await reauthenticate(token);
+    expectDelivered(proved, 1);
+    expect(await rowOf(app, sessionId)).toMatchObject({ generation: 1, delivery: 'cookie' });
+    // In the body, a token is explicit, and this one is of a cookie.
+    const body = { refreshToken: tokenIn(proved), password: 'a long enough passphrase' };
+    const refused = await app.post('/auth/reauthenticate', body, holding(tokenIn(proved)));
+    expect(refused).toMatchObject({ status: 401, body: { code: 'token_invalid' } });
+    expectKept(refused);
+    const dead = await app.post('/auth/reauthenticate', { ...body, refreshToken: 'junk' }, holding(tokenIn(proved)));
+    expect(dead.status).toBe(401);
+    expectDelivered(await refresh(tokenIn(proved)), 2);
+  });
+
   it('is replayed for its retry key, too', async () => {
     const { token } = await signedIn();
     const headers = { ...own, 'Idempotency-Key': newRetryKey() };
@@ -117,6 +140,7 @@ describe('The refresh token in a cookie', () => {
   describe('is used by pages of the origins that are known, and by no others:', () => {
     const use: [what: string, use: (token: string, headers: Record<string, string>) => Promise<Answer>][] = [
       ['refresh', refresh],
+      ['reauthenticate', reauthenticate],
       ['logout', (token, headers) => app.request('POST', '/auth/logout', { headers: holding(token, headers) })],
     ];
     const KNOWN = [
@@ -144,7 +168,7 @@ describe('The refresh token in a cookie', () => {
         const { token } = await signedIn();
         expect({ headers, status: (await use(token, headers)).status }).toEqual({
           headers,
-          status: what === 'refresh' ? 200 : 204,
+          status: what === 'logout' ? 204 : 200,
         });
       }
     });

@@ -1,6 +1,9 @@
+import { CommandBus } from '@nestjs/cqrs';
+import { CleanUpSessionsCommand, SessionRepository } from '../../src';
 import { type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
+import { testDatabase } from '../support/database/test-database';
 import { changePassword, rotateUser, statusOfMe } from './support/administration';
-import { age, rowOf } from './support/sessions';
+import { age, copy, rowOf } from './support/sessions';
 
 const MAX = 3;
 const DAY = 24 * 60 * 60;
@@ -70,13 +73,12 @@ describe(`Where a user may have ${MAX} sessions`, () => {
     expect(await rowOf(app, idle.sessionId)).toMatchObject({ revoked_at: null });
   });
 
-  it('what a raised floor has ended goes first', async () => {
+  // Seen red with a live condition without the floor: the login evicts what is over, and records it.
+  it('what a raised floor has ended takes no room', async () => {
     const dead = await openMany(3);
     await rotateUser(app, account.id);
     const opened = await openMany(3);
-    for (const { sessionId } of dead) {
-      expect(await rowOf(app, sessionId)).toMatchObject({ revoked_reason: 'session_limit_exceeded' });
-    }
+    for (const { sessionId } of dead) expect(await rowOf(app, sessionId)).toMatchObject({ revoked_at: null });
     for (const { refreshToken } of opened) expect((await app.refresh(refreshToken)).status).toBe(200);
   });
 
@@ -84,7 +86,7 @@ describe(`Where a user may have ${MAX} sessions`, () => {
     const [, , current] = await openMany(3);
     const changed = await changePassword(app, current.accessToken, account, 'another long passphrase');
     expect(changed.status).toBe(200);
-    expect(await live()).toEqual([{ id: changed.body.sessionId }]);
+    expect(await app.app.get(SessionRepository).countLiveOfUser(account.id)).toBe(1);
     expect((await app.events({ userId: account.id })).map(({ type }) => type)).not.toContain('auth.session.evicted.v1');
   });
 
@@ -100,6 +102,64 @@ describe(`Where a user may have ${MAX} sessions`, () => {
     for (const { body } of answers) {
       const refreshed = await app.refresh(body.refreshToken);
       expect(refreshed.status).toBe(left.includes(body.sessionId) ? 200 : 401);
+    }
+  });
+});
+
+describe('Where a user has 2,600 sessions and may have 100', () => {
+  // Seen red with a login that evicts them all, and with a clean-up that leaves the rest.
+  it('a login ends 1,000 of those above, and the next clean-up the others', async () => {
+    const database = await testDatabase();
+    const [open, limited] = await Promise.all([
+      startTestApplication({ database, env: { MAX_SESSIONS_PER_USER: '0' } }),
+      startTestApplication({ database }),
+    ]);
+    const live = ({ id }: { id: string }) => open.app.get(SessionRepository).countLiveOfUser(id);
+    const cleanUp = () => limited.app.get(CommandBus).execute(new CleanUpSessionsCommand());
+    try {
+      const [account, crowded] = [await open.register(), await open.register()];
+      for (const { one, copies } of [
+        { one: account, copies: 99 },
+        { one: crowded, copies: 2599 },
+      ])
+        await copy(open, (await open.logIn(one)).body.sessionId, copies);
+      const { body: last } = await limited.logIn(crowded);
+      expect(await live(crowded)).toBe(1601);
+
+      expect(await cleanUp()).toMatchObject({ evictedSessions: 1501, failures: [] });
+      expect(await live(crowded)).toBe(100);
+      expect(await live(account)).toBe(100);
+      expect((await limited.refresh(last.refreshToken)).status).toBe(200);
+      const evicted = (await open.events({ userId: crowded.id })).filter(
+        ({ type }) => type === 'auth.session.evicted.v1',
+      );
+      expect(new Set(evicted.map(({ session_id }) => session_id)).size).toBe(2501);
+      expect(evicted).toHaveLength(2501);
+      expect(await cleanUp()).toMatchObject({ evictedSessions: 0 });
+    } finally {
+      await Promise.all([open.close(), limited.close()]);
+      await database.close();
+    }
+  });
+});
+
+describe.each<[kept: number, where: string, env: Readonly<Record<string, string>>]>([
+  [100, 'nothing is set', {}],
+  [151, 'it is 0', { MAX_SESSIONS_PER_USER: '0' }],
+])('Of 150 sessions and a login', (kept, where, env) => {
+  it(`${kept} are kept where ${where}`, async () => {
+    const app = await startTestApplication({ env });
+    try {
+      const account = await app.register();
+      await copy(app, (await app.logIn(account)).body.sessionId, 149);
+      expect((await app.logIn(account)).status).toBe(200);
+      const [live] = await app.query(
+        'SELECT count(*)::integer FROM sessions WHERE user_id = $1 AND revoked_at IS NULL',
+        [account.id],
+      );
+      expect(live).toEqual({ count: kept });
+    } finally {
+      await app.close();
     }
   });
 });

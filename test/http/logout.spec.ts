@@ -62,7 +62,7 @@ describe('A log-out', () => {
   it.each(['live', 'expired'])('by an access token that is %s ends its session', async (state) => {
     const account = await app.register();
     const { accessToken, refreshToken, sessionId } = (await app.logIn(account)).body;
-    const bearer = state === 'live' ? accessToken : expired(account.id, sessionId);
+    const bearer = state === 'live' ? accessToken : await expired(account.id, sessionId);
     if (state === 'expired') expect(await app.get('/auth/me', bearer)).toMatchObject({ status: 401 });
     expect(await app.request('POST', '/auth/logout', { bearer })).toMatchObject({ status: 204 });
     expect(await app.refresh(refreshToken)).toMatchObject({ status: 401, body: { code: 'token_revoked' } });

@@ -3,7 +3,15 @@ import { PasswordHasher, SecurityPolicyRepository } from '../../src';
 import { BcryptPasswordHasher } from '../../src/auth/infrastructure/bcrypt/bcrypt-password-hasher';
 import { type Answer, type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
 import { gate } from '../support/gate';
-import { asAdmin, changePassword, policyOf, rotateAll, rotateUser, statusOfMe } from './support/administration';
+import {
+  asAdmin,
+  changePassword,
+  policyOf,
+  resetPassword,
+  rotateAll,
+  rotateUser,
+  statusOfMe,
+} from './support/administration';
 import { intercept } from './support/intercept';
 import { rowOf, userFloorOf } from './support/sessions';
 
@@ -102,23 +110,24 @@ describe('While a password is hashed', () => {
 
   describe('a login', () => {
     // Seen red with the floors read again, after the hash, and with a deactivation that raises none.
-    it.each([...raises, ['a password change', () => change()] as const])(
-      'is dead on arrival after %s',
-      async (_what, happens) => {
-        const [globalVersion, userVersion] = [
-          (await policyOf(app)).global_min_token_version,
-          await userFloorOf(app, account.id),
-        ];
-        const { status, body } = await during('verify', () => app.logIn(account), happens);
-        expect(status).toBe(200);
-        expect(await rowOf(app, body.sessionId)).toMatchObject({
-          token_version: userVersion,
-          global_version_at_issuance: globalVersion,
-        });
-        expect(await honoured()).not.toContain(body.sessionId);
-        await expectDead(body);
-      },
-    );
+    it.each([
+      ...raises,
+      ['a password change', () => change()] as const,
+      ['a reset of the password', () => resetPassword(app, account.id, NEXT)] as const,
+    ])('is dead on arrival after %s', async (_what, happens) => {
+      const [globalVersion, userVersion] = [
+        (await policyOf(app)).global_min_token_version,
+        await userFloorOf(app, account.id),
+      ];
+      const { status, body } = await during('verify', () => app.logIn(account), happens);
+      expect(status).toBe(200);
+      expect(await rowOf(app, body.sessionId)).toMatchObject({
+        token_version: userVersion,
+        global_version_at_issuance: globalVersion,
+      });
+      expect(await honoured()).not.toContain(body.sessionId);
+      await expectDead(body);
+    });
 
     // Seen red with the hash of the first look-up: the old password would open a session on the new floor.
     it('is refused when its password is changed while its floors are read', async () => {
@@ -164,6 +173,34 @@ describe('While a password is hashed', () => {
       expect([await statusOfLogin(account.password), await statusOfLogin(NEXT)]).toEqual([401, 200]);
       await expectDead(login.body);
       await expectAlive(changed!.body);
+    });
+  });
+
+  describe('a reset', () => {
+    const storedHash = async (): Promise<string> =>
+      (await app.query('SELECT password_hash FROM users WHERE id = $1', [account.id]))[0].password_hash;
+    const reset = () => resetPassword(app, account.id, NEXT);
+
+    // Seen red with the floor compared before the hash is computed, and not by the raise.
+    it.each(raises.filter(([what]) => what !== 'a global rotation'))(
+      'changes nothing after %s',
+      async (_what, happens) => {
+        const before = await storedHash();
+        const { status } = await during('hash', reset, happens);
+        expect([status, await storedHash(), await userFloorOf(app, account.id)]).toEqual([401, before, 2]);
+      },
+    );
+
+    it('does not undo a password change, nor is undone by one', async () => {
+      const { reached, release } = hasher.hold('hash', 2);
+      const asking = Promise.all([change(pair, account, 'the first long passphrase'), reset()]);
+      await reached;
+      release();
+      const [changed, { status }] = await asking;
+      expect([changed.status, status].toSorted()).toEqual([200, 401]);
+      const won = status === 200 ? NEXT : 'the first long passphrase';
+      expect([await statusOfLogin(won), await userFloorOf(app, account.id)]).toEqual([200, 2]);
+      await expectDead(pair);
     });
   });
 

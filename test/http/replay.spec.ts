@@ -152,6 +152,31 @@ describe('By the window', () => {
     expect(await rowOf(app, chain.sessionId)).toMatchObject({ replay_count: 1 });
   });
 
+  // Seen red with waits among the junk: after ten junk tokens a minute from its address, a wait left no row.
+  it('a wait is recorded whatever else comes from its address', async () => {
+    const chain = await openChain(app, 1, { retryKey: newRetryKey() });
+    const from = { 'X-Forwarded-For': '198.51.100.12' };
+    for (let time = 0; time < 12; time++) await app.post('/auth/refresh', { refreshToken: 'junk' }, from);
+
+    const answer = await app.post('/auth/refresh', { refreshToken: predecessorOf(chain) }, from);
+
+    expect(answer).toMatchObject({ status: 429, body: { code: 'replay_refused' } });
+    const [attempted, failed] = (await app.events({ sessionId: chain.sessionId })).slice(-2);
+    expect(failed).toMatchObject({ reason: 'replay_refused', ip_address: '198.51.100.12', user_id: chain.account.id });
+    expect(attempted).toMatchObject({ type: 'auth.token_refresh.attempted.v1', attempt_id: failed.attempt_id });
+  });
+
+  it('waits are recorded one by one up to the cap of replays, for each rotation again', async () => {
+    const chain = await openChain(app, 1, { retryKey: newRetryKey() });
+    const waits = async () =>
+      (await app.events({ sessionId: chain.sessionId })).filter(({ reason }) => reason === 'replay_refused').length;
+    await Promise.all(Array.from({ length: 8 }, () => app.refresh(predecessorOf(chain))));
+    expect(await waits()).toBe(3);
+    expect(await app.refresh(chain.current, newRetryKey())).toMatchObject({ status: 200 });
+    await Promise.all(Array.from({ length: 8 }, () => app.refresh(chain.current)));
+    expect(await waits()).toBe(6);
+  });
+
   it('a replay that carries a key closes the window for whoever has none', async () => {
     const chain = await openChain(app, 1);
     expectReplay(await app.refresh(predecessorOf(chain), newRetryKey()), chain);

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { Clock, SessionRepository } from '../../src';
 import {
   type Account,
   type Answer,
@@ -7,7 +8,8 @@ import {
   type TestApplication,
 } from '../support/app/test-application';
 import { asAdmin, rotateAll, rotateUser, statusOfMe } from './support/administration';
-import { age, openChain, rowOf, TRUSTING, userFloorOf } from './support/sessions';
+import { intercept } from './support/intercept';
+import { age, copy, markedRowOf, openChain, rowOf, TRUSTING, userFloorOf } from './support/sessions';
 
 const DAY = 24 * 60 * 60;
 
@@ -23,8 +25,8 @@ describe('The sessions of a user', () => {
   });
 
   const open = async (of: Account = account): Promise<Json> => (await app.logIn(of)).body;
-  const list = (bearer: string): Promise<Answer> => app.get('/auth/sessions', bearer);
-  const idsOf = async (bearer: string): Promise<string[]> => (await list(bearer)).body.map(({ id }: Json) => id);
+  const list = (bearer: string, query = ''): Promise<Answer> => app.get(`/auth/sessions${query}`, bearer);
+  const idsOf = async (bearer: string): Promise<string[]> => (await list(bearer)).body.items.map(({ id }: Json) => id);
   const end = (path: string, bearer?: string) =>
     app.request('DELETE', `/auth/sessions${path}`, bearer === undefined ? {} : { bearer });
   const statusOfRefresh = async ({ refreshToken }: Json) => (await app.refresh(refreshToken)).status;
@@ -40,6 +42,7 @@ describe('The sessions of a user', () => {
         )
       ).body;
       const opened = await list(login.accessToken);
+      const [first] = opened.body.items;
       const item = {
         id: login.sessionId,
         current: true,
@@ -50,13 +53,14 @@ describe('The sessions of a user', () => {
         lastUserAgent: null,
         lastIpAddress: null,
         createdAt: expect.any(String),
-        lastUsedAt: opened.body[0].createdAt,
-        expiresAt: inDays(opened.body[0].createdAt, 7),
-        absoluteExpiresAt: inDays(opened.body[0].createdAt, 30),
+        lastUsedAt: first.createdAt,
+        expiresAt: inDays(first.createdAt, 7),
+        absoluteExpiresAt: inDays(first.createdAt, 30),
         generation: 0,
       };
-      expect(opened).toMatchObject({ status: 200, body: [item] });
-      expect(Object.keys(opened.body[0])).toEqual(Object.keys(item));
+      expect(opened).toMatchObject({ status: 200, body: { items: [item], nextCursor: null } });
+      expect(Object.keys(opened.body)).toEqual(['items', 'nextCursor']);
+      expect(Object.keys(first)).toEqual(Object.keys(item));
       expect(opened.headers.get('Cache-Control')).toBe('no-store');
 
       const refreshed = await app.post(
@@ -64,10 +68,10 @@ describe('The sessions of a user', () => {
         { refreshToken: login.refreshToken, deviceId: 'server', deviceName: 'A server' },
         { 'User-Agent': 'SSR/2', 'X-Forwarded-For': '2001:db8::2' },
       );
-      const { body } = await list(refreshed.body.accessToken);
-      expect(body).toEqual([
+      const { items } = (await list(refreshed.body.accessToken)).body;
+      expect(items).toEqual([
         {
-          ...opened.body[0],
+          ...first,
           lastUserAgent: 'SSR/2',
           lastIpAddress: '2001:db8::2',
           lastUsedAt: expect.any(String),
@@ -75,9 +79,9 @@ describe('The sessions of a user', () => {
           generation: 1,
         },
       ]);
-      expect(body[0].lastUsedAt > body[0].createdAt).toBe(true);
-      expect(body[0].expiresAt > opened.body[0].expiresAt).toBe(true);
-      expect(body[0].expiresAt <= inDays(body[0].lastUsedAt, 7)).toBe(true);
+      expect(items[0].lastUsedAt > items[0].createdAt).toBe(true);
+      expect(items[0].expiresAt > first.expiresAt).toBe(true);
+      expect(items[0].expiresAt <= inDays(items[0].lastUsedAt, 7)).toBe(true);
     });
 
     it('newest use first, and only the one that asks is the current one', async () => {
@@ -85,7 +89,7 @@ describe('The sessions of a user', () => {
       expect(await idsOf(first.accessToken)).toEqual([third.sessionId, second.sessionId, first.sessionId]);
       await app.refresh(first.refreshToken);
       const { body } = await list(second.accessToken);
-      expect(body.map(({ id, current }: Json) => [id, current])).toEqual([
+      expect(body.items.map(({ id, current }: Json) => [id, current])).toEqual([
         [first.sessionId, false],
         [third.sessionId, false],
         [second.sessionId, true],
@@ -128,6 +132,129 @@ describe('The sessions of a user', () => {
       const stranger = await open(await app.register());
       expect(await idsOf(stranger.accessToken)).toEqual([stranger.sessionId]);
       expect((await app.get('/auth/sessions')).status).toBe(401);
+    });
+  });
+
+  describe('are paged', () => {
+    type Page = { readonly items: readonly Json[]; readonly nextCursor: string | null };
+
+    /** Both lists of the account's sessions, by whose word. */
+    const lists: [by: string, page: (query: string, bearer: string) => Promise<Answer>][] = [
+      ['their user', (query, bearer) => list(bearer, query)],
+      ['an administrator', (query) => asAdmin(app, 'GET', `/admin/users/${account.id}/sessions${query}`)],
+    ];
+
+    describe.each(lists)('by %s', (_by, page) => {
+      const read = async (limit: number, bearer: string): Promise<Page[]> => {
+        const pages: Page[] = [];
+        for (let query = `?limit=${limit}`; ;) {
+          const { status, body } = await page(query, bearer);
+          expect(status).toBe(200);
+          pages.push(body);
+          if (body.nextCursor === null) return pages;
+          query = `?limit=${limit}&cursor=${body.nextCursor}`;
+        }
+      };
+      const idsIn = (pages: readonly Page[]) => pages.flatMap(({ items }) => items.map(({ id }) => id));
+
+      // Seen red with the position in milliseconds: of the sessions of one millisecond, one page was all.
+      it('without a session skipped or repeated, however many were used in one millisecond', async () => {
+        const { sessionId, accessToken } = await open();
+        const ids = [sessionId, ...(await copy(app, sessionId, 20, 7)), ...(await copy(app, sessionId, 10))];
+        const pages = await read(4, accessToken);
+        expect(pages.map(({ items }) => items.length)).toEqual([4, 4, 4, 4, 4, 4, 4, 3]);
+        expect(idsIn(pages).toSorted()).toEqual(ids.toSorted());
+        expect(idsIn(await read(31, accessToken))).toEqual(idsIn(pages));
+      });
+
+      it('with 100 sessions on a page unless fewer are asked for', async () => {
+        const { sessionId, accessToken } = await open();
+        await copy(app, sessionId, 120, 1);
+        const { body } = await page('', accessToken);
+        expect(body.items).toHaveLength(100);
+        const rest = await page(`?cursor=${body.nextCursor}`, accessToken);
+        expect(rest.body).toMatchObject({ items: { length: 21 }, nextCursor: null });
+        expect(new Set(idsIn([body, rest.body])).size).toBe(121);
+      });
+
+      // Seen red without the floor in the statement that reads a page.
+      it('in full pages: a session below a floor takes no place', async () => {
+        const { sessionId } = await open();
+        await copy(app, sessionId, 3);
+        await rotateUser(app, account.id);
+        const [first, second] = [await open(), await open()];
+        await app.query(`UPDATE sessions SET last_used_at = now() WHERE id = $1`, [sessionId]);
+        const pages = await read(1, second.accessToken);
+        expect(pages.map(({ items }) => items.map(({ id }) => id))).toEqual([[second.sessionId], [first.sessionId]]);
+      });
+
+      it('with a session that is refreshed in between at the front', async () => {
+        const [first, second, third] = [await open(), await open(), await open()];
+        const { body } = await page('?limit=1', first.accessToken);
+        expect(idsIn([body])).toEqual([third.sessionId]);
+        await app.refresh(first.refreshToken);
+        const rest = await page(`?limit=2&cursor=${body.nextCursor}`, first.accessToken);
+        expect(idsIn([rest.body])).toEqual([second.sessionId]);
+        expect(idsIn(await read(2, first.accessToken))).toEqual([first.sessionId, third.sessionId, second.sessionId]);
+      });
+
+      it('from a place in the order alone: the cursor of another user opens no sessions of that one', async () => {
+        const mine = [await open(), await open()];
+        const other = await app.register();
+        const theirs = [await open(other), await open(other), await open(other)];
+        const { nextCursor } = (await list(theirs[0].accessToken, '?limit=1')).body;
+        const { status, body } = await page(`?cursor=${nextCursor}`, mine[0].accessToken);
+        expect(status).toBe(200);
+        expect(idsIn([body])).toEqual([mine[1].sessionId, mine[0].sessionId]);
+      });
+
+      const ID = '0198a0b0-0000-7000-8000-00000000000a';
+      const cursorOf = (text: string) => `cursor=${Buffer.from(text).toString('base64url')}`;
+      const whole = 'limit must be a whole number from 1 to 100';
+      const ofPage = 'cursor must be the nextCursor of an earlier page';
+      it.each<[query: string, rule: string]>([
+        ...['limit=0', 'limit=101', 'limit=-1', 'limit=1.5', 'limit=abc', 'limit=', 'limit', 'limit=1e309'].map<
+          [string, string]
+        >((query) => [query, whole]),
+        ['limit=2&limit=2', whole],
+        ['cursor=', ofPage],
+        ['cursor=x', ofPage],
+        ['cursor=%00', ofPage],
+        [cursorOf(`1769860800123456.${ID}`).slice(0, -1), ofPage],
+        [`${cursorOf(`1769860800123456.${ID}`)}==`, ofPage],
+        [cursorOf(`1769860800123456.${ID.toUpperCase()}`), ofPage],
+        [cursorOf(`0x10.${ID}`), ofPage],
+        [cursorOf(`99999999999999999.${ID}`), ofPage],
+        [cursorOf(`-1.${ID}`), ofPage],
+        [cursorOf(`1769860800123456.1' OR true --`), ofPage],
+        [`${cursorOf(`1.${ID}`)}&${cursorOf(`1.${ID}`)}`, ofPage],
+      ])('and not by ?%s: 400, with the rule', async (query, message) => {
+        const { accessToken } = await open();
+        expect(await page(`?${query}`, accessToken)).toMatchObject({
+          status: 400,
+          body: { code: 'invalid_request', errors: [{ path: message.split(' ')[0], message }] },
+        });
+      });
+
+      it('and not by what nobody knows: 400', async () => {
+        const { accessToken } = await open();
+        expect(await page('?limit=1&page=2&userId=x', accessToken)).toMatchObject({
+          status: 400,
+          body: { errors: [{ path: 'page' }, { path: 'userId' }] },
+        });
+      });
+
+      it('from every place that a cursor can name', async () => {
+        const { accessToken, sessionId } = await open();
+        for (const [time, found] of [
+          ['0', []],
+          ['9999999999999998', [sessionId]],
+        ] as const) {
+          const { status, body } = await page(`?${cursorOf(`${time}.${randomUUID()}`)}`, accessToken);
+          expect(status).toBe(200);
+          expect(idsIn([body])).toEqual(found);
+        }
+      });
     });
   });
 
@@ -193,7 +320,12 @@ describe('The sessions of a user', () => {
   });
 
   describe('end all but the current one', () => {
-    it('with their tokens, counted, each with its record', async () => {
+    const historyOf = async ({ sessionId }: Json): Promise<Json[]> =>
+      (await asAdmin(app, 'GET', `/admin/sessions/${sessionId}/history`)).body.items;
+    const endOf = async (session: Json) =>
+      (await historyOf(session)).find(({ type }) => /revoked\.v1$/.test(type)) ?? null;
+
+    it('with their tokens, counted, with one record', async () => {
       const others = [await open(), await open(), await openChain(app, 1, { account })];
       const expired = await open();
       await age(app, expired.sessionId, 7 * DAY);
@@ -206,8 +338,20 @@ describe('The sessions of a user', () => {
       });
       for (const { sessionId } of others) {
         expect(await rowOf(app, sessionId)).toMatchObject({ revoked_reason: 'session_revoked' });
-        expect((await app.events({ sessionId })).at(-1)).toMatchObject({ type: 'auth.session.revoked.v1' });
       }
+      const records = (await app.events({ userId: account.id })).filter(({ type }) => /revoked\.v1$/.test(type));
+      expect(records).toMatchObject([
+        {
+          type: 'auth.sessions.all_revoked.v1',
+          reason: 'session_revoked',
+          session_id: current.sessionId,
+          details: {
+            revokedSessions: 3,
+            exceptSessionId: current.sessionId,
+            throughSessionId: others.at(-1).sessionId,
+          },
+        },
+      ]);
       expect(await statusOfMe(app, others[0].accessToken)).toBe(401);
       for (const alive of [current, stranger]) {
         expect(await statusOfMe(app, alive.accessToken)).toBe(200);
@@ -216,6 +360,67 @@ describe('The sessions of a user', () => {
       // No floor was raised: the access token that asked still counts.
       expect(await userFloorOf(app, account.id)).toBe(1);
       expect(await end('?except=current', current.accessToken)).toMatchObject({ body: { revokedSessions: 0 } });
+    });
+
+    // Seen red with a record that covers every session of its user.
+    it('so that the history of each tells its own end, and of the spared one the end that it meets later', async () => {
+      const [over, current, other] = [await open(), await open(), await open()];
+      await app.post('/auth/logout', { refreshToken: over.refreshToken });
+      await end('?except=current', current.accessToken);
+      // As after a batch that did not reach it: it was there, and its id is higher.
+      const missed = await open();
+      await app.query(
+        `UPDATE auth_events SET occurred_at = (SELECT min(occurred_at) FROM auth_events WHERE session_id = $2)
+          WHERE session_id = $1 AND type = 'auth.session.created.v1'`,
+        [missed.sessionId, other.sessionId],
+      );
+      expect(await endOf(missed)).toBeNull();
+      const later = await open();
+      const ofOthers = { type: 'auth.sessions.all_revoked.v1', reason: 'session_revoked' };
+      expect(await endOf(over)).toMatchObject({ type: 'auth.session.revoked.v1', reason: 'user_logout' });
+      expect(await endOf(other)).toMatchObject(ofOthers);
+      expect(await endOf(current)).toMatchObject({ ...ofOthers, sessionId: current.sessionId });
+      expect(await endOf(later)).toBeNull();
+
+      await end('?except=current', later.accessToken);
+      await asAdmin(app, 'DELETE', `/admin/users/${account.id}/sessions`);
+      const ends = (await historyOf(current)).filter(({ type }) => /revoked\.v1$/.test(type));
+      expect(ends.map(({ details }) => details.exceptSessionId)).toEqual([current.sessionId, later.sessionId]);
+      expect((await historyOf(later)).at(-1)).toMatchObject({ ...ofOthers, reason: 'admin_action' });
+    });
+
+    // Seen red with one transaction for all of them.
+    it('in batches of 1,000, and after two seconds with 503: what ended stays ended, and a repetition goes on', async () => {
+      const [others, current] = [await open(), await open()];
+      await copy(app, others.sessionId, 2499);
+      let lateMs = 0;
+      const batches: number[] = [];
+      const restore = [
+        intercept(app, Clock, 'now', (now: () => Date) => new Date(now().getTime() + lateMs)),
+        intercept(app, SessionRepository, 'revokeSome', async (revoke) => {
+          lateMs += 2000;
+          const ended: string[] = await revoke();
+          batches.push(ended.length);
+          return ended;
+        }),
+      ];
+      try {
+        for (const rest of [1500, 500]) {
+          const answer = await end('?except=current', current.accessToken);
+          expect(answer).toMatchObject({ status: 503, body: { code: 'unavailable', recovery: 'retry' } });
+          expect(answer.headers.get('retry-after')).toBe('1');
+          expect(await app.app.get(SessionRepository).countLiveOfUser(account.id)).toBe(rest + 1);
+        }
+        expect(await end('?except=current', current.accessToken)).toMatchObject({
+          status: 200,
+          body: { revokedSessions: 500 },
+        });
+        expect(batches).toEqual([1000, 1000, 500]);
+      } finally {
+        for (const back of restore) back();
+      }
+      expect(await statusOfRefresh(current)).toBe(200);
+      expect(await statusOfRefresh(others)).toBe(401);
     });
 
     it.each(['', '?except', '?except=', '?except=all', '?except=current&except=current', '?except=current&all=true'])(
@@ -234,12 +439,12 @@ describe('The sessions of a user', () => {
       const [first, second] = [await open(), await open()];
       const { status, body } = await asAdmin(app, 'GET', `/admin/users/${account.id}/sessions`);
       expect(status).toBe(200);
-      expect(body.map(({ id, current }: Json) => [id, current])).toEqual([
+      expect(body.items.map(({ id, current }: Json) => [id, current])).toEqual([
         [second.sessionId, false],
         [first.sessionId, false],
       ]);
       const own = (await list(first.accessToken)).body;
-      expect(body).toEqual(own.map((item: Json) => ({ ...item, current: false })));
+      expect(body).toEqual({ ...own, items: own.items.map((item: Json) => ({ ...item, current: false })) });
     });
 
     it('who end them all: refresh tokens, access tokens, and what was under way', async () => {
@@ -247,7 +452,7 @@ describe('The sessions of a user', () => {
       const answer = await asAdmin(app, 'DELETE', `/admin/users/${account.id}/sessions`);
       expect(answer).toMatchObject({ status: 200, body: { revokedSessions: 2 } });
       for (const session of sessions) {
-        expect(await rowOf(app, session.sessionId)).toMatchObject({ revoked_reason: 'admin_action' });
+        expect(await markedRowOf(app, session.sessionId)).toMatchObject({ revoked_reason: 'admin_action' });
         expect(await statusOfMe(app, session.accessToken)).toBe(401);
         expect(await statusOfRefresh(session)).toBe(401);
       }
@@ -264,7 +469,7 @@ describe('The sessions of a user', () => {
     it('for users whom nobody knows: none', async () => {
       expect(await asAdmin(app, 'GET', `/admin/users/${randomUUID()}/sessions`)).toMatchObject({
         status: 200,
-        body: [],
+        body: { items: [], nextCursor: null },
       });
       expect(await asAdmin(app, 'DELETE', `/admin/users/${randomUUID()}/sessions`)).toMatchObject({
         status: 200,
@@ -276,7 +481,7 @@ describe('The sessions of a user', () => {
     it('who name the user by an id of up to 128 characters, whatever they are', async () => {
       for (const id of ['42', 'a/b c%', '漢'.repeat(128)]) {
         const path = `/admin/users/${encodeURIComponent(id)}/sessions`;
-        expect(await asAdmin(app, 'GET', path)).toMatchObject({ status: 200, body: [] });
+        expect(await asAdmin(app, 'GET', path)).toMatchObject({ status: 200, body: { items: [] } });
       }
     });
 
@@ -323,7 +528,7 @@ describe('The sessions of a user', () => {
     it('in pages that leave out nothing and repeat nothing, while it goes on', async () => {
       const { sessionId, current } = await openChain(app, 6, { account });
       const history = (query: string) => asAdmin(app, 'GET', `/admin/sessions/${sessionId}/history?${query}`);
-      const all = (await history('limit=200')).body.items;
+      const all = (await history('')).body.items;
       expect(all).toHaveLength(15);
 
       const read: Json[] = [];
@@ -340,9 +545,32 @@ describe('The sessions of a user', () => {
       expect(read.slice(0, all.length)).toEqual(all);
       expect(new Set(read.map(({ id }) => id)).size).toBe(read.length);
       expect(read.length).toBeGreaterThan(all.length);
-      for (const bad of ['limit=0', 'limit=201', 'cursor=x', 'from=2026-01-01', `userId=${account.id}`]) {
+      for (const bad of ['limit=0', 'limit=1001', 'cursor=x', 'from=2026-01-01', `userId=${account.id}`]) {
         expect((await history(bad)).status).toBe(400);
       }
+    });
+
+    // Seen red with the 50 events of a page of the trail.
+    it('with 1,000 events on a page unless fewer are asked for', async () => {
+      const { sessionId } = await openChain(app, 0, { account });
+      await app.query(
+        `INSERT INTO auth_events
+         SELECT copy.* FROM auth_events AS one, generate_series(1, 1005) AS n, jsonb_populate_record(one, jsonb_build_object(
+           'id', gen_random_uuid(), 'occurred_at', one.occurred_at + n * interval '1 second')) AS copy
+         WHERE one.session_id = $1 AND one.type = 'auth.session.created.v1'`,
+        [sessionId],
+      );
+      const history = async (query: string) => {
+        const { status, body } = await asAdmin(app, 'GET', `/admin/sessions/${sessionId}/history${query}`);
+        expect(status).toBe(200);
+        return body;
+      };
+      const first = await history('');
+      expect(first.items).toHaveLength(1000);
+      expect((await history('?limit=1000')).items).toEqual(first.items);
+      const rest = await history(`?cursor=${first.nextCursor}`);
+      expect(rest).toMatchObject({ items: { length: 8 }, nextCursor: null });
+      expect(new Set([...first.items, ...rest.items].map(({ id }) => id)).size).toBe(1008);
     });
 
     it('that is empty for a session that nobody knows', async () => {
@@ -370,14 +598,55 @@ describe('The sessions of a user', () => {
         () => asAdmin(app, 'PATCH', `/admin/users/${account.id}`, { isActive: false }),
       ],
     ])('that tells its end also where %s ended all of them at once', async (_how, reason, happens) => {
-      const [ended, asking] = [await open(), await open()];
+      const historyOf = async (sessionId: string, query = '') =>
+        (await asAdmin(app, 'GET', `/admin/sessions/${sessionId}/history${query}`)).body;
+      const endsOf = async ({ sessionId }: Json) =>
+        (await historyOf(sessionId)).items.filter(({ type }: Json) =>
+          /\.(all_revoked|session\.revoked)\.v1$/.test(type),
+        );
+      const [over, ended, asking] = [await open(), await open(), await open()];
+      await app.post('/auth/logout', { refreshToken: over.refreshToken });
       expect((await happens(asking.accessToken)).status).toBe(200);
-      for (const { sessionId } of [ended, asking]) {
-        const { items } = (await asAdmin(app, 'GET', `/admin/sessions/${sessionId}/history`)).body;
-        expect(items.filter(({ type }: Json) => type === 'auth.session.revoked.v1')).toMatchObject([
-          { sessionId, userId: account.id, reason },
-        ]);
+      const all = { type: 'auth.sessions.all_revoked.v1', userId: account.id, reason };
+      for (const session of [ended, asking]) expect(await endsOf(session)).toMatchObject([all]);
+      expect(await endsOf(over)).toMatchObject([{ type: 'auth.session.revoked.v1', reason: 'user_logout' }]);
+
+      // What follows is the history of others: a session ends once, and one that was opened later has not ended.
+      await asAdmin(app, 'PATCH', `/admin/users/${account.id}`, { isActive: true });
+      const password = reason === 'password_changed' ? 'another long passphrase' : account.password;
+      const later = (await app.logIn({ ...account, password })).body;
+      expect(await endsOf(later)).toEqual([]);
+      await asAdmin(app, 'DELETE', `/admin/users/${account.id}/sessions`);
+      expect(await endsOf(later)).toMatchObject([{ ...all, reason: 'admin_action' }]);
+      expect(await endsOf(ended)).toMatchObject([all]);
+
+      // The same in pages of any size, before and after what was recorded of it later.
+      await app.refresh(ended.refreshToken);
+      const { items: whole } = await historyOf(ended.sessionId);
+      expect(whole.map(({ type }: Json) => type).slice(-3)).toEqual([
+        'auth.sessions.all_revoked.v1',
+        'auth.token_refresh.attempted.v1',
+        'auth.token_refresh.failed.v1',
+      ]);
+      for (const limit of [1, 2, 3, 4]) {
+        const read: Json[] = [];
+        for (let cursor: string | null = ''; cursor !== null;) {
+          const page: Json = await historyOf(ended.sessionId, `?limit=${limit}${cursor && `&cursor=${cursor}`}`);
+          expect(page.items.length).toBeLessThanOrEqual(limit);
+          read.push(...page.items);
+          cursor = page.nextCursor;
+        }
+        expect(read).toEqual(whole);
       }
+    });
+
+    // Seen red without the look at the session's limit.
+    it('that has no end by others where the session had expired before', async () => {
+      const { sessionId } = await open();
+      await age(app, sessionId, 8 * DAY);
+      await asAdmin(app, 'DELETE', `/admin/users/${account.id}/sessions`);
+      const { items } = (await asAdmin(app, 'GET', `/admin/sessions/${sessionId}/history`)).body;
+      expect(items.map(({ type }: Json) => type)).not.toContain('auth.sessions.all_revoked.v1');
     });
   });
 });

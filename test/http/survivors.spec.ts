@@ -2,7 +2,7 @@ import { CommandBus } from '@nestjs/cqrs';
 import { CleanUpSessionsCommand } from '../../src';
 import { type Answer, type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
-import { asAdmin, changePassword, statusOfMe } from './support/administration';
+import { asAdmin, changeFactor, changePassword, resetPassword, statusOfMe } from './support/administration';
 import { age } from './support/sessions';
 
 /** `npm run test:survivors` plays 50 of each. */
@@ -91,6 +91,8 @@ describe('While a session is refreshed again and again, by two at a time, no tok
     ['the end of all others', ({ other }) => ending('/auth/sessions?except=current', other)],
     ['a log-out everywhere', ({ other }) => app.request('POST', '/auth/logout-all', { bearer: other.accessToken })],
     ['a new password', ({ account, other }) => changePassword(app, other.accessToken, account, 'another passphrase')],
+    ['a reset of the password', ({ account }) => resetPassword(app, account.id, 'another passphrase')],
+    ['a changed factor', ({ account, other }) => changeFactor(app, account.id, other.sessionId)],
     ["an administrator's end of all", ({ account }) => asAdmin(app, 'DELETE', `/admin/users/${account.id}/sessions`)],
     ['a deactivation', ({ account }) => asAdmin(app, 'PATCH', `/admin/users/${account.id}`, { isActive: false })],
     [

@@ -2,13 +2,23 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { Logger } from '@nestjs/common';
 import { Pool } from 'pg';
-import type { DataSource } from 'typeorm';
+import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import type { AuthOptions, RevocationWatcher } from '../../src';
+import {
+  AUTH_DEFAULTS,
+  type AuthOptions,
+  POSTGRES_DEFAULTS,
+  type PostgresSettings,
+  type RevocationReading,
+  type RevocationWatcher,
+  type TypeOrmUnitOfWork,
+} from '../../src';
 import { PostgresRevocationFeed } from '../../src/auth/infrastructure/postgres/postgres-revocation.feed';
+import { dataSourceOptions } from '../../src/postgres/data-source';
 import { newSession, onPostgres } from '../ports/adapters';
+import { ownServer } from '../propagation/own-server';
 import { statementSizes } from '../support/database/statement-sizes';
-import { SCHEMA, testDatabase, type TestDatabase } from '../support/database/test-database';
+import { SCHEMA, tablesIn, testDatabase, type TestDatabase } from '../support/database/test-database';
 import { gate } from '../support/gate';
 
 /** Resolves its promises one by one with whatever it is told. */
@@ -73,7 +83,7 @@ describe('the feed of revocations on PostgreSQL', () => {
     const { accessTokenTtlSeconds, age, needed } = row;
     const own = onPostgres(dataSource, { accessTokenTtlSeconds });
     const userId = uuidv7();
-    await own.policies.raiseUserFloor(userId, 'a test');
+    await own.policies.raiseUserFloor(userId, 'a test', null);
     await dataSource.query(`UPDATE revocations SET created_at = now() - $1::interval WHERE subject_id = $2`, [
       age,
       userId,
@@ -96,14 +106,14 @@ describe('the feed of revocations on PostgreSQL', () => {
     const inside = gate();
     const finish = gate();
     const unit = ports.unitOfWork.run(async () => {
-      await ports.policies.raiseUserFloor(late, 'a test');
+      await ports.policies.raiseUserFloor(late, 'a test', null);
       inside.open();
       await finish.opened;
     });
     await inside.opened;
     for (let i = 0; i < 5; i++) {
       const meanwhile = uuidv7();
-      await ports.policies.raiseUserFloor(meanwhile, 'a test');
+      await ports.policies.raiseUserFloor(meanwhile, 'a test', null);
       const reading = await subjectsSince(horizon);
       expect(reading.subjects).toContain(meanwhile);
       expect(reading.subjects).not.toContain(late);
@@ -115,11 +125,53 @@ describe('the feed of revocations on PostgreSQL', () => {
   });
 
   it('has nothing again of transactions that were over before the horizon', async () => {
-    await ports.policies.raiseUserFloor(uuidv7(), 'a test');
+    await ports.policies.raiseUserFloor(uuidv7(), 'a test', null);
     const [row] = await dataSource.query<{ next: string }[]>(
       'SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next',
     );
     expect((await subjectsSince(BigInt(row!.next))).subjects).toEqual([]);
+  });
+
+  // Seen red with one statement for all: it was cut off after 5 s, and so was each that came after.
+  it('loads everything in statements of a bounded size', async () => {
+    const reason = uuidv7();
+    await dataSource.query(
+      `INSERT INTO revocations (kind, subject_id, reason)
+       SELECT 'session', gen_random_uuid(), $1 FROM generate_series(1, 20001)`,
+      [reason],
+    );
+    const pages: RevocationReading[] = [await ports.feed.read(null)];
+    for (let page = pages[0]!; page.nextPage !== undefined; pages.push(page))
+      page = await ports.feed.read(null, page.nextPage);
+    const sizes = pages.map(({ revocations }) => revocations.length);
+    expect(sizes.slice(0, -1)).toEqual([10_000, 10_000]);
+    const read = pages.flatMap(({ revocations }) =>
+      revocations.map((one) => ('sessionId' in one ? one.sessionId : one.userId)),
+    );
+    const rows = await dataSource.query<{ id: string }[]>(
+      'SELECT subject_id AS id FROM revocations WHERE reason = $1',
+      [reason],
+    );
+    const known = new Set(read);
+    expect(rows.filter(({ id }) => !known.has(id))).toEqual([]);
+    await dataSource.query('DELETE FROM revocations WHERE reason = $1', [reason]);
+  });
+
+  it('names a server anew after each of its starts', async () => {
+    const server = await ownServer({ migrated: true });
+    const nameOf = async () => {
+      const settings = { url: server.url(), poolSize: 1, migrateOnStart: false, schema: SCHEMA };
+      const own = await new DataSource(dataSourceOptions(settings, tablesIn(SCHEMA))).initialize();
+      const names = [(await onPostgres(own).feed.read(null)).server, (await onPostgres(own).feed.read(0n)).server];
+      await own.destroy();
+      expect(names[0]).toBe(names[1]);
+      return names[0];
+    };
+    const before = await nameOf();
+    await server.stop();
+    await server.start();
+    expect(await nameOf()).not.toBe(before);
+    await server.remove();
   });
 
   // Seen red with a query that succeeds taken for news: a former primary stayed fresh for ever.
@@ -180,7 +232,7 @@ describe('the feed of revocations on PostgreSQL', () => {
   it('takes its rows with the reason of the change', async () => {
     const userId = uuidv7();
     const { id } = await ports.sessions.open(newSession({ userId }));
-    await ports.policies.raiseUserFloor(userId, 'role_removed');
+    await ports.policies.raiseUserFloor(userId, 'role_removed', null);
     await ports.sessions.revoke(id, 'reuse_detected');
     const rows = await dataSource.query(
       'SELECT kind, subject_id, min_version, reason FROM revocations WHERE subject_id = ANY ($1) ORDER BY id',
@@ -193,8 +245,8 @@ describe('the feed of revocations on PostgreSQL', () => {
   });
 
   describe('with notifications', () => {
-    const notifying = (options: Partial<AuthOptions> = {}) =>
-      onPostgres(dataSource, { revocationNotify: 'postgres', ...options });
+    const notifying = (settings: Partial<PostgresSettings> = {}) =>
+      onPostgres(dataSource, { notify: 'postgres', ...settings });
     const listenerOf = (what: string) =>
       dataSource.query<{ pid: number }[]>(
         `SELECT ${what} FROM pg_stat_activity WHERE application_name = 'ratchet listen' AND datname = current_database()`,
@@ -204,7 +256,7 @@ describe('the feed of revocations on PostgreSQL', () => {
       const watcher = new Listening();
       const stop = await notifying().feed.watch(watcher);
       expect(await watcher.next()).toEqual(['reset']);
-      await notifying().policies.raiseUserFloor(uuidv7(), 'a test');
+      await notifying().policies.raiseUserFloor(uuidv7(), 'a test', null);
       expect(await watcher.next()).toEqual(['hint']);
       await stop();
       expect(await listenerOf('pid')).toEqual([]);
@@ -216,11 +268,11 @@ describe('the feed of revocations on PostgreSQL', () => {
       await watcher.next();
       const { policies, unitOfWork } = notifying();
       const undone = unitOfWork.run(async () => {
-        await policies.raiseUserFloor(uuidv7(), 'a test');
+        await policies.raiseUserFloor(uuidv7(), 'a test', null);
         throw new Error('undone');
       });
       await expect(undone).rejects.toThrow('undone');
-      await policies.raiseUserFloor(uuidv7(), 'a test');
+      await policies.raiseUserFloor(uuidv7(), 'a test', null);
       expect(await watcher.next()).toEqual(['hint']);
       await stop();
     });
@@ -232,7 +284,7 @@ describe('the feed of revocations on PostgreSQL', () => {
       await watcher.next();
       await listenerOf('pg_terminate_backend(pid)');
       expect(await watcher.next()).toEqual(['reset']);
-      await notifying().policies.raiseUserFloor(uuidv7(), 'a test');
+      await notifying().policies.raiseUserFloor(uuidv7(), 'a test', null);
       expect(await watcher.next()).toEqual(['hint']);
       await stop();
     });
@@ -243,8 +295,8 @@ describe('the feed of revocations on PostgreSQL', () => {
       const watcher = new Listening();
       const stopListening = await notifying().feed.watch(watcher);
       await watcher.next();
-      await ports.policies.raiseUserFloor(uuidv7(), 'a test');
-      await notifying().policies.raiseUserFloor(uuidv7(), 'a test');
+      await ports.policies.raiseUserFloor(uuidv7(), 'a test', null);
+      await notifying().policies.raiseUserFloor(uuidv7(), 'a test', null);
       expect(await watcher.next()).toEqual(['hint']);
       await Promise.all([stop(), stopListening()]);
     });
@@ -267,11 +319,11 @@ describe('the feed of revocations on PostgreSQL', () => {
       await once(server, 'listening');
       const { port } = server.address() as AddressInfo;
       const master = new Pool({ host: '127.0.0.1', port, user: 'sam', password: 'of the pool', database: 'any' });
-      const feed = new PostgresRevocationFeed({ driver: { master } } as unknown as DataSource, ports.unitOfWork, {
-        revocationNotify: 'postgres',
-        listenUrl: null,
-        schema: SCHEMA,
-      } as AuthOptions);
+      const feed = new PostgresRevocationFeed(
+        { dataSource: { driver: { master } } } as unknown as TypeOrmUnitOfWork,
+        POSTGRES_DEFAULTS,
+        AUTH_DEFAULTS as AuthOptions,
+      );
       const stop = await feed.watch(new Listening());
       await asked.opened;
       await stop();

@@ -87,7 +87,7 @@ describe('the recorded events', () => {
     jest.restoreAllMocks();
   });
 
-  const stored = (type?: string) => log.find({ type }, 100_000);
+  const stored = async (type?: string) => (await log.find({ type }, 100_000)).items;
   const idsOf = (all: readonly AuthEvent[]) => all.map(({ context }) => context.eventId);
   /** What the junk of the past minute has left: its own records, and the aggregated ones. */
   const afterTheMinute = async () => {
@@ -185,6 +185,84 @@ describe('the recorded events', () => {
     });
   });
 
+  describe('recordUpTo', () => {
+    const bound = { key: 'a session', most: 3 };
+    const refusedIn = (sessionId: string | null, ip = '192.0.2.1'): AuthEvent[] => {
+      const attempt = new Attempt({ ip }, clock.now());
+      const subject = { userId: 'u1', sessionId };
+      return [
+        new AuthTokenRefreshAttempted(attempt.beginning(subject)),
+        new AuthTokenRefreshFailed(attempt.ending(subject), 'replay_refused'),
+      ];
+    };
+    const [one, other] = ['0190a5c8-7b1a-7cde-8f01-000000000001', '0190a5c8-7b1a-7cde-8f01-000000000002'];
+    /** After the minute: how many were recorded of each session, and what was summed up. */
+    const outcome = async () => {
+      await events.onApplicationShutdown();
+      const all = await stored();
+      return {
+        own: all
+          .filter(({ type }) => type === AuthTokenRefreshFailed.type)
+          .map(({ sessionId }) => sessionId)
+          .toSorted(),
+        sums: all
+          .filter(({ type }) => type === RefusalsAggregated.type)
+          .map(({ userId, sessionId, details }) => ({ userId, sessionId, ...details })),
+      };
+    };
+
+    it('is done when the events are stored, and sums up what is beyond the bound, with its session and user', async () => {
+      for (let i = 0; i < 3; i++) {
+        await events.recordUpTo(bound, refusedIn(one));
+        expect(await stored(AuthTokenRefreshFailed.type)).toHaveLength(i + 1);
+      }
+      for (let i = 0; i < 4; i++) await events.recordUpTo(bound, refusedIn(one, `2001:db8:1:${i % 2}::${i}`));
+      await events.recordUpTo({ ...bound, key: 'another' }, refusedIn(other));
+      const eventType = AuthTokenRefreshFailed.type;
+      expect(await outcome()).toEqual({
+        own: [one, one, one, other],
+        sums: [{ userId: 'u1', sessionId: one, count: 4, distinctIps: 2, eventType }],
+      });
+      expect(heard.filter((event) => event instanceof RefusalsAggregated)).toHaveLength(1);
+    });
+
+    it('begins again with each window of a bound that has one, and is otherwise for good', async () => {
+      for (const seconds of [60, undefined]) {
+        const windowed = { key: `in ${seconds}`, most: 1, ...(seconds !== undefined && { seconds }) };
+        for (let i = 0; i < 3; i++) await events.recordUpTo(windowed, refusedIn(one));
+        clock.advance(60);
+        for (let i = 0; i < 3; i++) await events.recordUpTo(windowed, refusedIn(one));
+      }
+      expect((await outcome()).own).toHaveLength(3);
+    });
+
+    // Seen red without giveBack.
+    it('fails when nothing can be stored, and what has failed uses up nothing', async () => {
+      log.fault = new Error('connection lost');
+      for (let i = 0; i < 5; i++)
+        await expect(events.recordUpTo(bound, refusedIn(one))).rejects.toBeInstanceOf(Overloaded);
+      log.fault = null;
+      for (let i = 0; i < 4; i++) await events.recordUpTo(bound, refusedIn(one));
+      expect(await outcome()).toMatchObject({ own: [one, one, one], sums: [{ count: 1 }] });
+    });
+
+    it('lets no more pass that come at once', async () => {
+      await Promise.all(Array.from({ length: 50 }, () => events.recordUpTo(bound, refusedIn(one))));
+      expect(await outcome()).toMatchObject({ own: [one, one, one], sums: [{ count: 47 }] });
+    });
+
+    it('leaves a bounded number of sums: a minute of more has the rest among the junk', async () => {
+      for (let i = 0; i < 1200; i++) {
+        const id = `0190a5c8-7b1a-7cde-8f01-${String(i).padStart(12, '0')}`;
+        await events.recordUpTo({ key: id, most: 0 }, refusedIn(id, `10.0.${i >> 8}.${i & 255}`));
+      }
+      const { own, sums } = await outcome();
+      expect([own.length, sums.length]).toEqual([0, 1001]);
+      const junk = { userId: null, sessionId: null, count: 200, distinctIps: 200 };
+      expect(sums.filter(({ sessionId }) => sessionId === null)).toEqual([junk]);
+    });
+  });
+
   describe('recordJunk', () => {
     it('records ten of one address and minute one by one, tells the listeners, and the rest once', async () => {
       for (let i = 0; i < 25; i++) events.recordJunk(junk());
@@ -278,7 +356,7 @@ describe('the recorded events on PostgreSQL', () => {
   });
 
   const stored = async (record: readonly AuthEvent[]) =>
-    (await ports.log.find({ attemptId: record[0]!.context.attemptId! }, 10)).length;
+    (await ports.log.find({ attemptId: record[0]!.context.attemptId! }, 10)).items.length;
 
   // Seen red without the committer's own context.
   it('outlive a unit of work that records them and is then undone', async () => {

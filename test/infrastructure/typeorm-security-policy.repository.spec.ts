@@ -48,7 +48,7 @@ describe('the floors on PostgreSQL', () => {
   ])('refuse %s version for one user, and say so', async (_what, version) => {
     const userId = uuidv7();
     const { policies } = onPostgres(dataSource);
-    await policies.raiseUserFloor(userId, 'a test');
+    await policies.raiseUserFloor(userId, 'a test', null);
     const set = dataSource.query('UPDATE user_token_versions SET min_token_version = $2 WHERE user_id = $1', [
       userId,
       version,

@@ -1,8 +1,11 @@
+import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
 import type { Pool } from 'pg';
 import type { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import type { Session, SessionRepository } from '../../src';
 import { REVOCATION_REASONS } from '../../src/auth/domain/refusals';
+import { cursorOf, positionOf } from '../../src/support/cursor';
 import { newSession, nextToken, onPostgres, refreshRecord } from '../ports/adapters';
 import { statementSizes } from '../support/database/statement-sizes';
 import { freshDatabase, testDatabase, type TestDatabase } from '../support/database/test-database';
@@ -148,6 +151,23 @@ describe('the sessions on PostgreSQL', () => {
         [prepared, 'UPDATE'],
       ]);
       expect((await sessions.findForRefresh(opened.id))?.session).toMatchObject({ generation: 1, replayCount: 1 });
+
+      // Two rotations share their write, two adoptions do not. Seen red with adoptions among the shared rotations.
+      const two = [await sessions.open(newSession()), await sessions.open(newSession())];
+      expect(await statementsOf(() => Promise.all(two.map((one) => rotated(sessions, one))))).toEqual([
+        [prepared, expect.any(String)],
+      ]);
+      const adopt = async ({ id }: Session) => {
+        const live = (await sessions.findForRefresh(id))!.session;
+        const presented = { generation: 3, tokenHash: randomBytes(32) };
+        return () => sessions.adopt(live, presented, nextToken({ ...two[0]!, ...live }), refreshRecord(live));
+      };
+      const adoptions = await Promise.all(two.map(adopt));
+      expect(await statementsOf(() => Promise.all(adoptions.map((start) => start())))).toEqual([
+        [prepared, 'UPDATE'],
+        [prepared, 'UPDATE'],
+      ]);
+      expect((await sessions.findForRefresh(two[1]!.id))?.session.generation).toBe(4);
     });
   });
 
@@ -181,11 +201,13 @@ describe('the sessions on PostgreSQL', () => {
       expect((await sessions.findById(id))?.userId).toBe(userId);
       expect(await sessions.revoke(id, 'reuse_detected')).toBe(true);
       expect(await sessions.countReuses(userId)).toBe(1);
-      expect(await policies.raiseUserFloor(userId, 'a test')).toBe(2);
+      expect(await policies.raiseUserFloor(userId, 'a test', null)).toBe(2);
       expect((await policies.floorsOf(userId)).floors.userMinTokenVersion).toBe(2);
-      expect(await sessions.revokeAllOfUser(userId, 'reuse_detected')).toHaveLength(1);
+      expect(await sessions.countLiveOfUser(userId)).toBe(0);
+      expect(await policies.raiseUserFloor(userId, 'admin_action', 'admin_action')).toBe(3);
+      expect(await sessions.markEnded(userId)).toBe(1);
       await log.append(refreshRecord({ id, userId, ...live }));
-      expect(await log.find({ userId }, 10)).toHaveLength(2);
+      expect((await log.find({ userId }, 10)).items).toHaveLength(2);
     });
   });
 
@@ -236,11 +258,45 @@ describe('the sessions on PostgreSQL', () => {
         `INSERT INTO sessions (id, ${columns}) SELECT gen_random_uuid(), ${columns} FROM sessions, generate_series(1, 20000)`,
       );
       const sizes = await statementSizes(many, 'sessions', 'UPDATE');
-      expect(await sessions.revokeAll('admin_action')).toBe(20_001);
+      expect(await sessions.revokeBelowGlobal(2, 'admin_action')).toBe(20_001);
       expect(await sizes()).toEqual([10_000, 10_000, 1, 0]);
     } finally {
       await own.close();
     }
+  });
+
+  // Seen red with the position in milliseconds: sessions of the same millisecond were skipped.
+  it('are paged in the database’s own microseconds: none skipped, none repeated, whatever uses coincide', async () => {
+    const { sessions } = onPostgres(dataSource);
+    const microseconds = fc.array(fc.oneof(fc.nat(3), fc.nat(1_000_000)), { maxLength: 12 });
+    await fc.assert(
+      fc.asyncProperty(microseconds, fc.integer({ min: 1, max: 5 }), async (used, limit) => {
+        const { userId } = newSession();
+        const opened: { id: string; use: number }[] = [];
+        for (const use of used) {
+          const { id } = await sessions.open(newSession({ userId }));
+          await dataSource.query(
+            `UPDATE sessions SET last_used_at = '2026-01-31T12:00:00.123Z'::timestamptz + $2::integer * interval '1 microsecond' WHERE id = $1`,
+            [id, use],
+          );
+          opened.push({ id, use });
+        }
+        const pages: string[][] = [];
+        for (
+          let cursor: string | null = '', after = undefined;
+          cursor !== null;
+          after = positionOf(cursor) ?? undefined
+        ) {
+          const { items, next } = await sessions.findLiveOfUser(userId, limit, after);
+          pages.push(items.map(({ id }) => id));
+          cursor = next && cursorOf(next);
+        }
+        const expected = opened.sort((one, other) => other.use - one.use || (other.id > one.id ? 1 : -1));
+        expect(pages.flat()).toEqual(expected.map(({ id }) => id));
+        expect(pages).toHaveLength(Math.max(1, Math.ceil(used.length / limit)));
+      }),
+      { numRuns: 40, endOnFailure: true }, // smaller examples take longer than a test may
+    );
   });
 
   // Seen red without the estimate, and without the savepoint.
@@ -278,7 +334,7 @@ describe('the sessions on PostgreSQL', () => {
     await begun.opened;
     const all = unitOfWork.run(async () => {
       tries.all++;
-      return sessions.revokeAllOfUser(userId, 'admin_action');
+      return sessions.revokeSome({ userId, keepLastUsed: 0 }, 'admin_action', 1000);
     });
     const waits = () =>
       dataSource.query<unknown[]>(

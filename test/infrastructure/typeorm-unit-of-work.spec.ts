@@ -131,7 +131,8 @@ describe('a unit of work on PostgreSQL', () => {
       const { unitOfWork, sessions } = onPostgres(host);
       const { id, userId } = await sessions.open(newSession());
       for (const run of [<T>(work: () => Promise<T>) => work(), <T>(work: () => Promise<T>) => unitOfWork.run(work)]) {
-        const live = () => run(async () => (await sessions.findLiveOfUser(userId)).map((session) => session.id));
+        const live = () =>
+          run(async () => (await sessions.findLiveOfUser(userId, 10)).items.map((session) => session.id));
         await host.query('UPDATE ratchet.sessions SET revoked_at = NULL, revoked_reason = NULL WHERE id = $1', [id]);
         expect(await live()).toEqual([id]);
         await host.query(
@@ -144,6 +145,23 @@ describe('a unit of work on PostgreSQL', () => {
       await host.destroy();
       await replica.close();
     }
+  });
+
+  // Seen red with a context that the first one to end switches off.
+  it('goes on when another one ends meanwhile, whichever began first', async () => {
+    const [begun, goOn] = [gate(), gate()];
+    const opened: string[] = [];
+    const longer = ports.unitOfWork.run(async () => {
+      begun.open();
+      await goOn.opened;
+      opened.push((await ports.sessions.open(newSession())).id);
+      throw new Error('undone');
+    });
+    await begun.opened;
+    await ports.unitOfWork.run(() => ports.sessions.open(newSession()));
+    goOn.open();
+    await expect(longer).rejects.toThrow('undone');
+    expect(await Promise.all(opened.map((id) => ports.sessions.findById(id)))).toEqual([null]);
   });
 
   it('is left behind at its end: what follows is outside of it', async () => {

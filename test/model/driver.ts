@@ -31,6 +31,8 @@ export interface Driver {
   openAccount(): Promise<User>;
   logIn(user: User, password: string): Promise<Pair>;
   refresh(token: string, key: string | undefined): Promise<Refreshed>;
+  /** A refresh that also proves the password. */
+  reauthenticate(token: string, password: string, key: string | undefined): Promise<Refreshed>;
   /** What a refresh would be answered, without doing it: the generation that it would leave, or the reason. */
   validate(token: string): Promise<number | string>;
   /** Whether the guard lets an access token in. */
@@ -42,6 +44,12 @@ export interface Driver {
   raiseGlobalFloor(mode: CutOffMode, graceSeconds: number | null): Promise<void>;
   pass(seconds: number, sessionIds: readonly string[]): Promise<void>;
   cleanUp(): Promise<void>;
+  /** Sets the end of the recovery epoch. */
+  moveRecovery(seconds: number): Promise<void>;
+  /** The session's row as it is now. */
+  rowOf(sessionId: string): Promise<unknown>;
+  /** Puts a row back, as a failover does that loses the commits of the last `seconds`. */
+  putBack(sessionId: string, row: unknown, seconds: number): Promise<void>;
   /** The attempts of these users. */
   endings(users: readonly User[]): Promise<readonly Ending[]>;
   close(): Promise<void>;

@@ -1,7 +1,8 @@
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import { CleanUpSessionsCommand, ValidateRefreshTokenQuery } from '../../src';
+import { CleanUpSessionsCommand, RecoverAfterFailoverCommand, ValidateRefreshTokenQuery } from '../../src';
 import { guardHasLooked, policyOf, rotateAll, rotateUser, statusOfMe } from '../http/support/administration';
-import { age } from '../http/support/sessions';
+import { age, putBack, snapshotOf } from '../http/support/sessions';
+import { EVENTS } from '../support/app/events';
 import type { Answer, TestApplication } from '../support/app/test-application';
 import { type Driver, type Ending, LIMITS, type Refreshed } from './driver';
 import { PASSWORD } from './model';
@@ -36,6 +37,14 @@ export function httpDriver(app: TestApplication): Driver {
       const { status, body } = await app.refresh(token, key);
       return status === 200 ? body : body.code;
     },
+    reauthenticate: async (refreshToken, password, key): Promise<Refreshed> => {
+      const { status, body } = await app.post(
+        '/auth/reauthenticate',
+        { refreshToken, password },
+        key === undefined ? {} : { 'Idempotency-Key': key },
+      );
+      return status === 200 ? body : body.code;
+    },
     validate: async (token) => {
       const answer = await app.app.get(QueryBus).execute(new ValidateRefreshTokenQuery(token));
       return answer.ok ? answer.value.generation : answer.reason.reason;
@@ -60,7 +69,8 @@ export function httpDriver(app: TestApplication): Driver {
     pass: async (seconds, sessionIds) => {
       for (const id of sessionIds) await age(app, id, seconds);
       await app.query(
-        'UPDATE security_policy SET grace_ends_at = grace_ends_at - make_interval(secs => $1), updated_at = clock_timestamp()',
+        `UPDATE security_policy SET grace_ends_at = grace_ends_at - make_interval(secs => $1),
+                recovery_until = recovery_until - make_interval(secs => $1), updated_at = clock_timestamp()`,
         [seconds],
       );
       await guardHasLooked(app);
@@ -68,11 +78,19 @@ export function httpDriver(app: TestApplication): Driver {
     cleanUp: async () => {
       await app.app.get(CommandBus).execute(new CleanUpSessionsCommand());
     },
+    moveRecovery: async (seconds) => {
+      await app.app.get(CommandBus).execute(new RecoverAfterFailoverCommand('a test', seconds));
+    },
+    rowOf: (sessionId) => snapshotOf(app, sessionId),
+    putBack: async (sessionId, row, seconds) => {
+      await putBack(app, sessionId, row);
+      await age(app, sessionId, seconds);
+    },
     endings: (users) =>
       app.query<Ending>(
         `SELECT attempt_id AS "attemptId", count(*) FILTER (WHERE type ~ '\\.attempted\\.v1$')::integer AS begun,
                 count(*) FILTER (WHERE type ~ '\\.(succeeded|failed)\\.v1$')::integer AS ended
-           FROM auth_events
+           FROM ${EVENTS}
           WHERE attempt_id IN (SELECT attempt_id FROM auth_events WHERE user_id = ANY($1))
             AND type ~ '\\.(attempted|succeeded|failed)\\.v1$'
           GROUP BY attempt_id`,

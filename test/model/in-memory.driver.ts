@@ -1,8 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import { EventEmitter2 } from '@nestjs/event-emitter';
-import { type AuthOptions, CleanUpSessionsCommand, LogInCommand, PasswordHasher, type CutOffMode } from '../../src';
+import {
+  type AuthOptions,
+  CleanUpSessionsCommand,
+  LogInCommand,
+  PasswordHasher,
+  type CutOffMode,
+  type Session,
+} from '../../src';
+import { HostUsers } from '../../src/auth/application/host-users';
 import { RecordedChange } from '../../src/auth/application/recorded-change';
+import { PasswordCheck } from '../../src/auth/application/password-check';
+import { ReauthenticateCommand } from '../../src/auth/application/refresh/reauthenticate.command';
+import { ReauthenticateHandler } from '../../src/auth/application/refresh/reauthenticate.handler';
 import { RefreshAccessTokenCommand } from '../../src/auth/application/refresh/refresh-access-token.command';
 import { RefreshAccessTokenHandler } from '../../src/auth/application/refresh/refresh-access-token.handler';
 import { RefreshJudge } from '../../src/auth/application/refresh/refresh-judge';
@@ -10,18 +21,24 @@ import { RefreshLimits } from '../../src/auth/application/refresh/refresh-limits
 import { ValidateRefreshTokenHandler } from '../../src/auth/application/refresh/validate-refresh-token.handler';
 import { ValidateRefreshTokenQuery } from '../../src/auth/application/refresh/validate-refresh-token.query';
 import { CleanUpSessionsHandler } from '../../src/auth/application/sessions/clean-up-sessions.handler';
+import type { EndedSessionsMarker } from '../../src/auth/application/sessions/ended-sessions.marker';
 import { LogOutEverywhereHandler } from '../../src/auth/application/sessions/end-user-sessions.handlers';
 import { LogOutEverywhereCommand } from '../../src/auth/application/sessions/log-out-everywhere.command';
 import { LogOutCommand } from '../../src/auth/application/sessions/log-out.command';
+import { LogOutLimits } from '../../src/auth/application/sessions/log-out-limits';
 import { LogOutHandler } from '../../src/auth/application/sessions/log-out.handler';
 import { SessionCredentials } from '../../src/auth/application/sessions/session-credentials';
+import { SessionLimit } from '../../src/auth/application/sessions/session-limit';
 import { SessionTermination } from '../../src/auth/application/sessions/session-termination';
 import { UserRevocation } from '../../src/auth/application/sessions/user-revocation';
 import { ChangePasswordCommand } from '../../src/auth/application/sign-in/change-password.command';
 import { ChangePasswordHandler } from '../../src/auth/application/sign-in/change-password.handler';
 import { LogInHandler } from '../../src/auth/application/sign-in/log-in.handler';
 import { OpenSession } from '../../src/auth/application/sign-in/open-session';
+import { PasswordProof } from '../../src/auth/application/sign-in/password-proof';
 import { TokenPairIssuer } from '../../src/auth/application/token-pair.issuer';
+import { RecoverAfterFailoverCommand } from '../../src/auth/application/versions/recover-after-failover.command';
+import { RecoverAfterFailoverHandler } from '../../src/auth/application/versions/recover-after-failover.handler';
 import { TriggerGlobalTokenRotationCommand } from '../../src/auth/application/versions/trigger-global-token-rotation.command';
 import { TriggerGlobalTokenRotationHandler } from '../../src/auth/application/versions/trigger-global-token-rotation.handler';
 import { TriggerUserTokenRotationCommand } from '../../src/auth/application/versions/trigger-user-token-rotation.command';
@@ -85,8 +102,12 @@ const options = {
     loginPerAccount: null,
     loginPerIp: null,
     refreshPerSession: null,
+    refreshPerUser: null,
     invalidPerIp: null,
+    logoutPerSession: null,
+    logoutPerIp: null,
     registerPerIp: null,
+    listPerUser: null,
   },
 } as unknown as AuthOptions;
 const keys = new RefreshTokenKeyRing([{ id: 1, root: randomBytes(32) }]);
@@ -98,12 +119,16 @@ const limits = new FlexibleRateLimits(options.limits, null, metrics);
 // One for all sequences: each of them would cost every promise of the run a hook, or every guard a cache of its own.
 const store = new InMemoryStore();
 const users = new InMemoryUserDirectory(store);
+const hostUsers = new HostUsers(users);
 let view: RevocationView;
 const currentView = {
   floorsOf: (userId: string) => view.floorsOf(userId),
   isRevoked: (sessionId: string) => view.isRevoked(sessionId),
+  get otherServerAnswered() {
+    return view.otherServerAnswered;
+  },
 } as RevocationView;
-const authenticator = new AccessTokenAuthenticator(signer, currentView, options.accessTokenTtlSeconds);
+const authenticator = new AccessTokenAuthenticator(signer, currentView, options);
 
 /** The application's own use cases over the in-memory ports, without a framework, a network or a database. */
 export async function inMemoryDriver(): Promise<Driver> {
@@ -111,6 +136,7 @@ export async function inMemoryDriver(): Promise<Driver> {
   store.policy = null;
   for (const table of [store.sessions, store.users, store.userFloors, store.events]) table.clear();
   store.revocations = [];
+  store.recoveryUntil = null;
   const feed = new InMemoryRevocationFeed(store);
   const policies = new InMemorySecurityPolicyRepository(store, feed);
   const log = new InMemoryAuthEventLog(store);
@@ -118,17 +144,21 @@ export async function inMemoryDriver(): Promise<Driver> {
   const unitOfWork = new InMemoryUnitOfWork(store);
   const events = new RecordedAuthEvents(log, new EventEmitter2(), metrics, clock, unitOfWork, options);
   const pairs = new TokenPairIssuer(signer, keys, options);
-  const revocation = new UserRevocation(sessions, policies);
+  // Held until time passes: what a token is worth never depends on it.
+  const marker = { markAfterCommit: () => undefined } as unknown as EndedSessionsMarker;
+  const revocation = new UserRevocation(sessions, policies, marker);
   const changes = new RecordedChange(unitOfWork, log, events);
   const termination = new SessionTermination(changes, sessions, revocation, options);
-  const openSession = new OpenSession(sessions, keys, pairs, options);
-  const judge = new RefreshJudge(keys, sessions, users, options);
+  const limit = new SessionLimit(sessions, changes, options, clock);
+  const openSession = new OpenSession(sessions, keys, pairs, limit, options);
+  const judge = new RefreshJudge(keys, sessions, hostUsers, options, currentView);
 
   const refresh = new RefreshAccessTokenHandler(
     judge,
     new RefreshLimits(limits),
     sessions,
     termination,
+    changes,
     events,
     keys,
     pairs,
@@ -137,11 +167,16 @@ export async function inMemoryDriver(): Promise<Driver> {
     metrics,
   );
   const validate = new ValidateRefreshTokenHandler(judge);
-  const logIn = new LogInHandler(users, policies, hasher, limits, openSession, changes, events, clock, metrics);
-  const logOut = new LogOutHandler(new SessionCredentials(keys, signer), changes, sessions, events, clock);
-  const logOutEverywhere = new LogOutEverywhereHandler(revocation, changes, events, clock);
+  const check = new PasswordCheck(hostUsers, hasher, limits);
+  const reauthenticate = new ReauthenticateHandler(refresh, check, hostUsers, hasher, clock);
+  const passwords = new PasswordProof(hostUsers, policies, hasher, check, events, clock, metrics);
+  const logIn = new LogInHandler(passwords, openSession, changes);
+  const logOutLimits = new LogOutLimits(limits);
+  const credentials = new SessionCredentials(keys, signer);
+  const logOut = new LogOutHandler(credentials, changes, sessions, logOutLimits, events, clock);
+  const logOutEverywhere = new LogOutEverywhereHandler(hostUsers, revocation, logOutLimits, changes, events, clock);
   const changePassword = new ChangePasswordHandler(
-    users,
+    hostUsers,
     sessions,
     hasher,
     limits,
@@ -152,9 +187,10 @@ export async function inMemoryDriver(): Promise<Driver> {
     events,
     clock,
   );
-  const rotateUser = new TriggerUserTokenRotationHandler(users, policies, changes, events, clock);
+  const rotateUser = new TriggerUserTokenRotationHandler(hostUsers, policies, changes, events, clock);
   const rotateAll = new TriggerGlobalTokenRotationHandler(policies, sessions, changes, events, clock);
-  const cleanUp = new CleanUpSessionsHandler(sessions, feed, log, options, metrics);
+  const recover = new RecoverAfterFailoverHandler(policies, changes, events, clock);
+  const cleanUp = new CleanUpSessionsHandler(sessions, limit, feed, log, options, metrics);
 
   /** A guard that has just started: it has read everything, and the clock. */
   const startGuard = async (): Promise<void> => {
@@ -176,11 +212,16 @@ export async function inMemoryDriver(): Promise<Driver> {
       const answer = await refresh.execute(new RefreshAccessTokenCommand(token, {}, key));
       return answer.ok ? answer.value : answer.reason.reason;
     },
+    reauthenticate: async (token, password, key): Promise<Refreshed> => {
+      const answer = await reauthenticate.execute(new ReauthenticateCommand(token, password, {}, key));
+      if (answer.ok) return answer.value;
+      return answer.reason.kind === 'invalid_credentials' ? answer.reason.kind : answer.reason.reason;
+    },
     validate: async (token) => {
       const answer = await validate.execute(new ValidateRefreshTokenQuery(token));
       return answer.ok ? answer.value.generation : answer.reason.reason;
     },
-    admits: async (accessToken) => authenticator.authenticate(accessToken) !== null,
+    admits: async (accessToken) => (await authenticator.authenticate(accessToken)) !== null,
     logOut: async (refreshToken) => {
       await logOut.execute(new LogOutCommand({ refreshToken }));
     },
@@ -194,6 +235,7 @@ export async function inMemoryDriver(): Promise<Driver> {
       granted(await rotateAll.execute(new TriggerGlobalTokenRotationCommand('a test', mode, graceSeconds)));
     },
     pass: async (seconds) => {
+      await sessions.markEnded(null);
       clock.advance(seconds);
       await view.stop();
       await startGuard();
@@ -201,10 +243,15 @@ export async function inMemoryDriver(): Promise<Driver> {
     cleanUp: async () => {
       await cleanUp.execute(new CleanUpSessionsCommand());
     },
+    moveRecovery: async (seconds) => {
+      await recover.execute(new RecoverAfterFailoverCommand('a test', seconds));
+    },
+    rowOf: async (sessionId) => store.sessions.get(sessionId),
+    putBack: async (sessionId, row) => void store.sessions.set(sessionId, row as Session),
     endings: async () => {
       await events.onApplicationShutdown(); // also those that nobody waits for are stored then
       const attempts = new Map<string, { begun: number; ended: number }>();
-      for (const { attemptId, type } of store.events.values()) {
+      for (const { attemptId, type } of (await log.find({}, Infinity)).items) {
         const step = /\.(attempted|succeeded|failed)\.v1$/.exec(type)?.[1];
         if (attemptId === null || step === undefined) continue;
         const known = attempts.get(attemptId) ?? { begun: 0, ended: 0 };

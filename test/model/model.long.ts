@@ -1,6 +1,6 @@
 import { startTestApplication, type TestApplication } from '../support/app/test-application';
 import { httpDriver, SETTINGS } from './http.driver';
-import { expectModelToHold } from './model';
+import { expectBranchesToEnd, expectModelToHold, FAILOVER_STEPS } from './model';
 
 /** In full: `MODEL_SEQUENCES=1000 npm run test:model`. */
 const SEQUENCES = Number(process.env.MODEL_SEQUENCES ?? 100);
@@ -17,4 +17,20 @@ it(
     await expectModelToHold(async () => httpDriver(app), { numRuns: SEQUENCES }, 40);
   },
   SEQUENCES * 30_000,
+);
+
+it(
+  'over HTTP and PostgreSQL, too, failovers sign out nobody who keeps the rule',
+  async () => {
+    await expectModelToHold(async () => httpDriver(app), { numRuns: SEQUENCES }, 40, FAILOVER_STEPS);
+  },
+  SEQUENCES * 30_000,
+);
+
+it(
+  'over HTTP and PostgreSQL, too, a session of two branches ends in a recovery epoch',
+  async () => {
+    await expectBranchesToEnd(async () => httpDriver(app), { numRuns: SEQUENCES });
+  },
+  SEQUENCES * 10_000,
 );

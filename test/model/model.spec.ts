@@ -1,5 +1,5 @@
 import { inMemoryDriver } from './in-memory.driver';
-import { expectModelToHold } from './model';
+import { expectBranchesToEnd, expectModelToHold, FAILOVER_STEPS } from './model';
 
 // Seen red with many planted defects (scripts/planted-defects.mjs), among them: a drained session that is laundered, an
 // access token of a replay stamped with the floors, an absent key that equals an absent one, the window open in a keyed
@@ -7,4 +7,13 @@ import { expectModelToHold } from './model';
 // row, a log-out of one token only.
 it('whatever clients, thieves and administrators do in whatever order, every answer is the one of the book', async () => {
   await expectModelToHold(inMemoryDriver, { numRuns: 500 }, 40);
+});
+
+it('whatever failovers lose, every answer is the one of the book, and no client that keeps the rule is signed out', async () => {
+  await expectModelToHold(inMemoryDriver, { numRuns: 500 }, 40, FAILOVER_STEPS);
+});
+
+// Seen red with row 3 and with row 5a as without an epoch.
+it('in a recovery epoch, a session that a thief and its owner use ends before both have been there twice', async () => {
+  await expectBranchesToEnd(inMemoryDriver, { numRuns: 500 });
 });

@@ -1,5 +1,5 @@
 import { AuthOptions } from '../../src';
-import { runMigrations } from '../../src/database/migrate';
+import { runMigrations } from '../../src/postgres/migrate';
 import { HealthController } from '../../src/operations/health.controller';
 import { type Answer, startTestApplication } from '../support/app/test-application';
 import { freshDatabase, SCHEMA } from '../support/database/test-database';
@@ -13,16 +13,32 @@ it('is not ready once it has been asked to close', async () => {
   await expect(health.ready()).rejects.toMatchObject({ response: { status: 'shutting_down' } });
 });
 
+it("does not start without auth's tables, and says what to run", async () => {
+  const database = await freshDatabase();
+  const dataSource = await database.connect(1);
+  await dataSource.query(`DROP SCHEMA ${SCHEMA} CASCADE`);
+  try {
+    await expect(startTestApplication({ database })).rejects.toThrow(
+      /^AuthModule cannot use the DataSource:\n {2}- the schema ratchet lacks sessions, .*: run the migrations of authSchema\(\)\n/,
+    );
+  } finally {
+    await database.close();
+  }
+});
+
 // Seen red: the start died where the administrator is looked for.
-it('is not ready, but up, until somebody has migrated an empty database', async () => {
+it("is not ready, but up, until somebody has migrated the application's own tables", async () => {
   const database = await freshDatabase();
   const dataSource = await database.connect();
-  await dataSource.query(`DROP SCHEMA ${SCHEMA} CASCADE`);
+  await dataSource.undoLastMigration(); // that of the users
   const application = await startTestApplication({ database, env: { LOG_LEVEL: 'warn' } });
   try {
     expect(await application.get('/health/ready')).toMatchObject({
       status: 503,
-      body: { error: { migrations: { status: 'down' } }, info: { database: { status: 'up' } } },
+      body: {
+        error: { migrations: { status: 'down' } },
+        info: { database: { status: 'up' }, revocations: { status: 'up' } },
+      },
     });
     expect(application.log).toContainEqual(
       expect.objectContaining({ msg: expect.stringMatching(/^No account was opened.*start again/) }),

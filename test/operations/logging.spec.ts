@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { QueryFailedError } from 'typeorm';
-import { createLogger, NestLogger, requestIds } from '../../src/logging';
+import { createLogger, loggedRequests, NestLogger } from '../../src/logging';
 
 const REFRESH_TOKEN = `rt1_${'Ab-_'.repeat(23)}`;
 const ACCESS_TOKEN = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1In0.c2lnbmF0dXJl';
@@ -49,7 +49,7 @@ describe('the log', () => {
 
   it('carries the id of the request that a line belongs to', () => {
     const { logger, last } = capture();
-    requestIds.run('request-1', () => logger.info('within'));
+    loggedRequests.run({ id: 'request-1', event: null }, () => logger.info('within'));
     expect(last().requestId).toBe('request-1');
     logger.info('without');
     expect(last()).not.toHaveProperty('requestId');

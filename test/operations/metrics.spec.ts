@@ -1,6 +1,8 @@
 import type { AddressInfo } from 'node:net';
 import { MetricsServer } from '../../src/operations/metrics.server';
+import { ADAPTERS } from '../support/adapters';
 import { startTestApplication } from '../support/app/test-application';
+import { until } from '../support/until';
 
 describe('the metrics', () => {
   it('count logins, refreshes and sessions, and name nobody', async () => {
@@ -11,6 +13,11 @@ describe('the metrics', () => {
       await application.logIn({ ...account, password: 'not the passphrase' });
       await application.refresh(login.body.refreshToken);
       await application.refresh('junk');
+      const proof = (await application.logIn(account)).body;
+      for (const password of ['not the passphrase', account.password])
+        await application.post('/auth/reauthenticate', { refreshToken: proof.refreshToken, password });
+      await application.query(`INSERT INTO auth_events (id, type, occurred_at, user_agent, outcome)
+        SELECT gen_random_uuid(), 'a.test.v1', date, 'agent', 'failed' FROM unnest('{1999-01-01,2131-01-01}'::timestamptz[]) date`);
 
       const { status, headers, body } = await application.get('/metrics');
 
@@ -20,15 +27,27 @@ describe('the metrics', () => {
         'ratchet_refresh_total{outcome="rotated"} 1',
         'ratchet_refresh_total{outcome="token_invalid"} 1',
         'ratchet_refresh_duration_seconds_count 2',
-        'ratchet_logins_total{outcome="succeeded"} 1',
-        'ratchet_active_sessions 1',
+        'ratchet_logins_total{outcome="succeeded"} 2',
+        // The time that a password takes is not among the durations of refreshes.
+        'ratchet_reauthentications_total{outcome="wrong_password"} 1',
+        'ratchet_reauthentications_total{outcome="rotated"} 1',
+        'ratchet_active_sessions 2',
+        // From the start: an alert looks for an increase.
+        'ratchet_theft_alerts_total{event="auth.token.reuse_detected.v1"} 0',
+        'ratchet_theft_alerts_total{event="auth.token.forgery_suspected.v1"} 0',
+        'ratchet_refresh_total{outcome="recovery_pending"} 0',
+        'ratchet_refresh_total{outcome="fault"} 0',
+        'ratchet_audit_default_rows 2',
         'ratchet_database_pool_connections{state="waiting"} 0',
+        'ratchet_database_standbys{sync_state="synchronous"} 0',
+        'ratchet_database_standbys{sync_state="asynchronous"} 0',
       ]) {
         expect(body.split('\n')).toContain(line);
       }
       for (const name of [
         'ratchet_audit_queue_depth',
         'ratchet_audit_batch_size_bucket',
+        'ratchet_rotation_batch_size_bucket',
         'ratchet_hash_queue_depth',
         'ratchet_listener_failures_total',
         'ratchet_theft_alerts_total',
@@ -107,6 +126,40 @@ describe('the number of active sessions', () => {
       const [, count] = /^ratchet_active_sessions (\d+)$/m.exec(body) ?? [];
       expect(Number(count)).toBeGreaterThan(54_000);
       expect(Number(count)).toBeLessThan(66_000);
+    } finally {
+      await application.close();
+    }
+  });
+});
+
+describe.each(ADAPTERS)('the durations of requests over %s', (adapter) => {
+  it('are counted by route, method and status, also of what no handler saw, and have no path', async () => {
+    const application = await startTestApplication({ adapter });
+    try {
+      const { accessToken, sessionId } = (await application.logIn()).body;
+      await application.request('DELETE', `/auth/sessions/${sessionId}`, { bearer: accessToken });
+      await application.get('/auth/me', 'not a token');
+      await application.post('/auth/login', '{"bad');
+      await application.get('/nowhere/at-all');
+      await application.get('/nowhere/else');
+      await application.request('PROPFIND', '/auth/login');
+      const lines = async () => ((await application.get('/metrics')).body as string).split('\n');
+      const counted = (route: string, method: string, status: string | number) =>
+        `ratchet_http_request_duration_seconds_count{route="${route}",method="${method}",status="${status}"}`;
+      // Counted when the connection has taken the answer, which the client may have read by then.
+      await until(async () => (await lines()).includes(`${counted('unmatched', 'other', 404)} 1`));
+      expect(await lines()).toEqual(
+        expect.arrayContaining([
+          `${counted('/auth/register', 'POST', 201)} 1`,
+          `${counted('/auth/login', 'POST', 200)} 1`,
+          `${counted('/auth/sessions/:id', 'DELETE', 204)} 1`,
+          `${counted('/auth/me', 'GET', 401)} 1`,
+          // On Express, a body is read before the route is looked for.
+          `${counted(adapter === 'fastify' ? '/auth/login' : 'unmatched', 'POST', 400)} 1`,
+          `${counted('unmatched', 'GET', 404)} 2`,
+        ]),
+      );
+      expect((await lines()).join()).not.toMatch(new RegExp(`nowhere|PROPFIND|${sessionId}`));
     } finally {
       await application.close();
     }

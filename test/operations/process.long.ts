@@ -109,7 +109,7 @@ describe('the process', () => {
   }
 
   async function databaseWithout() {
-    const key = Buffer.from('01234567890123456789012345678901').toString('base64');
+    const key = Buffer.from('not base64, but thirty-two bytes').toString('base64');
     const env = {
       NODE_ENV: 'test',
       DATABASE_URL: urlOf('nowhere'),

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { newAccessTokenKey } from '../../src/new-keys';
 import { buildIfStale, spawnApplication } from '../support/app/child-application';
 import { freshDatabase, type TestDatabase } from '../support/database/test-database';
 import { until } from '../support/until';
@@ -20,7 +21,7 @@ const SETTINGS = {
   LIMIT_REGISTER_PER_IP: '0',
   BOOTSTRAP_ADMIN_EMAIL: ADMIN.email,
   BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password,
-  ACCESS_TOKEN_KEYS: `test:${randomBytes(32).toString('base64')}`,
+  ACCESS_TOKEN_KEYS: `test:${newAccessTokenKey('HS256')}`,
   REFRESH_TOKEN_KEYS: `0:${randomBytes(32).toString('base64')}`,
 };
 

@@ -9,7 +9,7 @@ describe('a revocation whose transaction is open for long', () => {
   let second: TestApplication;
   beforeAll(async () => {
     database = await testDatabase();
-    const env = { ACCESS_TOKEN_KEYS: `test:${Buffer.alloc(32, 'a').toString('base64')}` };
+    const env = { ACCESS_TOKEN_KEYS: `test:${Buffer.alloc(32, 1).toString('base64')}` };
     first = await startTestApplication({ database, env });
     second = await startTestApplication({ database, env });
   });
@@ -32,7 +32,7 @@ describe('a revocation whose transaction is open for long', () => {
     const [loggedOut, raised, meanwhile] = await Promise.all([account(), account(), account()]);
     const committed = first.app.get(TypeOrmUnitOfWork).run(async () => {
       await first.app.get(SessionRepository).revoke(loggedOut.sessionId, 'admin_action');
-      await first.app.get(SecurityPolicyRepository).raiseUserFloor(raised.id, 'a slow change');
+      await first.app.get(SecurityPolicyRepository).raiseUserFloor(raised.id, 'a slow change', null);
       // Twice, since a statement may take 5 s at most.
       for (let half = 0; half < 2; half++) await first.app.get(TypeOrmUnitOfWork).manager.query('SELECT pg_sleep(2.5)');
     });

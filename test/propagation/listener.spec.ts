@@ -1,9 +1,9 @@
 import { Logger } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
-import type { AuthOptions, RevocationWatcher } from '../../src';
+import { AUTH_DEFAULTS, type AuthOptions, POSTGRES_DEFAULTS, type RevocationWatcher } from '../../src';
 import { PostgresRevocationFeed } from '../../src/auth/infrastructure/postgres/postgres-revocation.feed';
 import { TypeOrmUnitOfWork } from '../../src/auth/infrastructure/postgres/typeorm-unit-of-work';
-import { SCHEMA, testDatabase, type TestDatabase } from '../support/database/test-database';
+import { testDatabase, type TestDatabase } from '../support/database/test-database';
 import { proxyOf } from '../support/network/database-proxy';
 import type { TcpProxy } from '../support/network/tcp-proxy';
 import { until } from '../support/until';
@@ -40,8 +40,8 @@ describe('the connection that listens, on a bad network', () => {
     const { proxy: started, url } = await proxyOf(database.url);
     proxy = started;
     watcher = new CountingWatcher();
-    const options = { revocationNotify: 'postgres', listenUrl: url, schema: SCHEMA } as AuthOptions;
-    feed = new PostgresRevocationFeed(dataSource, new TypeOrmUnitOfWork(dataSource), options);
+    const settings = { ...POSTGRES_DEFAULTS, listenUrl: url };
+    feed = new PostgresRevocationFeed(new TypeOrmUnitOfWork(dataSource), settings, AUTH_DEFAULTS as AuthOptions);
   });
   afterEach(() => proxy.close());
 

@@ -6,6 +6,7 @@ import { createClient } from 'redis';
 import { CurrentPrincipal, type Principal, RevocationView } from '../../src';
 import { type Application, createApplication } from '../../src/bootstrap';
 import { loadConfig } from '../../src/config';
+import { newAccessTokenKey } from '../../src/new-keys';
 import { describeWithRedis, startRedis } from '../support/redis/redis-server';
 import { until } from '../support/until';
 import { ownServer } from './own-server';
@@ -49,7 +50,7 @@ describeWithRedis('a guarded request', () => {
       REDIS_URL: redis.url,
       BOOTSTRAP_ADMIN_EMAIL: ADMIN.email,
       BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password,
-      ACCESS_TOKEN_KEYS: `test:${randomBytes(32).toString('base64')}`,
+      ACCESS_TOKEN_KEYS: `test:${newAccessTokenKey('HS256')}`,
       REFRESH_TOKEN_KEYS: `0:${randomBytes(32).toString('base64')}`,
     });
     application = await createApplication(config, {

@@ -9,7 +9,7 @@ import { ownServer } from './own-server';
 const BOUND_SECONDS = 5;
 const SETTINGS = {
   REVOCATION_MAX_STALENESS: `${BOUND_SECONDS}s`,
-  ACCESS_TOKEN_KEYS: `test:${Buffer.alloc(32, 'a').toString('base64')}`,
+  ACCESS_TOKEN_KEYS: `test:${Buffer.alloc(32, 1).toString('base64')}`,
   REFRESH_TOKEN_KEYS: `0:${Buffer.alloc(32, 'r').toString('base64')}`,
 };
 

@@ -2,9 +2,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataSource } from 'typeorm';
-import { dataSourceOptions } from '../../src/database/data-source';
+import { dataSourceOptions } from '../../src/postgres/data-source';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded-postgres';
-import { runMigrations } from '../../src/database/migrate';
+import { runMigrations } from '../../src/postgres/migrate';
 import { SCHEMA, tablesIn } from '../support/database/test-database';
 
 interface OwnServerOptions {
@@ -48,7 +48,7 @@ export async function ownServer({ settings = {}, migrated = false }: OwnServerOp
   };
 }
 
-async function migrate(url: string): Promise<void> {
+export async function migrate(url: string): Promise<void> {
   const dataSource = await new DataSource(
     dataSourceOptions({ url, poolSize: 1, migrateOnStart: true, schema: SCHEMA }, tablesIn(SCHEMA)),
   ).initialize();

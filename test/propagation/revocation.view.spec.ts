@@ -1,22 +1,28 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
-import { Overloaded, type RevocationReading, RevocationView } from '../../src';
+import { AccessTokenAuthenticator, Overloaded, type RevocationReading, RevocationView } from '../../src';
 import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
 import { InMemoryRevocationFeed, InMemorySecurityPolicyRepository, InMemoryStore } from '../../src/testing';
 import { gate } from '../support/gate';
+import { FakeSigner, SESSION_ID, USER_ID } from '../http/unit/fakes';
 
 const TTL_SECONDS = 900;
 const MARGIN_SECONDS = 120;
 const limits = { accessTokenTtlSeconds: TTL_SECONDS, maxStalenessSeconds: 60 };
 
-/** The in-memory feed, of which readings can be held back, spoilt and counted. */
+/** The in-memory feed, of which readings can be held back, spoilt, counted and divided into pages. */
 class ObservedFeed extends InMemoryRevocationFeed {
   readonly horizons: (bigint | null)[] = [];
+  pageSize = Infinity;
   spoil: (reading: RevocationReading) => RevocationReading | Promise<RevocationReading> = (reading) => reading;
 
-  override async read(horizon: bigint | null): Promise<RevocationReading> {
+  override async read(horizon: bigint | null, page = 0n): Promise<RevocationReading> {
     this.horizons.push(horizon);
-    return this.spoil(await super.read(horizon));
+    const reading = await super.read(horizon);
+    const end = Number(page) + this.pageSize;
+    const revocations = horizon === null ? reading.revocations.slice(Number(page), end) : reading.revocations;
+    const isLast = horizon !== null || end >= reading.revocations.length;
+    return this.spoil({ ...reading, revocations, ...(!isLast && { nextPage: BigInt(end) }) });
   }
 }
 
@@ -59,8 +65,15 @@ describe('the view of revocations', () => {
         by: 1,
       });
     const logOut = (sessionId: string, by: InMemoryRevocationFeed = elsewhere) =>
-      by.announce([{ kind: 'session', sessionId }]);
-    return { store, feed, sizes, seen, view, own, others, rotate, logOut };
+      by.announce([{ kind: 'session', sessionId }], 'user_logout');
+    /** Lets time pass, for the database, too. */
+    const live = async (seconds: number): Promise<void> => {
+      for (let second = 0; second < seconds; second++) {
+        store.clock.advance(1);
+        await pass(1000);
+      }
+    };
+    return { store, feed, sizes, seen, view, own, others, rotate, logOut, live };
   }
 
   const user = randomUUID();
@@ -114,8 +127,8 @@ describe('the view of revocations', () => {
   it('looks once a second, each time from where the last reading ended', async () => {
     const { feed, view, others, logOut } = setup();
     await view.start();
-    await others.raiseUserFloor(user, 'a test');
-    logOut(session);
+    await others.raiseUserFloor(user, 'a test', null);
+    await logOut(session);
     expect(view.isRevoked(session)).toBe(false);
 
     await pass(1000);
@@ -137,8 +150,8 @@ describe('the view of revocations', () => {
   it('refuses at once what this instance has revoked itself', async () => {
     const { feed, view, own, rotate, logOut } = setup();
     await view.start();
-    logOut(session, feed);
-    await own.raiseUserFloor(user, 'a test');
+    await logOut(session, feed);
+    await own.raiseUserFloor(user, 'a test', null);
     await rotate(own);
     expect(view.isRevoked(session)).toBe(true);
     expect(view.floorsOf(user).floors).toMatchObject({ globalMinTokenVersion: 2, userMinTokenVersion: 2 });
@@ -149,14 +162,14 @@ describe('the view of revocations', () => {
   // Seen red when merging replaces what is known instead of raising it.
   it('lowers nothing for a reading that was overtaken by a change', async () => {
     const { store, feed, view, own, rotate } = setup();
-    await own.raiseUserFloor(user, 'a test');
+    await own.raiseUserFloor(user, 'a test', null);
     const { opened, open } = gate();
     const early = store.revocations;
     await view.start();
     feed.spoil = async (reading) => (await opened, { ...reading, revocations: early, horizon: 1n });
     await pass(1000); // the reading is on its way, with the floors 1 and 2
     await rotate(own);
-    await own.raiseUserFloor(user, 'a test');
+    await own.raiseUserFloor(user, 'a test', null);
     open();
     await pass(0);
     expect(view.floorsOf(user).floors).toMatchObject({ globalMinTokenVersion: 2, userMinTokenVersion: 3 });
@@ -167,7 +180,7 @@ describe('the view of revocations', () => {
     const { feed, view, logOut } = setup();
     await view.start();
     await pass(500);
-    logOut(session);
+    await logOut(session);
     view.hint();
     await pass(0);
     expect(view.isRevoked(session)).toBe(true);
@@ -188,7 +201,7 @@ describe('the view of revocations', () => {
     feed.spoil = async (reading) => (await opened, reading);
     view.hint();
     await pass(50);
-    logOut(session); // after the reading was made, before it has arrived
+    await logOut(session); // after the reading was made, before it has arrived
     view.hint();
     open();
     await pass(0);
@@ -198,14 +211,15 @@ describe('the view of revocations', () => {
     await end(view);
   });
 
-  it('keeps what it knows when a reading fails, and takes up where the last good one ended', async () => {
+  // Seen red when the next reading takes up where the last good one ended: what failed may have been another server's answer.
+  it('keeps what it knows when a reading fails, and then reads everything', async () => {
     const { feed, view, logOut } = setup();
-    logOut(session);
+    await logOut(session);
     await view.start();
     const good = feed.spoil;
     feed.spoil = () => Promise.reject(new Error('the database is away'));
     const later = randomUUID();
-    logOut(later);
+    await logOut(later);
     await pass(3000);
     expect(view.isRevoked(session)).toBe(true);
     expect(view.floorsOf(user).floors.globalMinTokenVersion).toBe(1);
@@ -213,7 +227,9 @@ describe('the view of revocations', () => {
     feed.spoil = good;
     await pass(1000);
     expect(view.isRevoked(later)).toBe(true);
-    expect(feed.horizons).toEqual([null, 1n, 1n, 1n, 1n]);
+    expect(feed.horizons).toEqual([null, 1n, null, null, null]);
+    await pass(1000);
+    expect(feed.horizons.at(-1)).toBe(2n);
     await end(view);
   });
 
@@ -238,7 +254,7 @@ describe('the view of revocations', () => {
     feed.spoil = () => new Promise<never>(() => undefined);
     await pass(1000);
     feed.spoil = good;
-    logOut(session);
+    await logOut(session);
     await pass(6000);
     expect(view.isRevoked(session)).toBe(true);
     await end(view);
@@ -263,13 +279,13 @@ describe('the view of revocations', () => {
   it('reads everything again when the database is older than it was, and still forgets nothing', async () => {
     const { store, feed, view, logOut, rotate } = setup();
     await rotate();
-    logOut(session);
+    await logOut(session);
     await view.start();
     const restored = randomUUID();
     store.revocations = []; // a backup of an hour ago …
     store.policy = { ...store.policy!, globalMinTokenVersion: 1 };
     await pass(1000);
-    logOut(restored); // … in which somebody logs out
+    await logOut(restored); // … in which somebody logs out
     await pass(1000);
     expect(feed.horizons.slice(0, 3)).toEqual([null, 1n, null]);
     expect(view.isRevoked(session)).toBe(true);
@@ -308,21 +324,21 @@ describe('the view of revocations', () => {
   });
 
   it('forgets a revocation when no token can meet it any more, and not before', async () => {
-    const { store, feed, sizes, view, others, logOut } = setup();
+    const { store, feed, sizes, view, others, logOut, live } = setup();
     await view.start();
-    for (let i = 0; i < 1000; i++) logOut(randomUUID());
-    logOut(session);
-    await others.raiseUserFloor(user, 'a test');
+    for (let i = 0; i < 1000; i++) await logOut(randomUUID());
+    await logOut(session);
+    await others.raiseUserFloor(user, 'a test', null);
     await pass(1000);
     expect(sizes.at(-1)).toBe(1002);
 
     // What was read once is not read again: with PostgreSQL an open transaction may bring it back, and it lives longer.
     expect(feed.horizons.at(-1)).toBe(0n);
-    await pass((TTL_SECONDS + MARGIN_SECONDS) * 1000);
+    await live(TTL_SECONDS + MARGIN_SECONDS);
     expect(view.isRevoked(session)).toBe(true);
     expect(view.floorsOf(user).floors.userMinTokenVersion).toBe(2);
 
-    await pass(61_000);
+    await live(61);
     expect(view.isRevoked(session)).toBe(false);
     expect(view.floorsOf(user).floors.userMinTokenVersion).toBe(1);
     expect(sizes.at(-1)).toBe(0);
@@ -330,12 +346,352 @@ describe('the view of revocations', () => {
     await end(view);
   });
 
+  describe('when another server answers', () => {
+    /** The view of a server with three revocations, and then a failover that loses them, after which others were ended. */
+    async function failOver() {
+      const parts = setup();
+      const missed = randomUUID();
+      for (let i = 0; i < 3; i++) await parts.logOut(randomUUID());
+      await parts.view.start();
+      await parts.live(1);
+      parts.store.server = 'the former standby';
+      parts.store.revocations = [];
+      for (const one of [missed, randomUUID(), randomUUID(), randomUUID()]) await parts.logOut(one);
+      return { ...parts, missed };
+    }
+
+    // Seen red with what is beyond the horizon alone: the new server had got past it before it was asked.
+    it('reads everything at once, and knows for 15 minutes that another one has answered', async () => {
+      const { feed, view, missed, live } = await failOver();
+      expect(view.otherServerAnswered).toBe(false);
+      await live(1);
+      expect(feed.horizons).toEqual([null, 3n, 3n, null]);
+      expect(view.isRevoked(missed)).toBe(true);
+      expect(view.otherServerAnswered).toBe(true);
+
+      await live(15 * 60 - 1);
+      expect(view.otherServerAnswered).toBe(true);
+      await live(1);
+      expect(view.otherServerAnswered).toBe(false);
+      expect(feed.horizons.at(-1)).toBe(4n);
+      await end(view);
+    });
+
+    // Seen red when its increment counts: the view was fresh, and did not know what was ended.
+    it('is not fresh before everything has been read', async () => {
+      const { feed, view, missed, live } = await failOver();
+      const good = feed.spoil;
+      const away = () => Promise.reject(new Error('the database is away'));
+      feed.spoil = (reading) => (feed.horizons.at(-1) === null ? away() : reading);
+      await live(2);
+      expect(view.stalenessSeconds).toBe(2);
+      expect(feed.horizons).toEqual([null, 3n, 3n, null, null]);
+      feed.spoil = good;
+      await live(1);
+      expect(view.stalenessSeconds).toBe(0);
+      expect(view.isRevoked(missed)).toBe(true);
+      await end(view);
+    });
+  });
+
+  describe('by the clock of the database alone', () => {
+    // Seen red with the process's clock for the one and the database's for the other.
+    it('forgets nothing that a token can meet whose life is longer, because the clock was set back', async () => {
+      const { store, view, logOut, live } = setup();
+      await logOut(session);
+      await view.start();
+      store.clock.advance(-3600);
+      await live(TTL_SECONDS + MARGIN_SECONDS + 61);
+      expect(view.floorsOf(user).now).toEqual(store.clock.now());
+      expect(view.isRevoked(session)).toBe(true);
+      await end(view);
+    });
+
+    // Seen red with increments alone: the token lived again, and its revocation was forgotten.
+    it('reads everything again once it was set back, before that counts', async () => {
+      const { store, feed, view, logOut, live } = setup();
+      await logOut(session);
+      await view.start();
+      store.clock.advance(3600);
+      await live(61);
+      expect(view.isRevoked(session)).toBe(false);
+
+      feed.horizons.length = 0;
+      store.clock.advance(-3600);
+      await live(1);
+      expect(feed.horizons).toEqual([1n, null]);
+      expect(view.floorsOf(user).now).toEqual(store.clock.now());
+      expect(view.isRevoked(session)).toBe(true);
+      expect(view.otherServerAnswered).toBe(false);
+      await end(view);
+    });
+
+    it.each([
+      [1.9, [0n]],
+      [2.1, [0n, null]],
+    ])('has a tolerance of two seconds: %s s back', async (seconds, horizons) => {
+      const { store, feed, view, live } = setup();
+      await view.start();
+      await live(1);
+      feed.horizons.length = 0;
+      store.clock.advance(-seconds);
+      await live(1);
+      expect(feed.horizons).toEqual(horizons);
+      await end(view);
+    });
+
+    // Seen red without an end for what is ended before the first reading.
+    it('forgets what this process had ended before it knew the clock', async () => {
+      const { store, feed, view, sizes, logOut, live } = setup();
+      const { opened, open } = gate();
+      feed.spoil = async (reading) => (await opened, reading);
+      const started = view.start();
+      await pass(1);
+      await logOut(session, feed);
+      open();
+      await started;
+      await live(1);
+      expect(view.isRevoked(session)).toBe(true);
+      store.clock.advance(TTL_SECONDS + MARGIN_SECONDS);
+      await live(61);
+      expect(sizes.at(-1)).toBe(0);
+      await end(view);
+    });
+  });
+
+  describe('of many revocations', () => {
+    async function many() {
+      const parts = setup();
+      const all = Array.from({ length: 25 }, () => randomUUID());
+      for (const one of all) await parts.logOut(one);
+      parts.feed.pageSize = 10;
+      return { ...parts, all };
+    }
+
+    // Seen red with the horizon of the last page.
+    it('loads pages, knows nothing before the last, and goes on from where the first one was read', async () => {
+      const { feed, view, all, logOut } = await many();
+      const { opened, open } = gate();
+      // Committed in between with a key that has been passed.
+      const isLate = ({ sessionId }: { sessionId?: string }) => sessionId === session;
+      feed.spoil = async (reading) => {
+        if (feed.horizons.length > 1) await opened;
+        return feed.horizons.length > 3
+          ? reading
+          : { ...reading, revocations: reading.revocations.filter((one) => !isLate(one as { sessionId?: string })) };
+      };
+      const started = view.start();
+      await pass(10);
+      await logOut(session);
+      expect(() => view.floorsOf(user)).toThrow(Overloaded);
+      open();
+      await started;
+      expect(feed.horizons).toEqual([null, null, null]);
+      expect(all.every((one) => view.isRevoked(one))).toBe(true);
+      await pass(1000);
+      expect(feed.horizons.at(-1)).toBe(25n);
+      expect(view.isRevoked(session)).toBe(true);
+      await end(view);
+    });
+
+    // Seen red with pages of two servers put together.
+    it('begins anew when another server answers in the middle', async () => {
+      const { store, feed, view } = await many();
+      feed.spoil = (reading) => {
+        if (feed.horizons.length === 2) store.server = 'the former standby';
+        return { ...reading, server: store.server };
+      };
+      await view.start();
+      expect(() => view.floorsOf(user)).toThrow(Overloaded);
+      await pass(1000);
+      expect(feed.horizons).toEqual([null, null, null, null, null]);
+      expect(view.floorsOf(user).floors.globalMinTokenVersion).toBe(1);
+      await end(view);
+    });
+
+    it('ends between two pages', async () => {
+      const { feed, view } = await many();
+      const { opened, open } = gate();
+      feed.spoil = async (reading) => (await opened, reading);
+      const started = view.start();
+      await pass(10);
+      const ended = view.stop();
+      open();
+      await Promise.all([started, ended]);
+      expect(feed.horizons).toEqual([null]);
+      expect(() => view.floorsOf(user)).toThrow(Overloaded);
+    });
+  });
+
+  describe('of a process that was frozen', () => {
+    /** As a machine sleeps: the monotonic clock and the timers stand still. */
+    const sleep = (seconds: number) => jest.setSystemTime(Date.now() + seconds * 1000);
+
+    // Seen red with the monotonic clock alone.
+    it('is as old as the clock says that goes on', async () => {
+      const { feed, view } = setup();
+      await view.start();
+      feed.spoil = () => Promise.reject(new Error('the database is away'));
+      sleep(60);
+      expect(view.floorsOf(user).floors.globalMinTokenVersion).toBe(1);
+      sleep(1);
+      expect(view.stalenessSeconds).toBe(61);
+      expect(() => view.floorsOf(user)).toThrow(Overloaded);
+      await end(view);
+    });
+
+    it('is as old as the other clock says when that one was set back', async () => {
+      const { feed, view } = setup();
+      await view.start();
+      feed.spoil = () => Promise.reject(new Error('the database is away'));
+      sleep(-3600);
+      await pass(60_001);
+      expect(() => view.floorsOf(user)).toThrow(Overloaded);
+      await end(view);
+    });
+
+    function authenticatorOf(view: RevocationView): AccessTokenAuthenticator {
+      const signer = new FakeSigner();
+      const iat = Math.floor(Date.now() / 1000);
+      signer.issue('good', { iat, exp: iat + TTL_SECONDS });
+      return new AccessTokenAuthenticator(signer, view, limits);
+    }
+
+    // Seen red by what it knew: the first requests after the sleep were granted.
+    it('decides after one reading, which the requests share', async () => {
+      const { feed, view, logOut } = setup();
+      const authenticator = authenticatorOf(view);
+      await view.start();
+      expect(authenticator.authenticate('good')).toMatchObject({ userId: USER_ID });
+      await logOut(SESSION_ID);
+      sleep(3);
+      feed.horizons.length = 0;
+      const answers = [authenticator.authenticate('good'), authenticator.authenticate('good')];
+      expect(answers).toEqual([expect.any(Promise), expect.any(Promise)]);
+      expect(await Promise.all(answers.map((answer) => Promise.resolve(answer)))).toEqual([null, null]);
+      expect(feed.horizons).toEqual([0n]);
+      expect(authenticator.authenticate('good')).toBeNull();
+      await end(view);
+    });
+
+    // Seen red in a real process: its timer was due, so that the poll had begun when the first request came.
+    it('waits for the first reading after the sleep also if the poll has begun it', async () => {
+      const { feed, view, logOut } = setup();
+      const authenticator = authenticatorOf(view);
+      await view.start();
+      await logOut(SESSION_ID);
+      sleep(3);
+      const { opened, open } = gate();
+      feed.spoil = async (reading) => (await opened, reading);
+      feed.horizons.length = 0;
+      await pass(1000);
+      expect(feed.horizons).toEqual([0n]);
+      const answer = authenticator.authenticate('good');
+      open();
+      expect(await answer).toBeNull();
+      expect(feed.horizons).toEqual([0n]);
+      await end(view);
+    });
+
+    // Seen red without the limit: requests hung on a database that was silent.
+    it('waits a second at most, and then decides by what it knows as long as that is young enough', async () => {
+      const { feed, view, logOut } = setup();
+      const authenticator = authenticatorOf(view);
+      await view.start();
+      await logOut(SESSION_ID);
+      const { opened, open } = gate();
+      feed.spoil = async (reading) => (await opened, reading);
+      for (const [seconds, outcome] of [
+        [3, 'granted'],
+        [60, '503'],
+      ] as const) {
+        sleep(seconds);
+        const answer = Promise.resolve(authenticator.authenticate('good')).then(
+          (principal) => (principal === null ? 'refused' : 'granted'),
+          (error: unknown) => (error instanceof Overloaded ? '503' : error),
+        );
+        await pass(1000);
+        expect(await answer).toBe(outcome);
+      }
+      open();
+      await pass(1000);
+      expect(authenticator.authenticate('good')).toBeNull();
+      await end(view);
+    });
+
+    // Seen red when the answer counts: it was new before the sleep.
+    it('does not take for news what it had asked before', async () => {
+      const { feed, view, logOut } = setup();
+      await view.start();
+      const { opened, open } = gate();
+      const good = feed.spoil;
+      feed.spoil = async (reading) => (await opened, reading);
+      await pass(1000);
+      feed.spoil = good;
+      await logOut(session);
+      sleep(30);
+      open();
+      await pass(0);
+      expect(view.stalenessSeconds).toBeGreaterThan(30);
+      await view.catchingUp;
+      expect(view.isRevoked(session)).toBe(true);
+      expect(feed.horizons.slice(-2)).toEqual([0n, null]);
+      await end(view);
+    });
+
+    it('keeps the later of two readings', async () => {
+      const { feed, view } = setup();
+      await view.start();
+      const { opened, open } = gate();
+      const good = feed.spoil;
+      feed.spoil = async (reading) => (await opened, { ...reading, server: 'the former primary' });
+      await pass(1000);
+      feed.spoil = good;
+      await pass(4000);
+      sleep(4);
+      await view.catchingUp;
+      expect(view.stalenessSeconds).toBe(0);
+      open();
+      await pass(0);
+      expect(view.stalenessSeconds).toBe(0);
+      expect(view.otherServerAnswered).toBe(false);
+      await end(view);
+    });
+
+    // Seen red when a silent database counts as a freeze.
+    it.each([
+      ['at its start', async () => undefined, undefined],
+      ['in an idle hour', ({ live }) => live(3600), undefined],
+      ['while the database refuses', () => pass(50_000), () => Promise.reject(new Error('the database is away'))],
+      ['while the database is silent', () => pass(50_000), () => new Promise<never>(() => undefined)],
+    ] as [string, (parts: ReturnType<typeof setup>) => Promise<void>, undefined | ObservedFeed['spoil']][])(
+      'was not frozen %s: nothing waits, and nothing is refused that was not before',
+      async (_, passes, fault) => {
+        const parts = setup();
+        const { feed, view } = parts;
+        const starting = view.start();
+        expect(view.catchingUp).toBeUndefined();
+        await starting;
+        if (fault !== undefined) feed.spoil = fault;
+        const looks = setInterval(() => {
+          expect(view.catchingUp).toBeUndefined();
+          expect(view.floorsOf(user).floors.globalMinTokenVersion).toBe(1);
+        }, 333);
+        await passes(parts);
+        clearInterval(looks);
+        expect(view.catchingUp).toBeUndefined();
+        if (fault === undefined) expect(feed.horizons.lastIndexOf(null)).toBe(0);
+        await end(view);
+      },
+    );
+  });
+
   it("counts how long other instances' revocations took, once each, and not its own", async () => {
     const { store, feed, seen, view, logOut } = setup();
-    logOut(randomUUID()); // before the start: nobody waited for it
+    await logOut(randomUUID()); // before the start: nobody waited for it
     await view.start();
-    logOut(randomUUID(), feed);
-    logOut(session);
+    await logOut(randomUUID(), feed);
+    await logOut(session);
     store.clock.advance(0.25);
     await pass(1000);
     view.reset();
@@ -359,7 +715,7 @@ describe('the view of revocations', () => {
 
     view.hint();
     view.reset();
-    logOut(session, feed);
+    await logOut(session, feed);
     await pass(10_000);
     expect(feed.horizons).toHaveLength(2);
     expect(store.revocations).toHaveLength(1);

@@ -2,8 +2,9 @@ import type { INestApplication } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { UnitOfWork, UserDirectory, type UserWithPassword } from '../../src';
 import { UserEntity } from '../../src/users/user.entity';
+import { statementsOf } from '../http/support/statements';
 import { testDatabase } from '../support/database/test-database';
-import { userDirectoryContract } from './user-directory.contract';
+import { proveDirectory } from './directory-contracts';
 import { usersApp } from './users-app';
 
 let app: INestApplication;
@@ -20,20 +21,12 @@ const add = async (user: UserWithPassword) => {
   await dataSource.getRepository(UserEntity).insert({ ...user, roles: [...user.roles] });
 };
 
-class Rollback extends Error {}
-
-userDirectoryContract('TypeOrmUserDirectory', () => ({
+proveDirectory('TypeOrmUserDirectory', () => ({
   directory,
+  unitOfWork: app.get(UnitOfWork),
   add,
   noAdministrators: async () => {
     await dataSource.query(`UPDATE users SET roles = '{user}'`);
-  },
-  rolledBack: async (work) => {
-    const unit = app.get(UnitOfWork).run(async () => {
-      await work();
-      throw new Rollback();
-    });
-    await expect(unit).rejects.toThrow(Rollback);
   },
 }));
 
@@ -67,12 +60,10 @@ describe('TypeOrmUserDirectory', () => {
   });
 
   it('asks one statement of the database for each look-up', async () => {
-    const statements: string[] = [];
-    const { logger } = dataSource;
-    dataSource.logger = { ...logger, logQuery: (query) => void statements.push(query) };
-    await directory.findById('01890a5d-ac96-774b-bcce-b302099a8058');
-    await directory.findByLogin('changed@example.com');
-    dataSource.logger = logger;
+    const statements = await statementsOf(async () => {
+      await directory.findById('01890a5d-ac96-774b-bcce-b302099a8058');
+      await directory.findByLogin('changed@example.com');
+    });
     expect(statements).toHaveLength(2);
     expect(statements[0]).not.toContain('password_hash');
   });

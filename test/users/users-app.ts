@@ -21,6 +21,7 @@ export async function usersApp(databaseUrl: string, users: Partial<UsersOptions>
     REFRESH_TOKEN_KEYS: `1:${KEY}`,
     BCRYPT_COST: '4',
     LIMIT_REGISTER_PER_IP: '0',
+    OAUTH_ENABLED: 'false',
   });
   const compiled = await Test.createTestingModule({
     imports: [

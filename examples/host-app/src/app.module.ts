@@ -11,8 +11,13 @@ import { PeopleUserDirectory } from './people/people-user.directory.js';
 import { Person } from './people/person.entity.js';
 import { SecurityModule } from './security/security.module.js';
 import { TokenGuard } from './security/token.guard.js';
+import { Ceremony } from './sign-in/ceremonies.js';
+import { Identity } from './sign-in/identity.entity.js';
+import { Passkey } from './sign-in/passkey.entity.js';
+import { SignInModule } from './sign-in/sign-in.module.js';
 
 const schema = authSchema();
+const publicOrigin = process.env.PUBLIC_ORIGIN ?? 'http://localhost:3000';
 const secret = (name: string): Buffer => Buffer.from(process.env[name] ?? '', 'base64');
 
 @Module({
@@ -22,7 +27,7 @@ const secret = (name: string): Buffer => Buffer.from(process.env[name] ?? '', 'b
     TypeOrmModule.forRoot({
       type: 'postgres',
       url: process.env.DATABASE_URL,
-      entities: [...schema.entities, Person, Account],
+      entities: [...schema.entities, Person, Account, Ceremony, Identity, Passkey],
       migrations: [...schema.migrations, CreateTables1780000000000],
       migrationsRun: true,
     }),
@@ -32,6 +37,8 @@ const secret = (name: string): Buffer => Buffer.from(process.env[name] ?? '', 'b
         refreshTokenKeys: [{ id: 1, root: secret('REFRESH_TOKEN_KEY') }],
         accessTokenIssuer: 'https://finance.example',
         accessTokenAudience: 'https://finance.example',
+        publicOrigin,
+        secureCookies: publicOrigin.startsWith('https:'),
       }),
       imports: [PeopleModule],
       userDirectory: PeopleUserDirectory,
@@ -40,6 +47,7 @@ const secret = (name: string): Buffer => Buffer.from(process.env[name] ?? '', 'b
     }),
     AccountsModule,
     SecurityModule,
+    SignInModule,
   ],
 })
 export class AppModule {}

@@ -5,6 +5,7 @@ import type { EventContext } from '../domain/events';
 import { plainTextOf } from '../domain/input-rules';
 import { networkOf, unmapped } from '../domain/network';
 import { randomBytesInBulk } from '../domain/random';
+import { traceIdOf } from '../../support/trace-context';
 import type { Client } from '../domain/session';
 
 /** The user, session and generation of an event, as far as they are known. */
@@ -32,6 +33,7 @@ export class Attempt {
   private readonly firstSequence = randomInt(2 ** 32 / MAX_EVENTS) * MAX_EVENTS;
   private readonly random = randomBytesInBulk(16);
   private readonly hasAddress: boolean;
+  private readonly trace: Pick<EventContext, 'traceId'>;
   private findings = 0;
 
   constructor(
@@ -40,6 +42,8 @@ export class Attempt {
   ) {
     this.id = this.eventId(BEGINNING);
     this.hasAddress = client.ip !== undefined;
+    const traceId = traceIdOf(client.traceId);
+    this.trace = traceId === undefined ? {} : { traceId };
     this.client = {
       ipAddress: ipOf(client.ip),
       userAgent: textOf(client.userAgent) ?? 'Unknown',
@@ -89,6 +93,7 @@ export class Attempt {
       generation,
       ipAddress,
       userAgent,
+      ...this.trace,
     };
   }
 

@@ -10,6 +10,13 @@ export class TooContended extends Overloaded {
   }
 }
 
+/** The token is ahead of its session, as after a failover that lost commits; the client's token may become valid again. */
+export class RecoveryPending extends Overloaded {
+  constructor() {
+    super('Another database server has answered, and the session is older than the token', 10);
+  }
+}
+
 /**
  * Runs `work`. If it throws, the fault is recorded as the attempt's ending and thrown again. If the fault is that nothing
  * can be recorded, neither the attempt nor an ending has a record, and nothing was changed.
@@ -27,8 +34,13 @@ export async function endingWithFaults<T>(
       events.recordJunk(failed('throttled'));
       throw fault;
     }
-    const reason = fault instanceof TooContended ? 'contended' : fault instanceof Overloaded ? 'overloaded' : 'fault';
-    await events.record(failed(reason)).catch(() => undefined); // the caller gets the first fault
+    await events.record(failed(reasonOf(fault))).catch(() => undefined); // the caller gets the first fault
     throw fault;
   }
+}
+
+function reasonOf(fault: unknown): FaultReason {
+  if (fault instanceof TooContended) return 'contended';
+  if (fault instanceof RecoveryPending) return 'recovery_pending';
+  return fault instanceof Overloaded ? 'overloaded' : 'fault';
 }

@@ -22,12 +22,17 @@ export interface EventContext {
   readonly ipAddress: string | null;
   /** "Unknown" when the caller sent none; at most 512 characters. */
   readonly userAgent: string;
+  /** The trace of the request (W3C Trace Context), if it had one. The event log keeps it among the details. */
+  readonly traceId?: string;
 }
 
 export type EventOutcome = 'attempted' | 'succeeded' | 'failed';
 
-/** Why an attempt failed without a refusal: an unexpected failure, a refresh that lost every race, or a rate limit. */
-export type FaultReason = 'fault' | 'contended' | 'throttled' | 'overloaded';
+/**
+ * Why an attempt failed without a refusal: an unexpected failure, a refresh that lost every race, a rate limit, or a token
+ * that is ahead of its session shortly after a failover.
+ */
+export type FaultReason = 'fault' | 'contended' | 'throttled' | 'overloaded' | 'recovery_pending';
 
 export class AuthTokenRefreshAttempted {
   static readonly type = 'auth.token_refresh.attempted.v1';
@@ -51,6 +56,8 @@ export class AuthTokenRefreshSucceeded {
     /** What allowed the replay: the concurrency window or the retry key. */
     readonly door: 'window' | 'key' | null,
     readonly changedDevice: ChangedDevice | null,
+    /** By how many generations the token was ahead of its session, which had lost them in a failover; null otherwise. */
+    readonly adoptedAhead: number | null = null,
   ) {}
 }
 
@@ -97,17 +104,23 @@ export class RefreshTokenReuseDetected {
   static readonly outcome = 'failed';
   constructor(
     readonly context: EventContext,
-    /** At least 1. */
+    /** At least 1, or 0 for another branch. */
     readonly generationsBehind: number,
     readonly secondsSinceRotation: number,
-    /** `concurrent_late`: one generation behind; `stale`: older. */
-    readonly reuseClass: 'concurrent_late' | 'stale',
+    /**
+     * `concurrent_late`: one generation behind; `stale`: older; `other_branch`: at the session's generation or one behind, but
+     * of another digest, in a recovery epoch.
+     */
+    readonly reuseClass: 'concurrent_late' | 'stale' | 'other_branch',
     readonly rotatedBy: ReuseParty,
     readonly presentedBy: ReuseParty,
   ) {}
 }
 
-/** A token that only a key holder or a restored backup explains: check the keys, or run the after-restore command. */
+/**
+ * A token that only a key holder, a restored backup or a failover explains: check the keys, or run the after-restore or the
+ * after-failover command.
+ */
 export class TokenForgerySuspected {
   static readonly type = 'auth.token.forgery_suspected.v1';
   static readonly outcome = 'failed';
@@ -127,10 +140,16 @@ export class LoginAttempted {
 export class LoginSucceeded {
   static readonly type = 'auth.login.succeeded.v1';
   static readonly outcome = 'succeeded';
-  constructor(readonly context: EventContext) {}
+  constructor(
+    readonly context: EventContext,
+    /** How the user was verified: `password`, or what the host calls it. */
+    readonly method: string,
+  ) {}
 }
 
-export type LoginFailureReason = 'unknown_account' | 'wrong_password' | 'user_inactive';
+/** `verified_user_invalid`: a sealed user that was not sealed with these keys, is too old, or has opened its session. */
+export type LoginFailureReason =
+  'unknown_account' | 'wrong_password' | 'user_not_found' | 'user_inactive' | 'verified_user_invalid';
 
 export class LoginFailed {
   static readonly type = 'auth.login.failed.v1';
@@ -138,6 +157,53 @@ export class LoginFailed {
   constructor(
     readonly context: EventContext,
     readonly reason: LoginFailureReason | FaultReason,
+    /** What was wrong with a sealed user, where that is the reason. */
+    readonly evidence: 'not_sealed_here' | 'too_old' | 'used' | null = null,
+  ) {}
+}
+
+/** A right password that opens no session yet: the host continues, with a second factor for example. */
+export class PasswordVerified {
+  static readonly type = 'auth.password.verified.v1';
+  static readonly outcome = 'succeeded';
+  constructor(readonly context: EventContext) {}
+}
+
+/** A user is asked for a proof within a session. The refresh that goes with it has an attempt of its own. */
+export class ReauthenticationAttempted {
+  static readonly type = 'auth.reauthentication.attempted.v1';
+  static readonly outcome = 'attempted';
+  constructor(readonly context: EventContext) {}
+}
+
+/** The session has a new proof, committed together with its refresh. */
+export class ReauthenticationSucceeded {
+  static readonly type = 'auth.reauthentication.succeeded.v1';
+  static readonly outcome = 'succeeded';
+  constructor(
+    readonly context: EventContext,
+    /** How the user was verified: `password`, or what the host calls it. */
+    readonly method: string,
+    /** The methods as access tokens have them from now on (RFC 8176). */
+    readonly amr: readonly string[] | null,
+    /** The level as access tokens have it from now on. */
+    readonly acr: string | null,
+  ) {}
+}
+
+/**
+ * `other_user`: the factor is not that of the session's user; `refresh_refused`: the proof was right, and the session ended or
+ * changed in the meantime.
+ */
+export type ReauthenticationFailureReason = 'wrong_password' | 'user_not_found' | 'other_user' | 'refresh_refused';
+
+/** Nothing was refreshed. */
+export class ReauthenticationFailed {
+  static readonly type = 'auth.reauthentication.failed.v1';
+  static readonly outcome = 'failed';
+  constructor(
+    readonly context: EventContext,
+    readonly reason: ReauthenticationFailureReason | FaultReason,
   ) {}
 }
 
@@ -197,6 +263,7 @@ export class SessionEvicted {
   ) {}
 }
 
+/** All sessions of a user ended, or those up to an id except one; none of them has an event of its own. */
 export class AllSessionsRevoked {
   static readonly type = 'auth.sessions.all_revoked.v1';
   static readonly outcome = 'succeeded';
@@ -205,6 +272,9 @@ export class AllSessionsRevoked {
     readonly reason: RevocationReason,
     readonly revokedSessions: number,
     readonly actorId: string | null = null,
+    /** The session that was spared, and the highest id of those that ended; null where all ended at once. */
+    readonly exceptSessionId: string | null = null,
+    readonly throughSessionId: string | null = null,
   ) {}
 }
 
@@ -241,6 +311,82 @@ export class PasswordChangeFailed {
   constructor(
     readonly context: EventContext,
     readonly reason: PasswordChangeFailureReason | FaultReason,
+  ) {}
+}
+
+/** A ticket to set a new password was issued. */
+export class PasswordResetIssued {
+  static readonly type = 'auth.password_reset.issued.v1';
+  static readonly outcome = 'succeeded';
+  constructor(readonly context: EventContext) {}
+}
+
+export class PasswordResetAttempted {
+  static readonly type = 'auth.password_reset.attempted.v1';
+  static readonly outcome = 'attempted';
+  constructor(readonly context: EventContext) {}
+}
+
+export class PasswordResetSucceeded {
+  static readonly type = 'auth.password_reset.succeeded.v1';
+  static readonly outcome = 'succeeded';
+  constructor(
+    readonly context: EventContext,
+    /** The number of sessions that ended with it. */
+    readonly revokedSessions: number,
+  ) {}
+}
+
+export type PasswordResetFailureReason = 'reset_ticket_invalid' | 'user_not_found';
+
+export class PasswordResetFailed {
+  static readonly type = 'auth.password_reset.failed.v1';
+  static readonly outcome = 'failed';
+  constructor(
+    readonly context: EventContext,
+    readonly reason: PasswordResetFailureReason | FaultReason,
+    /** What was wrong with the ticket, where that is the reason. `used` is one that another raise of the floor has ended, too. */
+    readonly evidence: 'not_sealed_here' | 'too_old' | 'used' | null = null,
+  ) {}
+}
+
+/** The host has changed a factor of the user; what ended with it has events of its own. The session is the one that was spared. */
+export class UserFactorChanged {
+  static readonly type = 'auth.user.factor_changed.v1';
+  static readonly outcome = 'succeeded';
+  constructor(
+    readonly context: EventContext,
+    /** What has changed, in the host's words: `totp`, `passkey`. */
+    readonly kind: string,
+  ) {}
+}
+
+/** `actor_session_ended`: ended, expired or below a floor. `acting_for_oneself`: the user of that session is the user. */
+export type ActAsRefusal =
+  'actor_session_ended' | 'actor_inactive' | 'acting_for_oneself' | 'user_not_found' | 'user_inactive';
+
+/** Somebody got an access token to act for the context's user; the session is the actor's. `cause` has the actor's words. */
+export class UserActedAs {
+  static readonly type = 'auth.user.acted_as.v1';
+  static readonly outcome = 'succeeded';
+  constructor(
+    readonly context: EventContext,
+    readonly actorId: string | null,
+    readonly cause: string,
+    /** ISO 8601. */
+    readonly expiresAt: string,
+  ) {}
+}
+
+export class UserActAsFailed {
+  static readonly type = 'auth.user.act_as_failed.v1';
+  static readonly outcome = 'failed';
+  constructor(
+    readonly context: EventContext,
+    /** Null if the session is unknown. */
+    readonly actorId: string | null,
+    readonly reason: ActAsRefusal | FaultReason,
+    readonly cause: string,
   ) {}
 }
 
@@ -352,7 +498,70 @@ export class SecurityPolicyChanged {
   ) {}
 }
 
-/** Junk tokens and throttled requests beyond the individual limit, one record per minute. */
+/** A recovery epoch is declared, moved or ended after a failover; `cause` has the administrator's words. */
+export class RecoveryAttempted {
+  static readonly type = 'auth.recovery.attempted.v1';
+  static readonly outcome = 'attempted';
+  constructor(
+    readonly context: EventContext,
+    readonly actorId: string | null,
+    readonly forSeconds: number,
+    readonly cause: string,
+  ) {}
+}
+
+export class RecoverySucceeded {
+  static readonly type = 'auth.recovery.succeeded.v1';
+  static readonly outcome = 'succeeded';
+  constructor(
+    readonly context: EventContext,
+    readonly actorId: string | null,
+    /** ISO 8601: the end of the epoch before, or null if none had been declared. */
+    readonly previousUntil: string | null,
+    /** ISO 8601. */
+    readonly recoveryUntil: string,
+  ) {}
+}
+
+export class RecoveryFailed {
+  static readonly type = 'auth.recovery.failed.v1';
+  static readonly outcome = 'failed';
+  constructor(
+    readonly context: EventContext,
+    readonly actorId: string | null,
+    readonly reason: FaultReason,
+  ) {}
+}
+
+/** A user called a route without any of the roles that it requires, or somebody who acts for a user one that requires the user in person. */
+export class AccessDenied {
+  static readonly type = 'auth.access.denied.v1';
+  static readonly outcome = 'failed';
+  constructor(
+    readonly context: EventContext,
+    readonly requiredRoles: readonly string[],
+    /** The route as it is declared, without any value, such as `GET /admin/users/:id`. */
+    readonly route: string,
+    /** The user who acts for this one; null if nobody does. */
+    readonly actorId: string | null = null,
+  ) {}
+}
+
+/** An administrator read the audit trail; the context's user is the reader. */
+export class AuditRead {
+  static readonly type = 'auth.audit.read.v1';
+  static readonly outcome = 'succeeded';
+  constructor(
+    readonly context: EventContext,
+    /** The filters of the search, times in ISO 8601; a session's history has its `sessionId`. */
+    readonly filter: Readonly<Record<string, string>>,
+  ) {}
+}
+
+/**
+ * Refusals beyond the number that is recorded one by one, once a minute: of junk tokens and throttled requests together, and
+ * of what is bounded for each session or user with that session or user.
+ */
 export class RefusalsAggregated {
   static readonly type = 'auth.refusals.aggregated.v1';
   static readonly outcome = 'failed';
@@ -360,6 +569,8 @@ export class RefusalsAggregated {
     readonly context: EventContext,
     readonly count: number,
     readonly distinctIps: number,
+    /** The type of the events that were summed up; null for junk and throttled requests. */
+    readonly eventType: string | null = null,
   ) {}
 }
 
@@ -374,6 +585,10 @@ export const AUTH_EVENTS = [
   LoginAttempted,
   LoginSucceeded,
   LoginFailed,
+  PasswordVerified,
+  ReauthenticationAttempted,
+  ReauthenticationSucceeded,
+  ReauthenticationFailed,
   LogoutAttempted,
   LogoutSucceeded,
   LogoutFailed,
@@ -384,6 +599,13 @@ export const AUTH_EVENTS = [
   PasswordChangeAttempted,
   PasswordChangeSucceeded,
   PasswordChangeFailed,
+  PasswordResetIssued,
+  PasswordResetAttempted,
+  PasswordResetSucceeded,
+  PasswordResetFailed,
+  UserFactorChanged,
+  UserActedAs,
+  UserActAsFailed,
   UserRegistered,
   UserDeactivated,
   UserReactivated,
@@ -395,6 +617,11 @@ export const AUTH_EVENTS = [
   UserRotationSucceeded,
   UserRotationFailed,
   SecurityPolicyChanged,
+  RecoveryAttempted,
+  RecoverySucceeded,
+  RecoveryFailed,
+  AccessDenied,
+  AuditRead,
   RefusalsAggregated,
 ] as const;
 
@@ -404,11 +631,16 @@ export type AuthEvent = InstanceType<AuthEventClass>;
 /** The class of an event, with its `type` and `outcome`. */
 export const classOf = (event: AuthEvent): AuthEventClass => event.constructor as AuthEventClass;
 
-/** An event's own fields beside those that the log has columns for. Absent and null are left out. */
+/**
+ * An event's own fields beside those that the log has columns for, and the trace of its request. Absent, null and false are left out: a granted refresh,
+ * which is most of the log, is smaller by a twentieth without `replayed: false`.
+ */
 export function detailsOf(event: AuthEvent): Record<string, unknown> {
   const details: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(event)) {
-    if (name !== 'context' && name !== 'reason' && value !== null && value !== undefined) details[name] = value;
+    if (name !== 'context' && name !== 'reason' && value !== null && value !== undefined && value !== false)
+      details[name] = value;
   }
-  return details;
+  const { traceId } = event.context;
+  return traceId === undefined ? details : { ...details, traceId };
 }

@@ -1,8 +1,11 @@
 import { validate as isUuid } from 'uuid';
+import { controlProblem, userIdProblem } from '../../guard/user-id';
 import { CUT_OFF_MODES, MAX_GRACE_SECONDS } from '../../guard/versions';
+import { positionOf } from '../../support/cursor';
 import { InvalidInput } from '../../support/invalid-input';
 import { RETRY_KEY_PATTERN } from './refresh-token';
 import { REVOCATION_REASONS } from './refusals';
+import { DELIVERIES } from './session';
 
 /*
  * The rules of what use cases are given, each as the words that follow the field's name, or null. Commands and queries
@@ -12,22 +15,15 @@ import { REVOCATION_REASONS } from './refusals';
 export const MAX_REASON = 500;
 const MAX_ROLES = 32;
 const MAX_ROLE = 64;
+const MAX_AMR = 16;
 export const MAX_VERSION = 2 ** 31 - 1;
 
 type Problem = string | null;
 
-const CONTROL = /\p{Cc}/u;
-const TURNING = /[\u2028-\u202E\u2066-\u2069]/;
-const NOT_PLAIN = new RegExp(`${CONTROL.source}|${TURNING.source}`, 'gu');
+export { controlProblem, userIdProblem };
 
-/**
- * Without control characters (U+0000 to U+001F, U+007F to U+009F) and lone surrogates: PostgreSQL refuses the first of them,
- * and logs and terminals obey the others.
- */
-export const controlProblem = (value: unknown): Problem =>
-  typeof value === 'string' && value.isWellFormed() && !CONTROL.test(value)
-    ? null
-    : 'must be a string without control characters';
+const TURNING = /[\u2028-\u202E\u2066-\u2069]/;
+const NOT_PLAIN = new RegExp(`\\p{Cc}|${TURNING.source}`, 'gu');
 
 /** For text that is shown to people: also without characters that turn the text after them (U+202A to U+202E, U+2066 to U+2069) or break its line (U+2028, U+2029). */
 export const plainTextProblem = (value: unknown): Problem =>
@@ -52,10 +48,19 @@ const wholeProblem = (value: unknown, min: number, max: number): Problem =>
     ? null
     : `must be a whole number from ${min} to ${max}`;
 
+/** The longest recovery epoch: 7 days. */
+export const MAX_RECOVERY_SECONDS = 7 * 24 * 60 * 60;
+
+/** Seconds; 0 ends the epoch. */
+export const recoveryProblem = (seconds: unknown): Problem => wholeProblem(seconds, 0, MAX_RECOVERY_SECONDS);
+
 /** Seconds. */
 export const graceProblem = (seconds: unknown): Problem => wholeProblem(seconds, 0, MAX_GRACE_SECONDS);
 
 export const versionProblem = (version: unknown): Problem => wholeProblem(version, 1, MAX_VERSION);
+
+/** Seconds. */
+export const ttlProblem = (seconds: unknown, max: number): Problem => wholeProblem(seconds, 1, max);
 
 const oneOfProblem = (value: unknown, values: readonly string[]): Problem =>
   values.includes(value as string) ? null : `must be one of ${values.join(', ')}`;
@@ -64,21 +69,37 @@ export const cutOffModeProblem = (mode: unknown): Problem => oneOfProblem(mode, 
 
 export const revocationReasonProblem = (reason: unknown): Problem => oneOfProblem(reason, REVOCATION_REASONS);
 
+export const deliveryProblem = (delivery: unknown): Problem => oneOfProblem(delivery, DELIVERIES);
+
+/** How a user was verified: a short name for the record. */
+export const methodProblem = (method: unknown): Problem =>
+  typeof method === 'string' && /^[a-z0-9_.:-]{1,64}$/.test(method)
+    ? null
+    : 'must be 1 to 64 characters of a-z, 0-9, _ . : and -';
+
+const isPlainWord = (value: unknown): boolean => plainTextProblem(value) === null && /^\S{1,64}$/.test(value as string);
+
+/** How a user was authenticated (RFC 8176). */
+export const amrProblem = (amr: unknown): Problem =>
+  Array.isArray(amr) && amr.length <= MAX_AMR && amr.every(isPlainWord)
+    ? null
+    : `must be at most ${MAX_AMR} strings of 1 to 64 characters without blanks`;
+
+/** The name of a level: it is listed between blanks, inside of quotes. */
+export const acrProblem = (acr: unknown): Problem =>
+  typeof acr === 'string' && /^[\x21\x23-\x5B\x5D-\x7E]{1,128}$/.test(acr)
+    ? null
+    : 'must be 1 to 128 printable ASCII characters without blanks, quotes and backslashes';
+
+export const timeProblem = (time: unknown): Problem =>
+  time instanceof Date && time.getTime() >= 0 ? null : 'must be a valid Date since 1970';
+
 /** A grace period has no meaning where tokens are refused at once. */
 export const graceOfModeProblem = (seconds: unknown, mode: unknown): Problem =>
   mode === 'immediate' ? 'must not be given in mode immediate' : graceProblem(seconds);
 
 /** Of a session or an attempt. */
 export const idProblem = (id: unknown): Problem => (isUuid(id) ? null : 'must be a UUID');
-
-const MAX_USER_ID = 128;
-
-/** Any text as the directory spells it: a number, a cuid, an ObjectId, a UUID in either case. */
-export const userIdProblem = (id: unknown): Problem =>
-  controlProblem(id) ??
-  ((id as string).length >= 1 && (id as string).length <= MAX_USER_ID
-    ? null
-    : `must have 1 to ${MAX_USER_ID} characters`);
 
 export function rolesProblem(roles: unknown): Problem {
   if (!Array.isArray(roles) || roles.length > MAX_ROLES || new Set(roles).size < roles.length)
@@ -96,6 +117,10 @@ export const retryKeyProblem = (key: unknown): Problem =>
 
 /** How many items a page may have. */
 export const pageProblem = (limit: unknown, max: number): Problem => wholeProblem(limit, 1, max);
+
+/** Where a page starts. */
+export const cursorProblem = (cursor: unknown): Problem =>
+  positionOf(cursor) === null ? 'must be the nextCursor of an earlier page' : null;
 
 /** @throws InvalidInput naming the first field with a problem */
 export function demand(problems: Readonly<Record<string, Problem>>): void {

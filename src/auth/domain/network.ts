@@ -22,6 +22,9 @@ export function networkOf(ip: string): string {
   );
 }
 
+/** What is counted as one source: a network, or all requests without an address. */
+export const sourceOf = (ip: string | null): string => (ip === null ? '' : networkOf(ip));
+
 function ipv4Behind(prefix: readonly number[], groups: readonly number[]): string | null {
   const [high = 0, low = 0] = groups.slice(6);
   return prefix.every((group, at) => group === groups[at])

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { rejectionOf, type Floors, type VersionRejection } from '../../guard/versions';
 import type { RefusalReason, RevocationReason, WaitReason } from './refusals';
-import type { Delivery, Session } from './session';
+import type { Claims, Delivery, Session } from './session';
 
 /** What the client presented: the opened token's place in the chain and its digest. */
 export interface Presentation {
@@ -36,6 +36,10 @@ export const READ_BY_REFRESH = [
   'deviceName',
   'lastUserAgent',
   'lastIpAddress',
+  'authTime',
+  'amr',
+  'acr',
+  'claims',
 ] as const satisfies readonly (keyof Session)[];
 
 export type RefreshSession = Pick<Session, (typeof READ_BY_REFRESH)[number]>;
@@ -46,13 +50,26 @@ export interface RefreshUser {
   readonly email: string;
   readonly roles: readonly string[];
   readonly isActive: boolean;
+  /** Claims that follow the user into each access token, at most 1 KB; read at each refresh. */
+  readonly claims?: Claims | null | undefined;
+}
+
+/**
+ * The last raise of the user's floor that ended sessions: every session stamped below `endedBelow` is over, whether its row
+ * says so yet or not. 0 and null before the first.
+ */
+export interface BulkEnding {
+  readonly endedBelow: number;
+  readonly endedReason: RevocationReason | null;
 }
 
 /** Everything that decides a refresh, from one snapshot; `now` is the database's clock. */
 export interface RefreshFacts {
   readonly session: RefreshSession;
-  readonly floors: Floors;
+  readonly floors: Floors & BulkEnding;
   readonly user: RefreshUser | null;
+  /** The end of the recovery epoch that was declared after a failover; null if none ever was. */
+  readonly recoveryUntil: Date | null;
   readonly now: Date;
 }
 
@@ -67,14 +84,25 @@ export interface ReplayRules {
 
 /** Granted, and for whom. */
 export type RefreshGrant =
-  | { readonly outcome: 'rotate'; readonly user: RefreshUser }
+  | {
+      readonly outcome: 'rotate';
+      readonly user: RefreshUser;
+      /** How many generations the row has lost: the presented token is adopted. Absent where it is the row's own. */
+      readonly adoptedAhead?: number;
+    }
   | { readonly outcome: 'replay'; readonly user: RefreshUser; readonly door: 'window' | 'key' };
 
 /** What a refusal was decided by, and does. */
 interface RefusalGrounds {
   /** Set when the refusal also ends the session. */
   readonly revoke?: RevocationReason;
+  /** Why the session had ended before: the row's reason, else that of the raise that ended it. */
+  readonly ended?: RevocationReason | null;
   readonly forgery?: ForgeryEvidence;
+  /** Set where a recovery epoch would adopt the token, and none is open. */
+  readonly adoptable?: true;
+  /** Set where the session has two branches, of which this token is one and the row the other. */
+  readonly otherBranch?: true;
   readonly rejection?: VersionRejection;
 }
 
@@ -84,27 +112,41 @@ export type RefreshDenial =
 
 export type RefreshDecision = RefreshGrant | RefreshDenial;
 
+/** How many lost generations of a session a recovery epoch makes good. */
+const MAX_ADOPTED = 16;
+
 /**
  * The decision table of the refresh, row by row, for a token that this system has sealed and whose session exists.
  * Reuse is checked before expiry: an expired replay is still evidence. The decision has no effects.
+ *
+ * In a recovery epoch the row may be older than the token, since commits were lost: then the token is adopted. A token at or
+ * just behind the row's place, but of another digest, is of another branch of the session, so somebody has a copy.
  */
 export function decideRefresh(presented: Presentation, facts: RefreshFacts, rules: ReplayRules): RefreshDecision {
-  const { session, floors, user, now } = facts;
+  const { session, floors, user, now, recoveryUntil } = facts;
   const behind = session.generation - presented.generation;
+  const recovering = recoveryUntil !== null && now < recoveryUntil;
+  const adoptable = behind < 0 && behind >= -MAX_ADOPTED;
 
   if (presented.delivery !== session.delivery) return refuse('token_invalid');
-  if (behind < 0) return refuse('token_invalid', { forgery: 'generation_ahead' });
+  if (behind < 0 && !(recovering && adoptable)) {
+    return refuse('token_invalid', { forgery: 'generation_ahead', ...(adoptable && { adoptable }) });
+  }
   if (session.globalVersionAtIssuance > floors.globalMinTokenVersion) {
     return refuse('token_invalid', { forgery: 'stamp_above_policy' });
   }
-  if (behind === 0 && !same(presented.digest, session.tokenHash))
-    return refuse('token_invalid', { forgery: 'digest_differs' });
-  if (session.revokedAt !== null) return refuse('token_revoked');
+  const differs = behind === 0 && !same(presented.digest, session.tokenHash);
+  if (differs && !recovering) return refuse('token_invalid', { forgery: 'digest_differs' });
+  // Before reuse, or every old token of a user who has logged out everywhere would be a theft alarm.
+  if (session.revokedAt !== null || session.tokenVersion < floors.endedBelow) {
+    return refuse('token_revoked', { ended: session.revokedReason ?? floors.endedReason });
+  }
+  if (differs) return OTHER_BRANCH;
   if (behind === 1 && !same(presented.digest, session.previousTokenHash)) {
-    return refuse('token_invalid', { forgery: 'digest_differs' });
+    return recovering ? OTHER_BRANCH : refuse('token_invalid', { forgery: 'digest_differs' });
   }
 
-  const way = behind === 0 ? ROTATE : behind === 1 ? wayOfPredecessor(presented, facts, rules) : REUSE;
+  const way = wayOf(behind, presented, facts, rules);
   if (way.outcome === 'wait' || way.outcome === 'refuse') return way;
 
   if (now >= session.expiresAt || now >= session.absoluteExpiresAt) return refuse('token_expired');
@@ -123,8 +165,18 @@ const refuse = (reason: RefusalReason, grounds: RefusalGrounds = {}): RefreshDen
 
 const ROTATE = { outcome: 'rotate' } as const;
 const REUSE = refuse('token_revoked', { revoke: 'reuse_detected' });
+const OTHER_BRANCH = refuse('token_revoked', { revoke: 'reuse_detected', otherBranch: true });
 
-type Way = typeof ROTATE | { readonly outcome: 'replay'; readonly door: 'window' | 'key' } | RefreshDenial;
+type Way =
+  | { readonly outcome: 'rotate'; readonly adoptedAhead?: number }
+  | { readonly outcome: 'replay'; readonly door: 'window' | 'key' }
+  | RefreshDenial;
+
+function wayOf(behind: number, presented: Presentation, facts: RefreshFacts, rules: ReplayRules): Way {
+  if (behind < 0) return { outcome: 'rotate', adoptedAhead: -behind };
+  if (behind === 0) return ROTATE;
+  return behind === 1 ? wayOfPredecessor(presented, facts, rules) : REUSE;
+}
 
 /** The immediate predecessor, genuine: an honest retry, or a thief one step behind? */
 function wayOfPredecessor({ retryKeyHash }: Presentation, { session, now }: RefreshFacts, rules: ReplayRules): Way {

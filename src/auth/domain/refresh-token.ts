@@ -19,6 +19,9 @@ const ROOT_KEY_BYTES = 32;
 const MAC_LABEL = Buffer.from('ratchet rt1 mac');
 const DERIVE_LABEL = Buffer.from('ratchet rt1 successor');
 
+/** Whether a token is meant as a refresh token; only {@link RefreshTokenKeyRing.open} says whether it is one. */
+export const hasRefreshTokenPrefix = (token: string): boolean => token.startsWith(PREFIX);
+
 /** One root key of the ring: `id` 0 to 255, `root` exactly 32 bytes. */
 export interface RefreshTokenRootKey {
   readonly id: number;
@@ -156,7 +159,8 @@ export class RefreshTokenKeyRing {
 /** A fresh nonce for one rotation, 16 bytes. */
 export const newSuccessorNonce = (): Buffer => randomBytesInBulk(NONCE_BYTES);
 
-function subkey(root: Uint8Array, info: Buffer): KeyObject {
+/** The key for one purpose. */
+export function subkey(root: Uint8Array, info: Buffer): KeyObject {
   if (root.length !== ROOT_KEY_BYTES)
     throw new Error(`A refresh-token key has ${ROOT_KEY_BYTES} bytes, not ${root.length}`);
   return createSecretKey(Buffer.from(hkdfSync('sha256', root, Buffer.alloc(0), info, 32)));

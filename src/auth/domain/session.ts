@@ -1,4 +1,4 @@
-import type { VersionStamps } from '../../guard/versions';
+import { type Floors, isHonoured, type VersionStamps } from '../../guard/versions';
 import type { RevocationReason } from './refusals';
 
 /** How the client holds its refresh token; fixed at login for the session's whole life. */
@@ -9,9 +9,14 @@ export type Delivery = (typeof DELIVERIES)[number];
 export interface Client {
   readonly ip?: string | undefined;
   readonly userAgent?: string | undefined;
+  /** The trace id of the request (W3C Trace Context): 32 lower-case hexadecimal digits. Anything else is ignored. */
+  readonly traceId?: string | undefined;
   readonly deviceId?: string | undefined;
   readonly deviceName?: string | undefined;
 }
+
+/** A host's own claims, as JSON: top-level claims of access tokens. */
+export type Claims = Readonly<Record<string, unknown>>;
 
 /** One login on one device, and at the same time the token family: one row, the only arbiter of its tokens. */
 export interface Session extends VersionStamps {
@@ -44,6 +49,29 @@ export interface Session extends VersionStamps {
   readonly ipAddress: string | null;
   readonly lastUserAgent: string | null;
   readonly lastIpAddress: string | null;
+  /** When the user last proved who they are; null if nobody knows. A step-up alone changes it, and the next two with it. */
+  readonly authTime: Date | null;
+  /** The methods by which they did, such as `pwd` and `otp` (RFC 8176). */
+  readonly amr: readonly string[] | null;
+  /** The level that this is, as the host names its levels. */
+  readonly acr: string | null;
+  /** What the host has said of this session when it opened it. Nothing changes it. */
+  readonly claims: Claims | null;
+}
+
+/** Whether a session could still be refreshed: neither ended nor expired, and honoured by both floors. `now` is the database's clock. */
+export const isLive = (session: Session, floors: Floors, now: Date): boolean =>
+  session.revokedAt === null &&
+  now < session.expiresAt &&
+  now < session.absoluteExpiresAt &&
+  isHonoured(session, floors, now);
+
+/** What a session remembers of its opening and of its last step-up, and says in each access token. */
+export type SessionProof = Pick<Session, 'authTime' | 'amr' | 'acr' | 'claims'>;
+
+/** The proof of a step-up. It replaces the session's earlier one as a whole: a level is never combined with a later time. */
+export interface NewProof extends Pick<Session, 'amr' | 'acr'> {
+  readonly authTime: Date;
 }
 
 /** The order of a user's sessions: newest use first; of the same moment, the newer session, since ids are UUIDv7. */
@@ -54,6 +82,7 @@ export const lastUsedFirst = (one: Session, other: Session): number =>
 export interface NewSession
   extends
     VersionStamps,
+    SessionProof,
     Pick<
       Session,
       'id' | 'userId' | 'tokenHash' | 'keyId' | 'delivery' | 'deviceId' | 'deviceName' | 'userAgent' | 'ipAddress'

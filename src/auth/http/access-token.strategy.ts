@@ -5,7 +5,10 @@ import { AccessTokenAuthenticator } from '../../guard/access-token.authenticator
 import { bearerOf, type HttpRequest } from '../../guard/nest/http-request';
 import type { Principal } from '../../guard/principal';
 
-/** The passport strategy `ratchet`, for hosts that compose guards: `AuthGuard(['ratchet', 'api-key'])`. */
+/**
+ * The passport strategy `ratchet`, for hosts that compose guards: `AuthGuard(['ratchet', 'api-key'])`. Passport knows no route, so
+ * it cannot know which ones require the user in person: nobody acts for a user by this strategy.
+ */
 @Injectable()
 export class AccessTokenStrategy extends PassportStrategy(Strategy, 'ratchet') {
   constructor(private readonly authenticator: AccessTokenAuthenticator) {
@@ -15,6 +18,7 @@ export class AccessTokenStrategy extends PassportStrategy(Strategy, 'ratchet') {
   /** Null lets the next strategy try. */
   async validate(request: HttpRequest): Promise<Principal | null> {
     const token = bearerOf(request);
-    return token === undefined ? null : this.authenticator.authenticate(token);
+    const principal = token === undefined ? null : await this.authenticator.authenticate(token);
+    return principal?.actor === null ? principal : null;
   }
 }

@@ -1,21 +1,25 @@
-import { Get, Param, Patch, Post, Req } from '@nestjs/common';
+import { Get, HttpCode, Param, Patch, Post, Req } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import { ApiBearerAuth, ApiBody, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CurrentPrincipal, Roles } from '../../guard/nest/decorators';
 import type { HttpRequest } from '../../guard/nest/http-request';
 import { ProblemException } from '../../guard/nest/problem.exception';
 import type { Principal } from '../../guard/principal';
 import type { SecurityPolicy } from '../../guard/versions';
 import { GetSecurityPolicyQuery } from '../application/versions/get-security-policy.query';
+import { RecoverAfterFailoverCommand } from '../application/versions/recover-after-failover.command';
 import { TriggerGlobalTokenRotationCommand } from '../application/versions/trigger-global-token-rotation.command';
 import { TriggerUserTokenRotationCommand } from '../application/versions/trigger-user-token-rotation.command';
 import { UpdateGracePeriodCommand } from '../application/versions/update-grace-period.command';
 import { ApiProblems } from './kit/api-problems';
 import { AuthRoutes, JsonBody } from './kit/auth-routes';
 import { actorOf } from './kit/client-of';
+import { ApiBearerAuth, ApiBody, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from './kit/openapi';
+import { PROOF_TOO_OLD, RecentProof } from './kit/recent-proof';
 import { userIdPipe } from './kit/validation.pipe';
 import {
   GlobalRotationDto,
+  RecoverDto,
+  RecoveryEpochDto,
   RotateAllDto,
   RotateUserDto,
   SecurityPolicyDto,
@@ -47,7 +51,8 @@ export class AdminSecurityController {
   })
   @ApiBody({ type: UpdateSecurityPolicyDto })
   @ApiOkResponse({ type: SecurityPolicyDto })
-  @ApiProblems([400, 401, 403, 413, 415, 503])
+  @ApiProblems([400, 401, 403, 413, 415, 503], { 401: PROOF_TOO_OLD })
+  @RecentProof('adminReauthentication')
   @Patch('security')
   async updateSecurityPolicy(
     @JsonBody(UpdateSecurityPolicyDto) { gracePeriodSeconds }: UpdateSecurityPolicyDto,
@@ -82,8 +87,10 @@ export class AdminSecurityController {
   })
   @ApiCreatedResponse({ type: GlobalRotationDto })
   @ApiProblems([400, 401, 403, 409, 413, 415, 503], {
+    401: PROOF_TOO_OLD,
     409: { description: 'The version is not the expected one: somebody has already rotated', code: 'version_mismatch' },
   })
+  @RecentProof('adminReauthentication')
   @Post('security/rotations')
   async rotateAllTokens(
     @JsonBody(RotateAllDto) { reason, mode, gracePeriodSeconds, expectedVersion }: RotateAllDto,
@@ -102,10 +109,41 @@ export class AdminSecurityController {
     return result.value;
   }
 
+  @ApiOperation({
+    summary: 'Declare a recovery epoch after a failover that lost commits',
+    description:
+      'Until its end, refresh tokens that are newer than their sessions are adopted, and a session that has two holders ' +
+      'ends. While it is open, anyone who has a refresh-token key could take over a session. Repeated, it moves the end.',
+  })
+  @ApiBody({
+    type: RecoverDto,
+    examples: {
+      day: { summary: 'For a day', value: { reason: 'Failover to db2, asynchronous' } },
+      week: { summary: 'For a week', value: { reason: 'Failover to db2, asynchronous', forSeconds: 604_800 } },
+      end: { summary: 'End it now', value: { reason: 'Everybody is back', forSeconds: 0 } },
+    },
+  })
+  @ApiOkResponse({ type: RecoveryEpochDto })
+  @ApiProblems([400, 401, 403, 413, 415, 503], { 401: PROOF_TOO_OLD })
+  @RecentProof('adminReauthentication')
+  @HttpCode(200)
+  @Post('security/recovery')
+  async recoverAfterFailover(
+    @JsonBody(RecoverDto) { reason, forSeconds }: RecoverDto,
+    @CurrentPrincipal() principal: Principal,
+    @Req() request: HttpRequest,
+  ): Promise<RecoveryEpochDto> {
+    return this.commands.execute(new RecoverAfterFailoverCommand(reason, forSeconds, actorOf(principal, request)));
+  }
+
   @ApiOperation({ summary: "Rotate one user's tokens", description: "All of the user's tokens are refused at once." })
   @ApiBody({ type: RotateUserDto })
   @ApiCreatedResponse({ type: UserRotationDto })
-  @ApiProblems([400, 401, 403, 404, 413, 415, 503], { 404: { description: 'No such user', code: 'user_not_found' } })
+  @ApiProblems([400, 401, 403, 404, 413, 415, 503], {
+    401: PROOF_TOO_OLD,
+    404: { description: 'No such user', code: 'user_not_found' },
+  })
+  @RecentProof('adminReauthentication')
   @Post('users/:id/rotations')
   async rotateUserTokens(
     @Param('id', userIdPipe('id')) id: string,

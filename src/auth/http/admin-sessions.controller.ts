@@ -1,17 +1,19 @@
 import { Delete, Get, Param, Req } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CurrentPrincipal, Roles } from '../../guard/nest/decorators';
 import type { HttpRequest } from '../../guard/nest/http-request';
 import type { Principal } from '../../guard/principal';
-import { ListSessionsQuery } from '../application/sessions/list-sessions.query';
+import { ListSessionsQuery, MAX_PAGE } from '../application/sessions/list-sessions.query';
 import { RevokeUserSessionsCommand } from '../application/sessions/revoke-user-sessions.command';
 import { ApiProblems } from './kit/api-problems';
-import { AuthRoutes } from './kit/auth-routes';
+import { AuthRoutes, ValidQuery } from './kit/auth-routes';
 import { actorOf } from './kit/client-of';
 import { NoStore } from './kit/no-store';
+import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from './kit/openapi';
+import { ApiPage, badPage } from './kit/page.dto';
+import { PROOF_TOO_OLD, RecentProof } from './kit/recent-proof';
 import { userIdPipe } from './kit/validation.pipe';
-import { RevokedSessionsDto, SessionDto } from './session.dto';
+import { ListSessionsDto, RevokedSessionsDto, SessionPageDto } from './session.dto';
 
 @ApiTags('security')
 @ApiBearerAuth()
@@ -23,13 +25,21 @@ export class AdminSessionsController {
     private readonly queries: QueryBus,
   ) {}
 
-  @ApiOperation({ summary: "List a user's sessions" })
-  @ApiOkResponse({ type: [SessionDto] })
-  @ApiProblems([400, 401, 403, 503])
+  @ApiOperation({
+    summary: "List a user's sessions",
+    description: 'A page, as of `GET /auth/sessions`. The limit of lists counts the administrator who asks.',
+  })
+  @ApiPage(MAX_PAGE)
+  @ApiOkResponse({ type: SessionPageDto })
+  @ApiProblems([400, 401, 403, 429, 503], { 400: badPage(MAX_PAGE) })
   @NoStore()
   @Get()
-  async listUserSessions(@Param('id', userIdPipe('id')) id: string): Promise<SessionDto[]> {
-    return this.queries.execute(new ListSessionsQuery(id));
+  async listUserSessions(
+    @Param('id', userIdPipe('id')) id: string,
+    @ValidQuery(ListSessionsDto) { limit, cursor }: ListSessionsDto,
+    @CurrentPrincipal() { userId }: Principal,
+  ): Promise<SessionPageDto> {
+    return this.queries.execute(new ListSessionsQuery(id, undefined, { limit, cursor, by: userId }));
   }
 
   @ApiOperation({
@@ -37,7 +47,8 @@ export class AdminSessionsController {
     description: "Ends all of the user's sessions. Their access tokens are refused at once.",
   })
   @ApiOkResponse({ type: RevokedSessionsDto })
-  @ApiProblems([400, 401, 403, 503])
+  @ApiProblems([400, 401, 403, 429, 503], { 401: PROOF_TOO_OLD })
+  @RecentProof('adminReauthentication')
   @Delete()
   async revokeUserSessions(
     @Param('id', userIdPipe('id')) id: string,

@@ -1,48 +1,34 @@
 import { Get, HttpCode, Post, Req, Res, UnauthorizedException } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import {
-  ApiBearerAuth,
-  ApiBody,
-  ApiHeader,
-  ApiNoContentResponse,
-  ApiOkResponse,
-  ApiOperation,
-  ApiTags,
-} from '@nestjs/swagger';
-import { CurrentPrincipal, Public } from '../../guard/nest/decorators';
+import { CurrentPrincipal, InPerson, Public } from '../../guard/nest/decorators';
 import { bearerOf, type HttpRequest } from '../../guard/nest/http-request';
 import { invalidRequest, ProblemException } from '../../guard/nest/problem.exception';
 import type { Principal } from '../../guard/principal';
+import { Throttled } from '../../support/throttled';
 import { RefreshAccessTokenCommand } from '../application/refresh/refresh-access-token.command';
 import { LogOutEverywhereCommand } from '../application/sessions/log-out-everywhere.command';
 import { LogOutCommand, type LogOutToken } from '../application/sessions/log-out.command';
 import { SessionCredentials } from '../application/sessions/session-credentials';
 import { ChangePasswordCommand } from '../application/sign-in/change-password.command';
 import { LogInCommand } from '../application/sign-in/log-in.command';
-import type { TokenPair } from '../application/token-pair.issuer';
 import { FindActiveUserQuery } from '../application/users/find-active-user.query';
-import { demand, retryKeyProblem } from '../domain/input-rules';
-import { RETRY_KEY_PATTERN } from '../domain/refresh-token';
-import type { RefreshRefusal } from '../domain/refusals';
-import type { Delivery } from '../domain/session';
 import { AuthOptions } from '../options/auth.options';
-import { ApiProblems } from './kit/api-problems';
+import { ApiProblems, IN_PERSON_REQUIRED } from './kit/api-problems';
 import { AuthRoutes, JsonBody } from './kit/auth-routes';
 import { clientOf } from './kit/client-of';
 import { NoStore } from './kit/no-store';
+import { ApiBearerAuth, ApiBody, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from './kit/openapi';
+import { PROOF_TOO_OLD, RecentProof } from './kit/recent-proof';
+import { ApiRetryKey, retryKeyOf } from './kit/retry-key';
 import { LoginDto } from './login.dto';
 import { LogoutDto } from './logout.dto';
 import { MeDto } from './me.dto';
 import { ChangePasswordDto } from './password.dto';
-import { RefreshCookie } from './refresh-cookie';
+import { TokenDelivery } from './token-delivery';
+import { ORIGIN_REFUSED, presentedIn, problemOf, REPLAY_REFUSED } from './refresh-request';
 import { RefreshDto } from './refresh.dto';
 import { RevokedSessionsDto } from './session.dto';
 import { TokenPairDto } from './token-pair.dto';
-
-const ORIGIN_REFUSED = {
-  description: 'A page of another origin sent the cookie, or requested cookie delivery',
-  code: 'origin_refused',
-};
 
 @ApiTags('auth')
 @AuthRoutes('auth')
@@ -50,7 +36,7 @@ export class AuthController {
   constructor(
     private readonly commands: CommandBus,
     private readonly queries: QueryBus,
-    private readonly cookie: RefreshCookie,
+    private readonly cookie: TokenDelivery,
     private readonly credentials: SessionCredentials,
     private readonly options: AuthOptions,
   ) {}
@@ -80,9 +66,9 @@ export class AuthController {
     if (!result.ok) throw new ProblemException(401, { code: result.reason });
     // Left where it is, the cookie of an earlier login would be a second credential that no script can delete.
     const earlier = this.cookie.read(request);
-    if (delivery === 'body' && earlier !== undefined && this.isGenuine({ refreshToken: earlier }))
+    if (delivery === 'body' && earlier !== undefined && (await this.isAnyGenuine([{ refreshToken: earlier }])))
       this.cookie.clear(request, response);
-    return this.answer(result.value, delivery, response);
+    return this.cookie.give(response, result.value, delivery);
   }
 
   @ApiOperation({
@@ -92,13 +78,7 @@ export class AuthController {
       'seconds or, with the `Idempotency-Key` of the first request, until the successor is used. An older token, or the ' +
       'predecessor outside these rules, ends the session.',
   })
-  @ApiHeader({
-    name: 'Idempotency-Key',
-    required: false,
-    description:
-      'Use a fresh random key for each refresh and the same key for its retries; keep it until the answer is stored',
-    schema: { type: 'string', pattern: RETRY_KEY_PATTERN.source },
-  })
+  @ApiRetryKey()
   @ApiBody({
     type: RefreshDto,
     examples: {
@@ -109,11 +89,7 @@ export class AuthController {
   @ApiProblems([400, 401, 403, 413, 415, 429, 503], {
     403: ORIGIN_REFUSED,
     401: { description: 'The token is not valid, or not any more: sign in again', code: 'refresh_refused' },
-    429: {
-      description: 'Another request has just refreshed: read your store again (`retry`), or slow down (`wait`)',
-      code: 'replay_refused',
-      recovery: 'retry',
-    },
+    429: REPLAY_REFUSED,
   })
   @Public()
   @NoStore()
@@ -124,21 +100,12 @@ export class AuthController {
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
   ): Promise<TokenPairDto> {
-    // A token in the body is explicit: the cookie beside it is not looked at.
-    const delivery = body.refreshToken === undefined ? 'cookie' : 'body';
-    const token = body.refreshToken ?? this.cookie.read(request);
-    if (token === undefined) {
-      throw invalidRequest({
-        path: 'refreshToken',
-        message: 'refreshToken must be a string, or be sent as the cookie',
-      });
-    }
-    if (delivery === 'cookie') this.cookie.demandOrigin(request);
+    const { token, delivery } = presentedIn(request, body, this.cookie);
     const result = await this.commands.execute(
       new RefreshAccessTokenCommand(token, clientOf(request, body), retryKeyOf(request), delivery),
     );
-    if (!result.ok) throw this.problemOf(result.reason);
-    return this.answer(result.value, delivery, response);
+    if (!result.ok) throw problemOf(result.reason, this.options);
+    return this.cookie.give(response, result.value, delivery);
   }
 
   @ApiOperation({
@@ -157,8 +124,12 @@ export class AuthController {
     },
   })
   @ApiNoContentResponse({ description: 'The session has ended, if there was one' })
-  @ApiProblems([400, 403, 413, 415, 503], {
+  @ApiProblems([400, 403, 413, 415, 429, 503], {
     403: ORIGIN_REFUSED,
+    429: {
+      description: 'Too many log-outs that ended nothing; one that ends a session is never refused',
+      code: 'throttled',
+    },
     400: {
       description: 'Neither a refresh token, nor a cookie, nor a bearer access token',
       code: 'invalid_request',
@@ -185,11 +156,9 @@ export class AuthController {
     }
     // What only the cookie can do, a page of another origin must not ask for; what it holds itself, it may. A credential that
     // is none, beside a cookie, would otherwise be answered 204 although nothing has ended.
-    if (cookie !== undefined && !explicit.some((token) => this.isGenuine(token))) this.cookie.demandOrigin(request);
+    if (cookie !== undefined && !(await this.isAnyGenuine(explicit))) this.cookie.demandOrigin(request);
     const counts = cookie !== undefined && this.cookie.isOfOwnOrigin(request);
-    // Each is judged by itself: one that is invalid hides none that is valid.
-    for (const token of counts ? [...explicit, { refreshToken: cookie }] : explicit)
-      await this.commands.execute(new LogOutCommand(token, clientOf(request)));
+    await this.logOutAll(counts ? [...explicit, { refreshToken: cookie }] : explicit, request);
     if (counts) this.cookie.clear(request, response);
   }
 
@@ -199,7 +168,8 @@ export class AuthController {
   })
   @ApiBearerAuth()
   @ApiOkResponse({ type: RevokedSessionsDto })
-  @ApiProblems([401, 503])
+  @ApiProblems([401, 403, 429, 503], { 401: PROOF_TOO_OLD, 403: IN_PERSON_REQUIRED })
+  @RecentProof('sessionReauthentication')
   @NoStore()
   @HttpCode(200)
   @Post('logout-all')
@@ -220,7 +190,8 @@ export class AuthController {
   @ApiBearerAuth()
   @ApiBody({ type: ChangePasswordDto })
   @ApiOkResponse({ type: TokenPairDto })
-  @ApiProblems([400, 401, 413, 415, 429, 503], {
+  @ApiProblems([400, 401, 403, 413, 415, 429, 503], {
+    403: IN_PERSON_REQUIRED,
     400: {
       description: 'The request breaks a rule; `errors` lists the broken rules',
       code: 'invalid_request',
@@ -240,7 +211,7 @@ export class AuthController {
     const result = await this.commands.execute(
       new ChangePasswordCommand(userId, sessionId, currentPassword, newPassword, clientOf(request)),
     );
-    if (result.ok) return this.answer(result.value.pair, result.value.delivery, response);
+    if (result.ok) return this.cookie.give(response, result.value.pair, result.value.delivery);
     const refusal = result.reason;
     if (refusal.kind === 'invalid') throw invalidRequest({ path: refusal.path, message: refusal.message });
     // The bearer token is in order: to call it invalid would make a client refresh, and send the password again.
@@ -251,6 +222,7 @@ export class AuthController {
   @ApiBearerAuth()
   @ApiOkResponse({ type: MeDto })
   @ApiProblems([401, 503])
+  @InPerson(false)
   @NoStore()
   @Get('me')
   async me(@CurrentPrincipal() principal: Principal): Promise<MeDto> {
@@ -259,29 +231,25 @@ export class AuthController {
     return { id: user.id, email: user.email, roles: user.roles, sessionId: principal.sessionId };
   }
 
-  private isGenuine(token: LogOutToken): boolean {
-    return this.credentials.sessionOf(token) !== null;
+  /** Each is judged by itself: one that is invalid hides none that is valid, and of a session one is enough. */
+  private async logOutAll(tokens: readonly LogOutToken[], request: HttpRequest): Promise<void> {
+    const distinct = new Map<unknown, LogOutToken>();
+    for (const token of tokens) distinct.set((await this.credentials.sessionOf(token)) ?? token, token);
+    let ended = 0;
+    let throttled: Throttled | null = null;
+    for (const token of distinct.values()) {
+      try {
+        ended += await this.commands.execute(new LogOutCommand(token, clientOf(request)));
+      } catch (error) {
+        if (!(error instanceof Throttled)) throw error;
+        throttled = error;
+      }
+    }
+    if (throttled !== null && ended === 0) throw throttled;
   }
 
-  private answer(pair: TokenPair, delivery: Delivery, response: unknown): TokenPairDto {
-    return delivery === 'cookie' ? this.cookie.give(response, pair) : pair;
+  private async isAnyGenuine(tokens: readonly LogOutToken[]): Promise<boolean> {
+    for (const token of tokens) if ((await this.credentials.sessionOf(token)) !== null) return true;
+    return false;
   }
-
-  private problemOf(refusal: RefreshRefusal): ProblemException {
-    if (refusal.kind === 'refused')
-      return new ProblemException(401, { code: this.options.exposeRefusalReason ? refusal.reason : 'refresh_refused' });
-    const { reason, retryAfterSeconds } = refusal;
-    return new ProblemException(429, {
-      code: reason,
-      recovery: reason === 'replay_refused' ? 'retry' : 'wait',
-      retryAfterSeconds,
-    });
-  }
-}
-
-function retryKeyOf({ headers }: HttpRequest): string | undefined {
-  const key = headers['idempotency-key'];
-  if (key === undefined) return undefined;
-  demand({ 'Idempotency-Key': retryKeyProblem(key) });
-  return key as string;
 }

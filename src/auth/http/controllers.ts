@@ -1,7 +1,23 @@
 import { AdminSecurityController } from './admin-security.controller';
 import { AdminSessionsController } from './admin-sessions.controller';
 import { AuthController } from './auth.controller';
+import { FeedController } from './feed/feed.controller';
+import { RevocationPolls } from './feed/revocation-polls';
+import { WarmUp } from './kit/warm-up';
+import { ReauthenticationController } from './reauthentication.controller';
 import { SessionsController } from './sessions.controller';
+import { VerifyController } from './verify.controller';
 
-/** Auth's own routes. Loaded where they are mounted: they document themselves with @nestjs/swagger. */
-export const controllers = [AuthController, SessionsController, AdminSecurityController, AdminSessionsController];
+/** Auth's own routes. Loaded where they are mounted. */
+export const controllers = [
+  AuthController,
+  ReauthenticationController,
+  SessionsController,
+  AdminSecurityController,
+  AdminSessionsController,
+  FeedController,
+  VerifyController,
+];
+
+/** What serves them. */
+export const routeProviders = [WarmUp, RevocationPolls];

@@ -1,4 +1,31 @@
-/* What Ratchet's own application makes its routes of. It loads @nestjs/swagger, which no host needs for its own routes. */
-export { ApiProblems } from './kit/api-problems';
+/* What Ratchet's own application makes its routes of. */
+export { ApiProblems, UNREADABLE } from './kit/api-problems';
+export {
+  ApiBearerAuth,
+  ApiCreatedResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiProperty,
+  ApiTags,
+  openapi,
+} from './kit/openapi';
+export { PROOF_TOO_OLD, RecentProof } from './kit/recent-proof';
+export {
+  ArrayMaxSize,
+  ArrayUnique,
+  IsArray,
+  IsBoolean,
+  IsIn,
+  IsInt,
+  IsOptional,
+  IsUUID,
+  Matches,
+  Max,
+  Min,
+  rules,
+  Transform,
+  Type,
+  ValidateBy,
+} from './kit/rules';
 export { openApiDocument, setupSwagger } from './kit/swagger';
 export { ByRule, IfPresent, userIdPipe, uuidPipe, validationPipe } from './kit/validation.pipe';

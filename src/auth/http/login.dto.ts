@@ -1,7 +1,7 @@
-import { ApiProperty } from '@nestjs/swagger';
-import { IsIn, MaxLength, MinLength } from 'class-validator';
 import { controlProblem } from '../domain/input-rules';
 import { DELIVERIES, type Delivery } from '../domain/session';
+import { ApiProperty } from './kit/openapi';
+import { IsIn, MaxLength, MinLength } from './kit/rules';
 import { ByRule, IfPresent, IsPlainText } from './kit/validation.pipe';
 
 /** What a client may say about the device it runs on. */

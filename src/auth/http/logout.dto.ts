@@ -1,4 +1,4 @@
-import { IsString } from 'class-validator';
+import { IsString } from './kit/rules';
 import { IfPresent } from './kit/validation.pipe';
 
 export class LogoutDto {

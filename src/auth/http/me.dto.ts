@@ -1,4 +1,4 @@
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiProperty } from './kit/openapi';
 import { USER_ID } from './kit/user-id';
 
 export class MeDto {

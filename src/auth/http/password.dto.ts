@@ -1,5 +1,5 @@
-import { ApiProperty } from '@nestjs/swagger';
 import { controlProblem } from '../domain/input-rules';
+import { ApiProperty } from './kit/openapi';
 import { ByRule } from './kit/validation.pipe';
 
 export class ChangePasswordDto {

@@ -1,13 +1,15 @@
-import { ApiProperty } from '@nestjs/swagger';
 import { CUT_OFF_MODES, type CutOffMode, MAX_GRACE_SECONDS, type SecurityPolicy } from '../../guard/versions';
 import {
   cutOffModeProblem,
   graceProblem,
   MAX_REASON,
+  MAX_RECOVERY_SECONDS,
   MAX_VERSION,
   reasonProblem,
+  recoveryProblem,
   versionProblem,
 } from '../domain/input-rules';
+import { ApiProperty } from './kit/openapi';
 import { USER_ID } from './kit/user-id';
 import { ByRule, IfPresent } from './kit/validation.pipe';
 
@@ -78,6 +80,20 @@ export class RotateAllDto extends ReasonDto {
   @ByRule(versionProblem)
   @IfPresent()
   expectedVersion?: number;
+}
+
+export class RecoverDto extends ReasonDto {
+  /** How long the recovery epoch lasts from now, in seconds, at most 7 days; by default a day. 0 ends it. */
+  @ApiProperty({ required: false, default: 86_400, minimum: 0, maximum: MAX_RECOVERY_SECONDS })
+  @ByRule(recoveryProblem)
+  @IfPresent()
+  forSeconds?: number;
+}
+
+export class RecoveryEpochDto {
+  /** When the epoch ends; null if there never was one. */
+  @ApiProperty({ type: String, format: 'date-time', nullable: true })
+  recoveryUntil!: Date | null;
 }
 
 export class GlobalRotationDto {

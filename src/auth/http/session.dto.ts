@@ -1,6 +1,8 @@
-import { ApiProperty } from '@nestjs/swagger';
-import { Equals } from 'class-validator';
-import type { ListedSession } from '../application/sessions/list-sessions.query';
+import { type ListedSession, MAX_PAGE } from '../application/sessions/list-sessions.query';
+import { cursorProblem, pageProblem } from '../domain/input-rules';
+import { ApiProperty } from './kit/openapi';
+import { Equals, Type } from './kit/rules';
+import { ByRule, IfPresent } from './kit/validation.pipe';
 
 export class SessionDto implements ListedSession {
   @ApiProperty({ format: 'uuid' })
@@ -46,6 +48,26 @@ export class SessionDto implements ListedSession {
 
   @ApiProperty({ example: 0 })
   generation!: number;
+}
+
+export class SessionPageDto {
+  @ApiProperty({ type: [SessionDto] })
+  items!: readonly SessionDto[];
+
+  /** The `cursor` of the next page; null on the last page. */
+  @ApiProperty({ type: String, nullable: true, example: null })
+  nextCursor!: string | null;
+}
+
+export class ListSessionsDto {
+  @IfPresent()
+  @Type(() => Number)
+  @ByRule((limit) => pageProblem(limit, MAX_PAGE))
+  limit?: number;
+
+  @IfPresent()
+  @ByRule(cursorProblem)
+  cursor?: string;
 }
 
 export class RevokeOthersQueryDto {

@@ -1,20 +1,22 @@
 import { Delete, Get, HttpCode, Param, Req, Res } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiQuery, ApiTags } from '@nestjs/swagger';
 import { CurrentPrincipal } from '../../guard/nest/decorators';
 import type { HttpRequest } from '../../guard/nest/http-request';
 import { ProblemException } from '../../guard/nest/problem.exception';
 import type { Principal } from '../../guard/principal';
-import { ListSessionsQuery } from '../application/sessions/list-sessions.query';
+import { ListSessionsQuery, MAX_PAGE } from '../application/sessions/list-sessions.query';
 import { RevokeOtherSessionsCommand } from '../application/sessions/revoke-other-sessions.command';
 import { RevokeSessionCommand } from '../application/sessions/revoke-session.command';
-import { ApiProblems } from './kit/api-problems';
+import { ApiProblems, IN_PERSON_REQUIRED } from './kit/api-problems';
 import { AuthRoutes, ValidQuery } from './kit/auth-routes';
 import { clientOf } from './kit/client-of';
 import { NoStore } from './kit/no-store';
+import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiQuery, ApiTags } from './kit/openapi';
+import { ApiPage, badPage } from './kit/page.dto';
+import { PROOF_TOO_OLD, RecentProof } from './kit/recent-proof';
 import { uuidPipe } from './kit/validation.pipe';
-import { RefreshCookie } from './refresh-cookie';
-import { RevokedSessionsDto, RevokeOthersQueryDto, SessionDto } from './session.dto';
+import { TokenDelivery } from './token-delivery';
+import { ListSessionsDto, RevokedSessionsDto, RevokeOthersQueryDto, SessionPageDto } from './session.dto';
 
 @ApiTags('sessions')
 @ApiBearerAuth()
@@ -23,24 +25,34 @@ export class SessionsController {
   constructor(
     private readonly commands: CommandBus,
     private readonly queries: QueryBus,
-    private readonly cookie: RefreshCookie,
+    private readonly cookie: TokenDelivery,
   ) {}
 
   @ApiOperation({
     summary: 'List my sessions',
-    description: 'Sessions that could still be refreshed, most recently used first.',
+    description:
+      'A page of the sessions that could still be refreshed, most recently used first. A session that is refreshed between two pages moves to the front.',
   })
-  @ApiOkResponse({ type: [SessionDto] })
-  @ApiProblems([401, 503])
+  @ApiPage(MAX_PAGE)
+  @ApiOkResponse({ type: SessionPageDto })
+  @ApiProblems([400, 401, 403, 429, 503], { 400: badPage(MAX_PAGE), 403: IN_PERSON_REQUIRED })
   @NoStore()
   @Get()
-  async listSessions(@CurrentPrincipal() { userId, sessionId }: Principal): Promise<SessionDto[]> {
-    return this.queries.execute(new ListSessionsQuery(userId, sessionId));
+  async listSessions(
+    @ValidQuery(ListSessionsDto) { limit, cursor }: ListSessionsDto,
+    @CurrentPrincipal() { userId, sessionId }: Principal,
+  ): Promise<SessionPageDto> {
+    return this.queries.execute(new ListSessionsQuery(userId, sessionId, { limit, cursor, by: userId }));
   }
 
   @ApiOperation({ summary: 'End one of my sessions' })
   @ApiNoContentResponse({ description: 'The session has ended' })
-  @ApiProblems([400, 401, 404, 503], { 404: { description: 'No session of yours has this id' } })
+  @ApiProblems([400, 401, 403, 404, 503], {
+    401: PROOF_TOO_OLD,
+    403: IN_PERSON_REQUIRED,
+    404: { description: 'No session of yours has this id' },
+  })
+  @RecentProof('sessionReauthentication')
   @NoStore()
   @HttpCode(204)
   @Delete(':id')
@@ -57,14 +69,19 @@ export class SessionsController {
     if (id === sessionId) this.cookie.clear(request, response);
   }
 
-  @ApiOperation({ summary: 'End all my other sessions' })
+  @ApiOperation({
+    summary: 'End all my other sessions',
+    description:
+      'They end in batches of 1,000. If there are more than end in two seconds, the answer is 503: what has ended stays ended, and a repetition continues.',
+  })
   @ApiQuery({
     name: 'except',
     enum: ['current'],
     description: 'Required, so that a request with a missing id does not end all sessions.',
   })
   @ApiOkResponse({ type: RevokedSessionsDto })
-  @ApiProblems([400, 401, 503])
+  @ApiProblems([400, 401, 403, 503], { 401: PROOF_TOO_OLD, 403: IN_PERSON_REQUIRED })
+  @RecentProof('sessionReauthentication')
   @NoStore()
   @Delete()
   async revokeOtherSessions(

@@ -1,5 +1,5 @@
-import { ApiProperty } from '@nestjs/swagger';
 import type { TokenPair } from '../application/token-pair.issuer';
+import { ApiProperty } from './kit/openapi';
 
 export class TokenPairDto implements Omit<TokenPair, 'refreshToken'> {
   /** A JWT (RFC 9068), for the `Authorization` header. */

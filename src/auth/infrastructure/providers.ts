@@ -7,6 +7,8 @@ import { RevocationFeed } from '../../guard/ports/revocation.feed';
 import { RevocationView } from '../../guard/revocation.view';
 import { loaded } from '../../support/packages';
 import { RefreshTokenKeyRing } from '../domain/refresh-token';
+import { ResetTicketSeal } from '../domain/reset-ticket';
+import { VerifiedUserSeal } from '../domain/verified-user';
 import { AuthOptions } from '../options/auth.options';
 import { AccessTokenSigner } from '../ports/access-token.signer';
 import { AuthEvents } from '../ports/auth-events';
@@ -25,6 +27,16 @@ export const adapters: readonly Provider[] = [
     provide: RefreshTokenKeyRing,
     inject: [AuthOptions],
     useFactory: (options: AuthOptions) => new RefreshTokenKeyRing(options.refreshTokenKeys),
+  },
+  {
+    provide: VerifiedUserSeal,
+    inject: [AuthOptions],
+    useFactory: (options: AuthOptions) => new VerifiedUserSeal(options.refreshTokenKeys),
+  },
+  {
+    provide: ResetTicketSeal,
+    inject: [AuthOptions],
+    useFactory: (options: AuthOptions) => new ResetTicketSeal(options.refreshTokenKeys),
   },
   {
     provide: PasswordHasher,
@@ -66,8 +78,8 @@ export const guard: readonly Provider[] = [
   {
     provide: AccessTokenAuthenticator,
     inject: [AccessTokenKeys, RevocationView, AuthOptions],
-    useFactory: (keys: AccessTokenKeys, view: RevocationView, { accessTokenTtlSeconds }: AuthOptions) =>
-      new AccessTokenAuthenticator(keys, view, accessTokenTtlSeconds),
+    useFactory: (keys: AccessTokenKeys, view: RevocationView, options: AuthOptions) =>
+      new AccessTokenAuthenticator(keys, view, options),
   },
   { provide: CurrentRoles, useClass: DirectoryRoles },
   AccessTokenGuard,

@@ -1,19 +1,17 @@
+import type { AccessTokenKey } from '../domain/access-token-key';
 import type { RefreshTokenRootKey } from '../domain/refresh-token';
-
-/** One key of the access-token ring; the first signs, every key verifies. */
-export interface AccessTokenKey {
-  readonly kid: string;
-  /** At least 32 bytes (RFC 7518 section 3.2). */
-  readonly secret: Uint8Array;
-}
 
 /** The names of the rate limits. Only `maxReplays` bounds the replays within the window. */
 export const LIMIT_NAMES = [
   'loginPerAccount',
   'loginPerIp',
   'refreshPerSession',
+  'refreshPerUser',
   'invalidPerIp',
+  'logoutPerSession',
+  'logoutPerIp',
   'registerPerIp',
+  'listPerUser',
 ] as const;
 
 export type LimitName = (typeof LIMIT_NAMES)[number];
@@ -24,8 +22,16 @@ export interface Limit {
   readonly seconds: number;
 }
 
+/** A service that may introspect tokens and follow the revocations, by HTTP Basic (RFC 7617). */
+export interface ResourceServer {
+  readonly name: string;
+  /** 32 to 256 letters, digits, dots, dashes, underscores or tildes, such as `openssl rand -hex 32` prints. */
+  readonly secret: string;
+}
+
 /** The options that a host sets. An abstract class, so that it is its own injection token. */
 export abstract class AuthOptions {
+  /** The first key signs, every key verifies, each by its own algorithm. */
   abstract readonly accessTokenKeys: readonly AccessTokenKey[];
   abstract readonly accessTokenIssuer: string;
   abstract readonly accessTokenAudience: string;
@@ -43,6 +49,13 @@ export abstract class AuthOptions {
   abstract readonly maxReplays: number;
   /** Whether the `Idempotency-Key` of a refresh allows its retry until the successor is used. */
   abstract readonly retryKeys: boolean;
+  /**
+   * How old, in seconds, the last proof of an administrator may be for a change by auth's routes (ASVS 5.0 7.5.3); null: no limit.
+   * Reading has none.
+   */
+  abstract readonly adminReauthentication: number | null;
+  /** The same for users who end sessions of their own (ASVS 5.0 7.5.2). `POST /auth/logout` has no limit. */
+  abstract readonly sessionReauthentication: number | null;
   /** What a reuse ends: its session, or every session of the user. */
   abstract readonly reuseScope: 'session' | 'user';
   /** After this many reuses within 24 hours, all of the user's sessions end. */
@@ -60,10 +73,6 @@ export abstract class AuthOptions {
   abstract readonly watchRevocations: boolean;
   /** How old the guard's view of revocations may grow before it answers 503, in seconds. */
   abstract readonly maxStalenessSeconds: number;
-  /** Whether commits send a hint to the other instances at once; without hints these only poll once a second. */
-  abstract readonly revocationNotify: 'postgres' | 'none';
-  /** Where to listen for hints, if not on the pool's server (because that is a PgBouncer, for example). */
-  abstract readonly listenUrl: string | null;
   /** How old the guard's view may be to serve as the cache of the security policy for displays, in seconds. */
   abstract readonly securityCacheTtlSeconds: number;
   /** Redis for limits that all instances count together; null: each process counts on its own. */
@@ -72,12 +81,14 @@ export abstract class AuthOptions {
   abstract readonly maxSessionsPerUser: number;
   /** How long after its absolute limit a session is kept as evidence, in seconds. */
   abstract readonly sessionRetentionSeconds: number;
-  /** After how long whole months of the event log are dropped, in seconds; null keeps them. */
+  /** After how long events are removed, as whole partitions of the log, in seconds; null keeps them. */
   abstract readonly auditRetentionSeconds: number | null;
   /** How often ended sessions are cleaned up, in seconds; 0: by command only. */
   abstract readonly cleanUpIntervalSeconds: number;
   /** Each rate limit; null: no limit. */
   abstract readonly limits: Readonly<Record<LimitName, Limit | null>>;
+  /** How long a ticket to set a new password is valid, in seconds. */
+  abstract readonly resetTicketTtlSeconds: number;
   /** The cost of a password hash, as a power of two. */
   abstract readonly bcryptCost: number;
   /** How many passwords may wait to be hashed or verified; beyond it the answer is 503. */
@@ -97,8 +108,13 @@ export abstract class AuthOptions {
   abstract readonly cookiePath: string;
   /** Whether the refresh cookie is `__Host-refresh`, for https only; off for plain http on localhost. */
   abstract readonly secureCookies: boolean;
-  /** Named prepared statements on the refresh; off behind a transaction-mode PgBouncer. */
-  abstract readonly preparedStatements: boolean;
-  /** The schema of PostgreSQL that holds auth's tables: the one that `authSchema()` was given. */
-  abstract readonly schema: string;
+  /**
+   * Whether OAuth's shapes of the routes are there, and access tokens have a `client_id` (RFC 9068). It decides which routes there
+   * are: with `forRootAsync` it is given beside `useFactory`.
+   */
+  abstract readonly oauth: boolean;
+  /** The id of the only client, which is public: it has no secret (RFC 6749 section 2.1). */
+  abstract readonly oauthClientId: string;
+  /** The services that may introspect tokens and follow the revocations; none: nobody may. */
+  abstract readonly resourceServers: readonly ResourceServer[];
 }

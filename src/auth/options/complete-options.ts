@@ -1,7 +1,24 @@
+import { isHttpsOrLoopback } from '../../support/loopback';
+import { accessTokenKeyProblems } from '../domain/access-token-key';
 import { type AuthOptions, LIMIT_NAMES } from './auth.options';
+import {
+  broken,
+  fieldsOf,
+  type Fields,
+  flag,
+  type Given,
+  InvalidAuthOptions,
+  isWhole,
+  matching,
+  oneOf,
+  type OptionProblem,
+  orNull,
+  type Rule,
+  text,
+  whole,
+} from './rules';
 
 type Needed = 'accessTokenKeys' | 'accessTokenIssuer' | 'accessTokenAudience' | 'refreshTokenKeys';
-type Given<T> = { readonly [K in keyof T]?: T[K] | undefined };
 
 /** What a host gives: only what has no safe default is needed. {@link AUTH_DEFAULTS} has the rest. */
 export type GivenAuthOptions = Pick<AuthOptions, Needed> &
@@ -23,17 +40,6 @@ const EVER = 3650 * DAY;
 /** A timer waits 24.8 days at most; with more it fires at once: a clean-up for ever, and a limit limits nothing. */
 const LONGEST_TIMER_SECONDS = 24 * DAY;
 
-/** What a value must be: words that follow its name, and the test. Not every host is compiled: a value may be anything. */
-export interface Rule {
-  readonly words: string;
-  readonly holds: (value: unknown) => boolean;
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-const fieldsOf = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {});
-const isWhole = (value: unknown, min: number, max: number): boolean =>
-  Number.isInteger(value) && Number(value) >= min && Number(value) <= max;
 const isBytes = (value: unknown, min: number, max: number): boolean =>
   value instanceof Uint8Array && isWhole(value.length, min, max);
 /** An origin as browsers and the web views of applications send it: scheme, host and port of any scheme, compared as text. */
@@ -43,20 +49,7 @@ const isOrigin = (value: unknown): boolean =>
     ? URL.canParse(value) && new URL(value).origin === value
     : /^[a-z][a-z\d+.-]*:\/\/[a-z\d._-]+(:\d+)?$/.test(value));
 
-const matching = (pattern: RegExp, words: string): Rule => ({
-  words,
-  holds: (value) => typeof value === 'string' && pattern.test(value),
-});
-const whole = (min: number, max: number, what = 'a whole number'): Rule => ({
-  words: `must be ${what} from ${min} to ${max}`,
-  holds: (value) => isWhole(value, min, max),
-});
 const seconds = (min: number, max = EVER): Rule => whole(min, max, 'a whole number of seconds');
-const oneOf = (...values: readonly string[]): Rule => ({
-  words: `must be ${values.join(' or ')}`,
-  holds: (value) => values.includes(value as string),
-});
-const orNull = ({ words, holds }: Rule): Rule => ({ words, holds: (value) => value === null || holds(value) });
 const ORIGIN_WORDS =
   'such as https://app.example or capacitor://localhost, without a path or a final slash; never * or null';
 const origin: Rule = { words: `must be an origin ${ORIGIN_WORDS}`, holds: isOrigin };
@@ -64,43 +57,23 @@ const origins: Rule = {
   words: `must be origins ${ORIGIN_WORDS}`,
   holds: (value) => Array.isArray(value) && value.every(isOrigin),
 };
-const ring = (id: string, isKey: (key: Fields) => boolean, words: string): Rule => ({
+/** A list of objects, each with a value of its own in the field `id`. */
+const distinct = (id: string, isOne: (one: Fields) => boolean, words: string): Rule => ({
   words,
-  holds: (keys) =>
-    Array.isArray(keys) &&
-    keys.length > 0 &&
-    keys.map(fieldsOf).every(isKey) &&
-    new Set(keys.map((key: unknown) => fieldsOf(key)[id])).size === keys.length,
+  holds: (list) =>
+    Array.isArray(list) &&
+    list.map(fieldsOf).every(isOne) &&
+    new Set(list.map((one: unknown) => fieldsOf(one)[id])).size === list.length,
 });
+const ring = (id: string, isKey: (key: Fields) => boolean, words: string): Rule => {
+  const { holds } = distinct(id, isKey, words);
+  return { words, holds: (keys) => Array.isArray(keys) && keys.length > 0 && holds(keys) };
+};
 
 const isKid = (value: unknown): boolean => typeof value === 'string' && /^[\w.-]{1,64}$/.test(value);
 
-const text = matching(/\S/, 'must be a non-empty string');
-const flag: Rule = { words: 'must be true or false', holds: (value) => typeof value === 'boolean' };
-
-/** Not `URL`: the address of a Unix socket, `postgres:///name?host=/folder`, has no host. */
-export const POSTGRES_URL: Rule = {
-  words:
-    'must be a URL that starts with postgres:// or postgresql:// and names one host: put HAProxy in front of several',
-  holds: (value) => typeof value === 'string' && /^postgres(ql)?:\/\/./.test(value) && !namesSeveralHosts(value),
-};
-
-/** The driver would take the list for one name. A comma in the password is none in the list. */
-function namesSeveralHosts(url: string): boolean {
-  const [address = '', query = ''] = url.replace(/^\w+:\/\//, '').split('?', 2);
-  const [authority = ''] = address.split('/', 1);
-  return (
-    authority.slice(authority.lastIndexOf('@') + 1).includes(',') ||
-    new URLSearchParams(query).getAll('host').some((host) => host.includes(','))
-  );
-}
-
-/** The schema of PostgreSQL that holds auth's tables. Short, since names of up to 63 characters hold it; `pg_` is PostgreSQL's. */
-export const SCHEMA_NAME = matching(
-  /^(?!pg_)[a-z_][a-z0-9_]{0,30}$/,
-  'must be a schema name: a lower-case letter or underscore, then up to 30 lower-case letters, digits and underscores, not pg_…',
-);
-export const DEFAULT_SCHEMA = 'ratchet';
+/** Characters that a client may percent-encode for HTTP Basic or leave as they are (RFC 6749 section 2.3.1). */
+const isBasicSecret = (value: unknown): boolean => typeof value === 'string' && /^[\w.~-]{32,256}$/.test(value);
 
 const limit: Rule = {
   words: `must be whole points, at least 1, in whole seconds from 1 to ${LONGEST_TIMER_SECONDS}`,
@@ -112,8 +85,8 @@ const limit: Rule = {
 const NEEDED: Readonly<Record<Needed, Rule>> = {
   accessTokenKeys: ring(
     'kid',
-    ({ kid, secret }) => isKid(kid) && isBytes(secret, 32, 1024),
-    'must be keys with a kid of up to 64 letters, digits, dots, dashes or underscores, no kid twice, and a secret of at least 32 bytes',
+    ({ kid }) => isKid(kid),
+    'must be keys with a kid of up to 64 letters, digits, dots, dashes or underscores, no kid twice, each a secret of 32 to 64 bytes, a private key or a public key',
   ),
   refreshTokenKeys: ring(
     'id',
@@ -134,6 +107,8 @@ const OPTIONS: {
   replayWindowSeconds: [10, seconds(0)],
   maxReplays: [20, whole(0, 1_000_000)],
   retryKeys: [true, flag],
+  adminReauthentication: [15 * MINUTE, orNull(seconds(1))],
+  sessionReauthentication: [null, orNull(seconds(1))],
   reuseScope: ['session', oneOf('session', 'user')],
   reuseEscalationThreshold: [2, whole(1, 1_000_000)],
   emailClaim: [false, flag],
@@ -142,13 +117,12 @@ const OPTIONS: {
   watchRevocations: [true, flag],
   // The next poll comes after a second: with one alone, a sound instance would refuse for a moment each time.
   maxStalenessSeconds: [60, seconds(2)],
-  revocationNotify: ['postgres', oneOf('postgres', 'none')],
-  listenUrl: [null, orNull(POSTGRES_URL)],
   securityCacheTtlSeconds: [60, seconds(1)],
-  maxSessionsPerUser: [0, whole(0, 1_000_000)],
+  maxSessionsPerUser: [100, whole(0, 1_000_000)],
   sessionRetentionSeconds: [30 * DAY, seconds(1)],
   auditRetentionSeconds: [null, orNull(seconds(1))],
   cleanUpIntervalSeconds: [HOUR, seconds(0, LONGEST_TIMER_SECONDS)],
+  resetTicketTtlSeconds: [30 * MINUTE, seconds(1)],
   bcryptCost: [12, whole(4, 31)],
   hashQueueLimit: [64, whole(1, 100_000)],
   publicOrigin: [null, orNull(origin)],
@@ -156,9 +130,20 @@ const OPTIONS: {
   secureCookies: [true, flag],
   cookieName: [null, orNull(matching(/^[\w!#$%&'*+.^`|~-]{1,64}$/, 'must be a cookie name of at most 64 characters'))],
   cookieSameSite: ['strict', oneOf('strict', 'lax', 'none')],
+  oauth: [false, flag],
+  oauthClientId: [
+    'app',
+    matching(/^[\w.~-]{1,64}$/, 'must be up to 64 letters, digits, dots, dashes, underscores or tildes'),
+  ],
+  resourceServers: [
+    [],
+    distinct(
+      'name',
+      ({ name, secret }) => isKid(name) && isBasicSecret(secret),
+      'must be services with a name of up to 64 letters, digits, dots, dashes or underscores, no name twice, and a secret of 32 to 256 letters, digits, dots, dashes, underscores or tildes',
+    ),
+  ],
   cookiePath: ['/', matching(/^\/[\w./~%-]*$/, 'must be a path that begins with /')],
-  preparedStatements: [true, flag],
-  schema: [DEFAULT_SCHEMA, SCHEMA_NAME],
 };
 
 /** The protocol's own times and limits. They suit production: no reason is exposed, cookies need https. */
@@ -171,8 +156,12 @@ export const AUTH_DEFAULTS: Pick<AuthOptions, Exclude<keyof AuthOptions, Needed>
     loginPerAccount: { points: 10, seconds: 15 * MINUTE },
     loginPerIp: { points: 100, seconds: 15 * MINUTE },
     refreshPerSession: { points: 30, seconds: 10 },
+    refreshPerUser: { points: 600, seconds: MINUTE },
     invalidPerIp: { points: 60, seconds: MINUTE },
+    logoutPerSession: { points: 10, seconds: MINUTE },
+    logoutPerIp: { points: 60, seconds: MINUTE },
     registerPerIp: { points: 20, seconds: HOUR },
+    listPerUser: { points: 60, seconds: MINUTE },
   },
 };
 
@@ -188,21 +177,6 @@ const REDIS_RULES: Readonly<Record<string, Rule>> = {
   },
   prefix: text,
 };
-
-/** What is wrong with an option: its name, dotted where it is part of another, and words that follow it. */
-export interface OptionProblem {
-  readonly option: string;
-  readonly rule: string;
-}
-
-/** The one error of a start with bad options: every option that is wrong, and its rule, never its value. */
-export class InvalidAuthOptions extends Error {
-  constructor(readonly problems: readonly OptionProblem[]) {
-    super(
-      `The options of AuthModule are not usable:\n${problems.map(({ option, rule }) => `  - ${option} ${rule}`).join('\n')}`,
-    );
-  }
-}
 
 /**
  * A host's options with the defaults in the gaps.
@@ -230,6 +204,7 @@ export function withDefaults(given: Partial<GivenAuthOptions>): IncompleteAuthOp
 /** Everything that is wrong with them. */
 export function optionProblems({ limits, redis, ...flat }: IncompleteAuthOptions): OptionProblem[] {
   const problems = [
+    ...keyProblems(flat.accessTokenKeys),
     ...broken(RULES, flat),
     ...broken(LIMIT_RULES, limits, 'limits.'),
     ...(redis === null ? [] : broken(REDIS_RULES, fieldsOf(redis), 'redis.')),
@@ -238,8 +213,29 @@ export function optionProblems({ limits, redis, ...flat }: IncompleteAuthOptions
     const rule = 'must be at most sessionAbsoluteTtlSeconds, which nothing extends';
     problems.push({ option: 'refreshTokenTtlSeconds', rule });
   }
+  const { oauth, accessTokenIssuer, publicOrigin } = flat;
+  // An issuer by default is wrong where the public origin is: one problem, not two.
+  const follows = accessTokenIssuer === publicOrigin && !isOrigin(publicOrigin);
+  if (oauth && accessTokenIssuer !== undefined && !follows && !isIssuer(accessTokenIssuer)) {
+    const rule =
+      'must be an https URL (http on loopback) without a query, a fragment or a final slash while oauth is true, such as https://app.example';
+    problems.push({ option: 'accessTokenIssuer', rule });
+  }
   problems.push(...cookieProblems(flat));
   return problems;
+}
+
+/** Where clients find the rest (RFC 8414 section 2). They compare it as text, so it has one spelling. */
+function isIssuer(issuer: string): boolean {
+  if (!URL.canParse(issuer) || /[?#@]|\/$/.test(issuer)) return false;
+  const url = new URL(issuer);
+  return isHttpsOrLoopback(url) && (url.href === issuer || url.href === `${issuer}/`);
+}
+
+/** Of a ring that is one: what is wrong with each of its keys, by kid and in one rule. */
+function keyProblems(keys: AuthOptions['accessTokenKeys'] | undefined): OptionProblem[] {
+  const unusable = keys !== undefined && NEEDED.accessTokenKeys.holds(keys) ? accessTokenKeyProblems(keys) : [];
+  return unusable.length === 0 ? [] : [{ option: 'accessTokenKeys', rule: `must be usable: ${unusable.join('; ')}` }];
 }
 
 /** What browsers would refuse without a word (RFC 6265bis sections 4.1.3 and 5.6). */
@@ -260,14 +256,4 @@ function cookieProblems(
   demand(prefix !== 'host' || cookiePath === '/', 'cookieName', 'must have no __Host- with a cookiePath other than /');
   demand(cookieSameSite !== 'none' || secureCookies, 'cookieSameSite', 'must not be none without secureCookies');
   return problems;
-}
-
-function broken(rules: Readonly<Record<string, Rule>>, values: object, group = ''): OptionProblem[] {
-  const fields = fieldsOf(values);
-  const wrong = Object.entries(rules).filter(([name, { holds }]) => !holds(fields[name]));
-  const unknown = Object.keys(fields).filter((name) => !Object.hasOwn(rules, name));
-  return [
-    ...wrong.map(([name, { words }]) => ({ option: group + name, rule: words })),
-    ...unknown.map((name) => ({ option: group + name, rule: 'is not an option' })),
-  ];
 }

@@ -32,12 +32,35 @@ export interface EventFilter {
 /** Where a page ended; the next one starts after it. */
 export interface EventPosition {
   readonly occurredAt: Date;
+  /** The id of the stored record. */
   readonly id: string;
+  /** Which event of the record, from 0. */
+  readonly part: number;
 }
 
 export type EventOrder = 'newest first' | 'oldest first';
 
-/** The append-only record of what happened: the audit trail (PCI DSS 4.0.1, 10.2.1). */
+/** What a retention removed, or would remove. */
+export interface Dropped {
+  /** Whole partitions of the log. */
+  readonly partitions: number;
+  /** Events that were in none. */
+  readonly rows: number;
+}
+
+export interface AuthEventPage {
+  readonly items: readonly RecordedEvent[];
+  /** Where the next page starts; null on the last one. */
+  readonly next: EventPosition | null;
+}
+
+/**
+ * The append-only record of what happened: the audit trail (PCI DSS 4.0.1, 10.2.1).
+ *
+ * It takes and returns events. A granted refresh is stored as one record, its `AuthTokenRefreshSucceeded`, which is read as
+ * two events: the attempt before it has the id of `attemptId` and the generation before. So a call that stores a success also
+ * stores its attempt, given with it or not, and nobody gives the attempt of a granted refresh alone.
+ */
 export abstract class AuthEventLog {
   /**
    * Stores `events`, all or none; joins the current unit of work. Throws when one of them is stored already, which also
@@ -46,20 +69,19 @@ export abstract class AuthEventLog {
    */
   abstract append(events: readonly AuthEvent[]): Promise<void>;
 
-  /** Like {@link append}, but outside of a unit of work, and skips events that are stored already. Returns those that this call stored. */
+  /**
+   * Like {@link append}, but outside of a unit of work, and skips events that are stored already; the attempt of a refresh
+   * is skipped with its ending, since an attempt that has ended has its record. Returns the events that this call stored.
+   */
   abstract appendNew(events: readonly AuthEvent[]): Promise<AuthEvent[]>;
 
-  /** Returns at most `limit` events in the given order, after the position `after`. */
-  abstract find(
-    filter: EventFilter,
-    limit: number,
-    after?: EventPosition,
-    order?: EventOrder,
-  ): Promise<RecordedEvent[]>;
+  /** Returns a page of at most `limit` events in the given order, after the position `after`. */
+  abstract find(filter: EventFilter, limit: number, after?: EventPosition, order?: EventOrder): Promise<AuthEventPage>;
 
   /**
-   * Drops the months that ended more than `retentionSeconds` ago, except those that would make other transactions wait; a
-   * dry run only counts them. Returns the number of months.
+   * Drops the partitions that ended more than `retentionSeconds` ago, except those that would make other transactions wait,
+   * and deletes older events that are in none. A dry run only counts. Not for use within a unit of work; `stop` ends it
+   * early, and the next call continues.
    */
-  abstract dropOlderThan(retentionSeconds: number, dryRun: boolean): Promise<number>;
+  abstract dropOlderThan(retentionSeconds: number, dryRun: boolean, stop?: AbortSignal): Promise<Dropped>;
 }

@@ -2,12 +2,16 @@
 export abstract class AuthMetrics {
   /** One refresh. `outcome` is `rotated`, `replayed_window`, `replayed_key`, or the reason of its failure; `seconds` is its duration. */
   abstract refresh(outcome: string, seconds: number): void;
+  /** One step-up whose proof was asked for. `outcome` is one of {@link refresh}, or why the proof failed. It is not among the refreshes. */
+  abstract reauthentication(outcome: string): void;
   /** One sign-in. */
   abstract login(outcome: string): void;
   /** Events that wait for their record. */
   abstract auditQueue(depth: number): void;
   /** Events that shared one insert. */
   abstract auditBatch(size: number): void;
+  /** Rotations that shared one statement. */
+  abstract rotationBatch(size: number): void;
   /** Passwords that wait to be hashed or verified. */
   abstract hashQueue(depth: number): void;
   /** The guard's view could show the security policy (`hit`), could not (`error`), or the policy was read from the database (`miss`). */
@@ -18,8 +22,10 @@ export abstract class AuthMetrics {
   abstract revocationSeen(seconds: number): void;
   /** A request was refused by a limit. */
   abstract limited(limit: string): void;
-  /** Rows, or months of the event log, that a clean-up removed. */
-  abstract cleanedUp(what: 'sessions' | 'revocations' | 'audit_months', count: number): void;
+  /** Rows, or partitions of the event log, that a clean-up removed. */
+  abstract cleanedUp(what: 'sessions' | 'revocations' | 'audit_partitions' | 'audit_rows', count: number): void;
+  /** Rows of sessions that had ended with all of their user's, and show it now. */
+  abstract sessionsMarked(count: number): void;
   /** A listener threw. */
   abstract listenerFailed(eventType: string): void;
 }

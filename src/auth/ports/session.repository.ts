@@ -1,8 +1,9 @@
 import type { VersionStamps } from '../../guard/versions';
+import type { PagePosition } from '../../support/cursor';
 import type { AuthTokenRefreshAttempted, AuthTokenRefreshSucceeded } from '../domain/events';
 import type { RefreshFacts, RefreshSession, RefreshUser } from '../domain/refresh-decision';
 import type { RevocationReason } from '../domain/refusals';
-import type { NewSession, Session } from '../domain/session';
+import type { NewProof, NewSession, Session } from '../domain/session';
 
 /** What the refresh reads. `user` is undefined if the users are not in auth's database. */
 export interface RefreshReading extends Omit<RefreshFacts, 'user'> {
@@ -12,7 +13,7 @@ export interface RefreshReading extends Omit<RefreshFacts, 'user'> {
 /** The live token that a change replaces or confirms, as it was read. */
 export type LiveToken = Pick<RefreshSession, 'id' | 'generation' | 'tokenHash' | 'keyed'>;
 
-/** What a rotation writes; the generation rises by one. */
+/** What a rotation writes, beside the generation and the predecessor's digest. */
 export interface NextToken extends VersionStamps {
   readonly tokenHash: Buffer;
   readonly successorNonce: Buffer;
@@ -21,6 +22,8 @@ export interface NextToken extends VersionStamps {
   readonly expiresAt: Date;
   readonly userAgent: string;
   readonly ipAddress: string | null;
+  /** Of a step-up; without it, the row keeps its `authTime`, `amr` and `acr`. */
+  readonly proof?: NewProof | undefined;
 }
 
 export interface Replay {
@@ -32,10 +35,26 @@ export interface Replay {
    * so that a client that begins to send keys in the middle of a retry can retry with them.
    */
   readonly retryKeyHash: Buffer | null;
+  /** Of a step-up, as {@link NextToken.proof}. */
+  readonly proof?: NewProof | undefined;
 }
 
-/** The two events of a refresh that changes its session. The statement of the change stores both, or neither. */
+/** The two events of a refresh that changes its session: one stored record (`AuthEventLog`), by the statement of the change. */
 export type RefreshRecord = readonly [AuthTokenRefreshAttempted, AuthTokenRefreshSucceeded];
+
+/** A page of a user's sessions. */
+export interface SessionPage {
+  readonly items: readonly Session[];
+  /** Where the next page starts: after this use, in the database's own microseconds; null on the last page. */
+  readonly next: PagePosition | null;
+}
+
+/** A page of the users above a limit of sessions. */
+export interface CrowdedUsers {
+  readonly userIds: readonly string[];
+  /** Where the next page starts; null on the last page. */
+  readonly next: string | null;
+}
 
 /** All sessions of a user except one, or all except the most recently used ones. */
 export type SomeSessions =
@@ -43,21 +62,38 @@ export type SomeSessions =
 
 /**
  * The session rows. Rotation, replay, revocation and expiry are conditional changes of one row, so each sees the outcome of
- * the one before. For every method, a session whose absolute limit passed more than `sessionRetentionSeconds` ago does not
- * exist, deleted or not.
+ * the one before. A session is live if it is neither revoked nor expired and `isHonoured` accepts its stamps: a raise of its
+ * user's floor ends it at once, whatever its row says. For every method, a session whose absolute limit passed more than
+ * `sessionRetentionSeconds` ago does not exist, deleted or not.
  */
 export abstract class SessionRepository {
-  /** Inserts a session; joins the current unit of work. Returns the session as stored, with the database's times. */
+  /**
+   * Inserts a session; joins the current unit of work. Returns the session as stored, with the database's times. Throws when
+   * the id is taken.
+   */
   abstract open(session: NewSession): Promise<Session>;
 
-  /** Reads one snapshot, never inside a unit of work: the session in any state, both floors, the user. Null if there is no such session. */
+  /** Reads one snapshot, never inside a unit of work: the session in any state, both floors, the recovery epoch, the user. Null if there is no such session. */
   abstract findForRefresh(id: string): Promise<RefreshReading | null>;
 
   /**
    * One conditional write with its record. Returns false, and writes nothing, when `live` is no longer the live token
-   * because of another rotation, a revocation or expiry.
+   * because of another rotation, a revocation or expiry. With a `proof`, this method and the next two join the current unit
+   * of work, in which the step-up has its own record.
    */
   abstract rotate(live: LiveToken, next: NextToken, record: RefreshRecord): Promise<boolean>;
+
+  /**
+   * {@link rotate} for a token whose commit a failover has lost: `presented` is newer than `live`, and the row gets its
+   * generation plus one, and its digest as the predecessor's. One conditional write with its record, never together with
+   * others.
+   */
+  abstract adopt(
+    live: LiveToken,
+    presented: Pick<LiveToken, 'generation' | 'tokenHash'>,
+    next: NextToken,
+    record: RefreshRecord,
+  ): Promise<boolean>;
 
   /**
    * One conditional write with its record, like {@link rotate}: it counts the replay and extends no limit. Returns false,
@@ -67,8 +103,8 @@ export abstract class SessionRepository {
 
   /**
    * Ends one session, expired or not, and announces it to the guards (unless they already refuse it because it is below a
-   * floor); joins the current unit of work. Returns false if the session is already revoked, is unknown or, with `asRead`,
-   * was rotated since.
+   * floor); joins the current unit of work. Returns false if the session is already over, marked or not, is unknown or, with
+   * `asRead`, was rotated since.
    */
   abstract revoke(
     id: string,
@@ -77,14 +113,18 @@ export abstract class SessionRepository {
   ): Promise<boolean>;
 
   /**
-   * Ends every session of a user that is neither revoked nor expired, in the order of their ids; joins the current unit
-   * of work. It announces nothing: callers that end all sessions also raise the user's floor, which covers them. Returns
-   * the ids of the sessions that it ended.
+   * Housekeeping: writes the end into the rows of sessions that a raise of their user's floor has ended, of one user or, with
+   * null, of all whose floor rose within the life of a session. Changes no answer. It skips rows that another transaction has
+   * locked, and works in short transactions, with a pause for `stop` between them. Returns the number of marked sessions.
    */
-  abstract revokeAllOfUser(userId: string, reason: RevocationReason): Promise<string[]>;
+  abstract markEnded(userId: string | null, stop?: AbortSignal): Promise<number>;
 
-  /** Ends all users' sessions that are neither revoked nor expired; joins the current unit of work. Announces nothing. Returns the number of ended sessions. */
-  abstract revokeAll(reason: RevocationReason): Promise<number>;
+  /**
+   * Ends all users' sessions that were issued below a global version and are neither revoked nor expired, in short
+   * transactions: one that is interrupted can be begun again. Announces nothing, since the floor refuses them already.
+   * Returns the number of sessions that it ended.
+   */
+  abstract revokeBelowGlobal(version: number, reason: RevocationReason): Promise<number>;
 
   /** Counts the sessions that could still be refreshed and were issued below a global version; returns {@link estimate} if counting takes too long. */
   abstract countBelowGlobal(version: number): Promise<number>;
@@ -95,14 +135,28 @@ export abstract class SessionRepository {
   /** Finds a session in any state; null if there is none. */
   abstract findById(id: string): Promise<Session | null>;
 
-  /** Lists a user's sessions that are neither revoked nor expired, most recently used first. */
-  abstract findLiveOfUser(userId: string): Promise<Session[]>;
+  /** Counts a user's live sessions. */
+  abstract countLiveOfUser(userId: string): Promise<number>;
 
   /**
-   * Ends some of a user's sessions that are neither revoked nor expired, in the order of their ids, and announces each to
-   * the guards; joins the current unit of work. Returns the ids of the sessions that it ended.
+   * Lists at most `limit` of a user's live sessions, most recently used first and, of one microsecond, the highest id first;
+   * those after `after`, if it is given. Pages repeat no session, and skip none except those that are refreshed in between:
+   * they move to the front.
    */
-  abstract revokeSome(which: SomeSessions, reason: RevocationReason): Promise<string[]>;
+  abstract findLiveOfUser(userId: string, limit: number, after?: PagePosition): Promise<SessionPage>;
+
+  /**
+   * Ends at most `limit` of a user's live sessions and announces each to the guards: with `except` those of the lowest ids,
+   * with `keepLastUsed` the least recently used. Joins the current unit of work, in which the user must be locked. Returns
+   * the ids of the sessions that it ended, in order.
+   */
+  abstract revokeSome(which: SomeSessions, reason: RevocationReason, limit: number): Promise<string[]>;
+
+  /**
+   * Finds users with more than `max` live sessions: at least those who have opened one within the last day, by the times in
+   * the ids. Page by page, so that no statement takes long; `null` begins.
+   */
+  abstract findCrowdedUsers(max: number, after: string | null): Promise<CrowdedUsers>;
 
   /**
    * Deletes up to `limit` sessions past their retention, and skips those that another transaction has locked. Revoked
@@ -116,7 +170,7 @@ export abstract class SessionRepository {
 
   /**
    * Counts the user's sessions that ended by reuse in the last 24 hours, including those of the current unit of work and
-   * those that an escalation ended with it.
+   * those that an escalation ended with it, marked or not.
    */
   abstract countReuses(userId: string): Promise<number>;
 

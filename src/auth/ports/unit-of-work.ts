@@ -16,14 +16,14 @@ export function callAfterCommit(effects: readonly (() => void)[], logger: { erro
 export abstract class UnitOfWork {
   /**
    * Runs `work` in one transaction; a call inside another joins it. Commits when `work` resolves, rolls back when it
-   * throws. Serialization failures and deadlocks (SQLSTATE 40001, 40P01) run the outermost `work` again, so it must
-   * have no effect outside the database.
+   * throws, or when a write inside it threw, even if `work` caught that error. Serialization failures and deadlocks
+   * (SQLSTATE 40001, 40P01) run the outermost `work` again, so it must have no effect outside the database.
    */
   abstract run<T>(work: () => Promise<T>): Promise<T>;
 
   /**
    * Calls `effect` once the outermost unit of work has committed, never when it rolls back; outside of a unit of work, at
-   * once. If an effect throws after the commit, the error is logged and changes nothing.
+   * once. If an effect throws after the commit, Nest's `Logger` gets the error, and nothing else changes.
    */
   abstract afterCommit(effect: () => void): void;
 }

@@ -1,3 +1,4 @@
+import { userIdProblem } from '../domain/input-rules';
 import type { RefreshUser } from '../domain/refresh-decision';
 
 export type DirectoryUser = RefreshUser;
@@ -8,6 +9,27 @@ export interface UserWithPassword extends DirectoryUser {
 
 /** Whether a user can administer. A directory refuses the change that leaves nobody who can. */
 export const administers = ({ isActive, roles }: DirectoryUser): boolean => isActive && roles.includes('admin');
+
+/**
+ * The user that `source` of a directory has returned, held to the port's promise; undefined is null. Not every host is
+ * compiled: a number for an id equals no text, and a text for the roles contains more of them than it names.
+ * @throws Error naming the source, the field and the rule, never the value
+ */
+export function checkedUser<User extends DirectoryUser>(source: string, user: User | null | undefined): User | null {
+  if (user === null || user === undefined) return null;
+  const { id, email, roles, isActive }: Readonly<Record<Exclude<keyof DirectoryUser, 'claims'>, unknown>> = user;
+  const problems = {
+    id: userIdProblem(id),
+    email: typeof email === 'string' ? null : 'must be a string',
+    roles:
+      Array.isArray(roles) && roles.every((role) => typeof role === 'string') ? null : 'must be an array of strings',
+    isActive: typeof isActive === 'boolean' ? null : 'must be true or false',
+  };
+  for (const [field, problem] of Object.entries(problems))
+    if (problem !== null)
+      throw new Error(`${source} of the UserDirectory has returned a user whose ${field} ${problem}`);
+  return user;
+}
 
 /** The outcome of a change. `last_admin`: refused, since no active administrator would be left. */
 export type DirectoryChange = 'changed' | 'user_not_found' | 'last_admin';
@@ -29,12 +51,15 @@ export interface UserTable {
   readonly email: string;
   readonly roles: string;
   readonly isActive: string;
+  /** A column of type json or jsonb with the user's claims; without it, users that are joined have none. */
+  readonly claims?: string | undefined;
 }
 
 /**
  * The host's users. An id is a text of 1 to 128 characters without control characters, and the directory's spelling counts:
- * whatever id a caller passes, auth continues with the `id` of the user that was found. A text that is no id of the directory's
- * is that of no user, never an error. A directory does not store version floors: they stay in auth's own table. Without an
+ * whatever id a caller passes, auth continues with the `id` of the user that was found, which is the stored one and not the one
+ * that was asked for. A text that is no id of the directory's is that of no user, never an error. What a directory returns is
+ * held to {@link checkedUser}. A directory does not store version floors: they stay in auth's own table. Without an
  * optional method, the commands that call it fail.
  */
 export abstract class UserDirectory {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { QueryBus } from '@nestjs/cqrs';
 import { type Command, Option } from 'commander';
-import { whole } from '../../config';
+import { whole } from '../../readings';
 import {
   AUTH_EVENTS,
   type EventFilter,

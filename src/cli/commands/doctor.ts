@@ -3,13 +3,13 @@ import { type DataSource, MigrationExecutor } from 'typeorm';
 import { type CommandLineConfig, InvalidConfiguration, loadCommandLineConfig, loadConfig } from '../../config';
 import { EMBEDDED_DATA } from '../../database/embedded-postgres';
 import { type Database, openDatabase } from '../database';
-import { Failure, messageOf } from '../failure';
-import { names } from '../../index';
+import { accessKeys, type Finding } from '../access-keys';
+import { Failure } from '../failure';
+import { messageOf } from '../../support/message-of';
+import { EventPartitions, names, problemsOfDatabase, standbysOf, TypeOrmUnitOfWork } from '../../index';
 import { HostUserDirectory } from '../host-user.directory';
 import type { Shell } from '../shell';
 import { numberText, table, timeText } from '../text';
-
-type Finding = readonly [status: 'ok' | 'warn' | 'fail', message: string];
 
 interface Check {
   readonly check: string;
@@ -51,7 +51,7 @@ async function examine(shell: Shell): Promise<Check[]> {
     return checks;
   }
   await check('configuration', () => ['ok', `${config.environment}; what is set is usable`]);
-  await check('access keys', () => accessKeys(config));
+  await check('access keys', () => accessKeys(config.auth.accessTokenKeys));
   await check('redis', () => redis(config));
   try {
     await shell.withDatabase(config, async (url) => {
@@ -59,11 +59,14 @@ async function examine(shell: Shell): Promise<Check[]> {
       const { dataSource } = opened;
       try {
         await check('database', () => database(dataSource, config));
+        await check('standbys', () => standbys(dataSource));
         await check('migrations', () => migrations(opened));
+        await check('tables', () => tables(dataSource, config));
         await check('application', () => application(opened));
         await check('clock', () => clock(dataSource));
         await check('pool', () => pool(dataSource, config));
         await check('refresh keys', () => refreshKeys(dataSource, config));
+        await check('audit trail', () => auditTrail(dataSource, config));
       } finally {
         await dataSource.destroy();
       }
@@ -72,22 +75,6 @@ async function examine(shell: Shell): Promise<Check[]> {
     await check('database', () => ['fail', messageOf(error)]);
   }
   return checks;
-}
-
-/** NIST SP 800-57 part 1 revision 5, 5.3.6: a symmetric authentication key makes codes for two years at most. */
-const KEY_LIFE_DAYS = 730;
-const DAY_MS = 24 * 60 * 60 * 1000;
-
-/** The age is that of the day in the id, which `keys generate` puts there. */
-function accessKeys({ auth: { accessTokenKeys } }: CommandLineConfig): Finding {
-  if (accessTokenKeys === undefined) return ['ok', 'not configured here'];
-  const [signing] = accessTokenKeys;
-  const madeAt = Date.parse(signing?.kid.slice(0, 10) ?? '');
-  const days = Math.floor((Date.now() - madeAt) / DAY_MS);
-  const age = Number.isNaN(days) ? 'of unknown age' : `${numberText(days)} days old`;
-  const others = accessTokenKeys.slice(1).map(({ kid }) => kid);
-  const message = `${signing?.kid ?? 'none'} signs, ${age}${others.length > 0 ? `; ${others.join(', ')} verify` : ''}`;
-  return days > KEY_LIFE_DAYS ? ['warn', `${message}: time for a new one`] : ['ok', message];
 }
 
 async function redis({ auth }: CommandLineConfig): Promise<Finding> {
@@ -122,6 +109,17 @@ async function database(dataSource: DataSource, { database: { url } }: CommandLi
   return ['ok', message];
 }
 
+async function standbys(dataSource: DataSource): Promise<Finding> {
+  const found = await standbysOf(dataSource);
+  if (found === null) return ['ok', 'unknown: the role may not see them; pg_monitor may'];
+  const { synchronous, asynchronous } = found;
+  if (synchronous + asynchronous === 0) return ['ok', 'none'];
+  const message = `${synchronous} synchronous, ${asynchronous} asynchronous`;
+  return synchronous > 0
+    ? ['ok', message]
+    : ['warn', `${message}: a failover loses commits, see docs/operations.md#high-availability`];
+}
+
 async function migrations({ dataSource, userDirectory }: Database): Promise<Finding> {
   const executor = new MigrationExecutor(dataSource);
   const pending = await executor.getPendingMigrations();
@@ -132,6 +130,14 @@ async function migrations({ dataSource, userDirectory }: Database): Promise<Find
   return unknown > 0
     ? ['warn', `${unknown} migrations that this version does not contain: the database is newer`]
     : ['ok', `${known} applied, none pending`];
+}
+
+/** What stops the start of auth, the rights of the role among it. */
+async function tables(dataSource: DataSource, { database: { schema } }: CommandLineConfig): Promise<Finding> {
+  const problems = await problemsOfDatabase(dataSource, schema);
+  return problems.length > 0
+    ? ['fail', problems.join('; ')]
+    : ['ok', `complete in the schema ${schema}, and the role may use them`];
 }
 
 /** Where the application's users are, its own rules count as well; another one's settings are not in our names. */
@@ -165,13 +171,13 @@ async function clock(dataSource: DataSource): Promise<Finding> {
   return [ms < SKEW_MS.fail ? 'warn' : 'fail', `${message}: synchronise the clocks`];
 }
 
-async function pool(dataSource: DataSource, { database: { poolSize }, auth }: CommandLineConfig): Promise<Finding> {
+async function pool(dataSource: DataSource, { database: { poolSize }, storage }: CommandLineConfig): Promise<Finding> {
   const [row] = await dataSource.query<{ allowed: number; used: number }[]>(`
     SELECT current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer
              - COALESCE(current_setting('reserved_connections', true), '0')::integer AS allowed,
            (SELECT sum(numbackends) FROM pg_stat_database)::integer AS used`);
   const { allowed = 0, used = 0 } = row ?? {};
-  const needed = auth.revocationNotify === 'postgres' ? poolSize + 1 : poolSize;
+  const needed = storage.notify === 'postgres' ? poolSize + 1 : poolSize;
   const message = `a process may use ${needed} connections; the server allows ${allowed}, ${used} are in use`;
   if (needed > allowed) return ['fail', message];
   return [needed > allowed - used ? 'warn' : 'ok', message];
@@ -200,4 +206,28 @@ async function refreshKeys(
   if (missing.length === 0) return ['ok', ring.map(told).join('; ')];
   const lost = missing.map(({ id, sessions }) => `${id} (${numberText(sessions)} live sessions)`).join(', ');
   return ['fail', `the ring lacks ${lost}: these sessions cannot be refreshed`];
+}
+
+async function auditTrail(dataSource: DataSource, { auth, storage, database }: CommandLineConfig): Promise<Finding> {
+  const partitions = new EventPartitions(new TypeOrmUnitOfWork(dataSource), names(database.schema));
+  const log = await partitions.read();
+  const time = (microseconds: number) => timeText(new Date(microseconds / 1000));
+  const problems = (await partitions.crowdedGaps(log)).map(({ from, to }) => {
+    const begin = from === -Infinity ? '' : ` from ${time(from)}`;
+    const end = to === Infinity ? '' : ` until ${time(to)}`;
+    return `more than 10,000 events${begin}${end} have no partition and stay in DEFAULT: see docs/operations.md`;
+  });
+  for (const { table, ours } of log.unattached) {
+    problems.push(
+      ours
+        ? `${table} is past retention and detached: the next clean-up drops it`
+        : `${table} is not attached: attach it again, or rename or drop it`,
+    );
+  }
+  if (storage.auditPartition === 'external' && auth.auditRetentionSeconds !== null)
+    problems.push('AUDIT_RETENTION has no effect with AUDIT_PARTITION=external');
+  if (problems.length > 0) return ['warn', problems.join('; ')];
+  const last = log.partitions.at(-1);
+  if (last === undefined) return ['ok', 'no partitions yet'];
+  return ['ok', last.to === Infinity ? 'partitions without an end' : `partitions until ${time(last.to)}`];
 }

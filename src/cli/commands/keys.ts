@@ -1,6 +1,13 @@
 import { randomBytes, randomInt } from 'node:crypto';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { type Algorithm, ALGORITHMS, newAccessTokenKey, newRefreshTokenRoot } from '../../new-keys';
 import type { Shell } from '../shell';
+
+interface Asked {
+  readonly access?: true;
+  readonly refresh?: true;
+  readonly alg: Algorithm;
+}
 
 export function keys(program: Command, shell: Shell): void {
   program
@@ -10,10 +17,11 @@ export function keys(program: Command, shell: Shell): void {
     .description('a new entry for the end of each key ring; needs no configuration')
     .option('--access', 'only the entry of ACCESS_TOKEN_KEYS, without the name')
     .option('--refresh', 'only the entry of REFRESH_TOKEN_KEYS, without the name')
-    .action(({ access, refresh }: { access?: true; refresh?: true }) => {
+    .addOption(new Option('--alg <algorithm>', 'of the access-token key').choices(ALGORITHMS).default(ALGORITHMS[0]))
+    .action(({ access, refresh, alg }: Asked) => {
       const both = access === refresh;
       const made = {
-        ...((both || access) && { ACCESS_TOKEN_KEYS: accessKey() }),
+        ...((both || access) && { ACCESS_TOKEN_KEYS: accessKey(alg) }),
         ...((both || refresh) && { REFRESH_TOKEN_KEYS: refreshKey() }),
       };
       const lines = Object.entries(made).map(([name, entry]) => (both ? `${name}=${entry}` : entry));
@@ -22,8 +30,8 @@ export function keys(program: Command, shell: Shell): void {
 }
 
 /** The id begins with the day, from which `doctor` computes the key's age. */
-const accessKey = (): string =>
-  `${new Date().toISOString().slice(0, 10)}-${randomBytes(2).toString('hex')}:${randomBytes(32).toString('base64')}`;
+const accessKey = (algorithm: Algorithm): string =>
+  `${new Date().toISOString().slice(0, 10)}-${randomBytes(2).toString('hex')}:${newAccessTokenKey(algorithm)}`;
 
 /** Any id of the 256: one that the ring has already is refused at the start. */
-const refreshKey = (): string => `${randomInt(256)}:${randomBytes(32).toString('base64')}`;
+const refreshKey = (): string => `${randomInt(256)}:${newRefreshTokenRoot()}`;

@@ -1,6 +1,6 @@
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { type Command, Option } from 'commander';
-import { duration, whole } from '../../config';
+import { duration, whole } from '../../readings';
 import {
   CUT_OFF_MODES,
   type CutOffMode,

@@ -1,7 +1,8 @@
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { Argument, type Command, Option } from 'commander';
+import { whole } from '../../readings';
 import { type ListedSession, ListSessionsQuery, RevokeSessionCommand, RevokeUserSessionsCommand } from '../../index';
-import { operator, sessionId, user, userIdOf } from '../arguments';
+import { by, operator, sessionId, user, userIdOf } from '../arguments';
 import { Failure } from '../failure';
 import type { Shell } from '../shell';
 import { numberText, table, timeText } from '../text';
@@ -13,11 +14,12 @@ export function sessions(program: Command, shell: Shell): void {
     .command('list')
     .description("a user's sessions that could still be refreshed, most recently used first")
     .addArgument(new Argument('<user>', 'id or e-mail').argParser(user))
-    .action((of: string) =>
+    .addOption(
+      new Option('--limit <n>', 'the most sessions to list; all by default').argParser(by(whole(1, 1_000_000))),
+    )
+    .action((of: string, { limit = Infinity }: { limit?: number }) =>
       shell.withAuth(async (app) => {
-        const found = await app.get(QueryBus).execute(new ListSessionsQuery(await userIdOf(app, of)));
-        // Nobody's current one: the command line has no session.
-        const listed = found.map(({ current: _, ...session }) => session);
+        const listed = await liveSessions(app.get(QueryBus), await userIdOf(app, of), limit);
         shell.print(listed, listed.length === 0 ? 'No live sessions.' : table([HEADINGS, ...listed.map(rowOf)]));
       }),
     );
@@ -48,10 +50,24 @@ export function sessions(program: Command, shell: Shell): void {
     });
 }
 
+/** Nobody's current ones: the command line has no session. */
+type Listed = Omit<ListedSession, 'current'>;
+
+async function liveSessions(queries: QueryBus, userId: string, limit: number): Promise<Listed[]> {
+  const found: Listed[] = [];
+  for (let cursor: string | undefined; found.length < limit;) {
+    const { items, nextCursor } = await queries.execute(new ListSessionsQuery(userId, undefined, { cursor }));
+    found.push(...items.map(({ current: _, ...session }) => session));
+    if (nextCursor === null) break;
+    cursor = nextCursor;
+  }
+  return found.slice(0, limit);
+}
+
 const HEADINGS = ['SESSION', 'GENERATION', 'OPENED', 'FROM', 'LAST USED', 'FROM', 'EXPIRES', 'DEVICE'];
 const DEVICE_WIDTH = 40;
 
-const rowOf = (session: Omit<ListedSession, 'current'>): string[] => [
+const rowOf = (session: Listed): string[] => [
   session.id,
   String(session.generation),
   timeText(session.createdAt),

@@ -1,25 +1,26 @@
 import { Injectable, Optional, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { HttpAdapterHost, Reflector } from '@nestjs/core';
+import { traceIdOfRequest } from '../../support/trace-context';
 import { AccessTokenAuthenticator } from '../access-token.authenticator';
+import { AccessDenials } from '../ports/access-denials';
 import { CurrentRoles } from '../ports/current-roles';
 import type { Principal } from '../principal';
-import { ACCESS, type Access } from './decorators';
-import { bearerOf, carrierOf, challengeFor, type HttpRequest } from './http-request';
+import { ACCESS, type Access, FRESHNESS, IN_PERSON } from './decorators';
+import { demandFreshness, type Freshness } from './freshness';
+import {
+  bearerOf,
+  carrierOf,
+  challengeFor,
+  type Handshake,
+  type HttpRequest,
+  requestOfHandshake,
+  routeOf,
+  WITHOUT_HEADERS,
+} from './http-request';
 import { expectedProblem, ProblemException } from './problem.exception';
 
-const WITHOUT_HEADERS: HttpRequest = { headers: {} };
-
-/** How a Socket.IO client connects; browsers can send no header with it. */
-interface Handshake extends Pick<HttpRequest, 'headers'> {
-  readonly auth?: { readonly token?: unknown };
-}
-
-function requestOfHandshake(handshake: Handshake | undefined): HttpRequest {
-  const { headers, auth }: Handshake = handshake ?? WITHOUT_HEADERS;
-  return bearerOf({ headers }) === undefined && typeof auth?.token === 'string'
-    ? { headers: { authorization: `Bearer ${auth.token}` } }
-    : { headers };
-}
+/** The role that administers: nobody has it for somebody else. */
+const ADMINISTRATOR = 'admin';
 
 /**
  * Accepts calls with a valid access token (RFC 6750), and keeps the principal for `@CurrentPrincipal()`, over HTTP at
@@ -35,18 +36,24 @@ export class AccessTokenGuard implements CanActivate {
     private readonly authenticator: AccessTokenAuthenticator,
     private readonly adapterHost: HttpAdapterHost,
     @Optional() private readonly current?: CurrentRoles,
+    @Optional() private readonly denials?: AccessDenials,
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const access = this.reflector.getAllAndOverride<Access | undefined>(ACCESS, [
-      context.getHandler(),
-      context.getClass(),
-    ]);
-    if (access === 'public') return true;
+    const access = this.declared(ACCESS, context) as Access | undefined;
+    const freshness = this.declared(FRESHNESS, context) as Freshness | undefined;
+    if (access === 'public' && freshness === undefined) return true;
     try {
       const request = this.requestOf(context);
-      const principal = this.principalOf(request);
-      if (access !== undefined) await this.demandRole(principal, access, request);
+      const found = this.principalOf(request);
+      const principal = found instanceof Promise ? await found : found;
+      if (principal === null) throw new ProblemException(401, { challenge: challengeFor(request) });
+      const roles = access === 'public' ? undefined : access;
+      const inPerson = freshness !== undefined || roles?.includes(ADMINISTRATOR) === true;
+      if (principal.actor !== null && (inPerson || this.declared(IN_PERSON, context) === true))
+        return await this.deny('in_person_required', principal, roles ?? [], request, context);
+      if (freshness !== undefined) demandFreshness(principal, freshness, this.authenticator.now());
+      if (roles !== undefined) await this.demandRole(principal, roles, request, context);
       carrierOf(context).user = principal;
       return true;
     } catch (error) {
@@ -72,19 +79,41 @@ export class AccessTokenGuard implements CanActivate {
     }
   }
 
-  private principalOf(request: HttpRequest): Principal {
+  private principalOf(request: HttpRequest): ReturnType<AccessTokenAuthenticator['authenticate']> {
     const token = bearerOf(request);
-    const principal = token === undefined ? null : this.authenticator.authenticate(token);
-    if (principal === null) throw new ProblemException(401, { challenge: challengeFor(request) });
-    return principal;
+    return token === undefined ? null : this.authenticator.authenticate(token);
   }
 
   /** Reads the user again: the roles in a token may be as old as the token, and these routes are not hot. */
-  private async demandRole(principal: Principal, roles: readonly string[], request: HttpRequest): Promise<void> {
+  private async demandRole(
+    principal: Principal,
+    roles: readonly string[],
+    request: HttpRequest,
+    context: ExecutionContext,
+  ): Promise<void> {
     const held = this.current === undefined ? principal.roles : await this.current.rolesOf(principal.userId);
     if (held === null) throw new ProblemException(401, { challenge: challengeFor(request) });
     if (!roles.some((role) => held.includes(role)))
-      throw new ProblemException(403, { code: 'insufficient_scope', challenge: 'Bearer error="insufficient_scope"' });
+      await this.deny('insufficient_scope', principal, roles, request, context);
+  }
+
+  private async deny(
+    code: 'insufficient_scope' | 'in_person_required',
+    principal: Principal,
+    requiredRoles: readonly string[],
+    request: HttpRequest,
+    context: ExecutionContext,
+  ): Promise<never> {
+    const { ip, headers } = request;
+    const userAgent = headers['user-agent'];
+    const traceId = traceIdOfRequest(headers);
+    await this.denials?.record({ principal, requiredRoles, route: routeOf(context), ip, userAgent, traceId });
+    throw new ProblemException(403, { code, challenge: 'Bearer error="insufficient_scope"' });
+  }
+
+  /** What the nearest decorator of the kind has declared. */
+  private declared(key: string, context: ExecutionContext): unknown {
+    return this.reflector.getAllAndOverride<unknown>(key, [context.getHandler(), context.getClass()]);
   }
 
   private refusalOf(error: unknown, context: ExecutionContext): unknown {

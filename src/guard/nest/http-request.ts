@@ -8,8 +8,28 @@ export interface HttpRequest {
   readonly rawHeaders?: readonly string[];
   readonly raw?: { readonly rawHeaders: readonly string[] };
   readonly ip?: string | undefined;
+  readonly method?: string;
+  /** The route's pattern, on Fastify. */
+  readonly routeOptions?: { readonly url?: string | undefined };
+  /** The route's pattern, on Express. */
+  readonly route?: { readonly path?: unknown };
   /** The principal of the access token, after a guard has accepted the request. */
   user?: Principal;
+}
+
+export const WITHOUT_HEADERS: HttpRequest = { headers: {} };
+
+/** How a Socket.IO client connects; browsers can send no header with it. */
+export interface Handshake extends Pick<HttpRequest, 'headers'> {
+  readonly auth?: { readonly token?: unknown };
+}
+
+/** The handshake as a request: its `auth.token` counts unless it has a bearer token in its headers. */
+export function requestOfHandshake(handshake: Handshake | undefined): HttpRequest {
+  const { headers, auth }: Handshake = handshake ?? WITHOUT_HEADERS;
+  return bearerOf({ headers }) === undefined && typeof auth?.token === 'string'
+    ? { headers: { authorization: `Bearer ${auth.token}` } }
+    : { headers };
 }
 
 /** What the guard and the handler of one call both get: the request, the socket, the context of GraphQL. */
@@ -22,21 +42,21 @@ const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
  * The access token of the `Authorization` header, and of nowhere else (RFC 6750 section 2.1). Undefined without bearer
  * credentials; empty, so never valid, when they are malformed or there are two such headers.
  */
-export function bearerOf({ headers, rawHeaders, raw }: HttpRequest): string | undefined {
-  const { authorization } = headers;
+export function bearerOf(request: HttpRequest): string | undefined {
+  const { authorization } = request.headers;
   if (authorization === undefined || !/^Bearer(?: |$)/i.test(authorization)) return undefined;
-  // Node silently keeps the first of several; a proxy in front may have looked at another one.
-  return isRepeated('authorization', raw?.rawHeaders ?? rawHeaders ?? [])
-    ? ''
-    : (BEARER.exec(authorization)?.[1] ?? '');
+  return isAuthorizedTwice(request) ? '' : (BEARER.exec(authorization)?.[1] ?? '');
 }
 
-/** Whether the request has a header more than once; `rawHeaders` are names and values in turn. */
-function isRepeated(wanted: string, rawHeaders: readonly string[]): boolean {
+const AUTHORIZATION = 'authorization';
+
+/** Whether there are two `Authorization` headers: Node silently keeps the first, and a proxy in front may have looked at another one. */
+export function isAuthorizedTwice({ rawHeaders, raw }: HttpRequest): boolean {
+  const namesAndValues = raw?.rawHeaders ?? rawHeaders ?? [];
   let times = 0;
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at];
-    if (name?.length === wanted.length && name.toLowerCase() === wanted) times++;
+  for (let at = 0; at < namesAndValues.length; at += 2) {
+    const name = namesAndValues[at];
+    if (name?.length === AUTHORIZATION.length && name.toLowerCase() === AUTHORIZATION) times++;
   }
   return times > 1;
 }
@@ -44,3 +64,13 @@ function isRepeated(wanted: string, rawHeaders: readonly string[]): boolean {
 /** RFC 6750 section 3: no error code for a request without a token. */
 export const challengeFor = (request: HttpRequest): string =>
   bearerOf(request) === undefined ? 'Bearer' : 'Bearer error="invalid_token"';
+
+/** What is called, as it is declared: neither a parameter's value nor the query is in it. */
+export function routeOf(context: ExecutionContext): string {
+  if (context.getType() === 'http') {
+    const { method, routeOptions, route } = context.switchToHttp().getRequest<HttpRequest>();
+    const pattern = routeOptions?.url ?? route?.path;
+    if (method !== undefined && typeof pattern === 'string') return `${method} ${pattern}`;
+  }
+  return `${context.getClass().name}.${context.getHandler().name}`;
+}

@@ -11,6 +11,7 @@ import { expectedProblem, type ProblemException, unavailable } from './problem.e
  */
 @Catch()
 export class ProblemDetailsFilter implements ExceptionFilter {
+  protected readonly mediaType: string = 'application/problem+json';
   private readonly logger = new Logger(ProblemDetailsFilter.name);
 
   constructor(private readonly adapterHost: HttpAdapterHost) {}
@@ -32,10 +33,16 @@ export class ProblemDetailsFilter implements ExceptionFilter {
     if (problem.getStatus() === 401) {
       adapter.setHeader(response, 'WWW-Authenticate', challengeFor(host.switchToHttp().getRequest()));
     }
-    for (const [name, value] of Object.entries(problem.headers())) adapter.setHeader(response, name, value);
+    const headers = { ...problem.headers(), 'Content-Type': this.mediaType };
+    for (const [name, value] of Object.entries(headers)) adapter.setHeader(response, name, value);
     // As a text: Nest 11 on Express calls an object of this content type a mistake, and sends it as application/json.
-    adapter.reply(response, JSON.stringify(problem.getResponse()), problem.getStatus());
+    adapter.reply(response, JSON.stringify(this.bodyOf(problem)), problem.getStatus());
     return undefined;
+  }
+
+  /** Overridden, with the media type, where a protocol has errors of its own. */
+  protected bodyOf(problem: ProblemException): object {
+    return problem.getResponse() as object;
   }
 
   private problemOf(exception: unknown): ProblemException {

@@ -4,8 +4,8 @@ import { InvalidInput } from '../../support/invalid-input';
 import { Overloaded } from '../../support/overloaded';
 import { Throttled } from '../../support/throttled';
 
-/** What the client should do next: sign in again (401), send the same request again (503, 429), or slow down (429). */
-export type Recovery = 'reauthenticate' | 'retry' | 'wait';
+/** What the client should do next: sign in again (401), prove who they are once more (401), send the same request again (503, 429), or slow down (429). */
+export type Recovery = 'reauthenticate' | 'step_up' | 'retry' | 'wait';
 
 /** One broken rule: the field (or header) it is about, and the rule in words. */
 export interface FieldError {
@@ -46,10 +46,14 @@ export class ProblemException extends HttpException {
   constructor(status: number, problem: Problem = {}) {
     const title = STATUS_CODES[status] ?? 'Error';
     const { code = title.toLowerCase().replace(/[^a-z]+/g, '_'), recovery = RECOVERIES[status], errors } = problem;
+    // An answer that is given on purpose is traced to nowhere, and a trace would be a tenth of what refusing junk costs.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(
       { type: 'about:blank', title, status, code, ...(recovery && { recovery }), ...(errors && { errors }) },
       status,
     );
+    Error.stackTraceLimit = stackTraceLimit;
     this.message = title;
     this.problem = problem;
     this.extensions = { code: GRAPHQL_CODES[status] ?? 'INTERNAL_SERVER_ERROR' };

@@ -10,10 +10,21 @@ export interface AccessTokenClaims {
   readonly roles: readonly string[];
   readonly stamps: VersionStamps;
   readonly email?: string;
+  /** When the user last proved who they are, in seconds; `amr` and `acr` say how (RFC 9068, section 2.2.1). */
+  readonly authTime?: number;
+  readonly amr?: readonly string[];
+  readonly acr?: string;
+  /** The user who acts for `sub` (RFC 8693, section 4.1), and the user stamp of the actor's session, which `sid` is; absent if nobody does. */
+  readonly act?: { readonly sub: string; readonly uv: number };
+  /** The host's own claims, which are top-level claims of the token. */
+  readonly claims?: Readonly<Record<string, unknown>>;
 }
 
 /** Verifies access tokens by key, algorithm, `typ`, `iss` and `aud`; it does not check floors or time. */
 export abstract class AccessTokenKeys {
-  /** Returns the claims of a genuine token, expired or not; null for anything else. */
-  abstract verify(token: string): AccessTokenClaims | null;
+  /**
+   * Returns the claims of a genuine token, expired or not; null for anything else. At once, and as a promise only while a key
+   * that is not at hand is fetched.
+   */
+  abstract verify(token: string): AccessTokenClaims | null | Promise<AccessTokenClaims | null>;
 }

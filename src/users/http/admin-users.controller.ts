@@ -1,7 +1,15 @@
 import { Body, Controller, Param, Patch, Req } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
-import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ApiProblems, userIdPipe } from '../../auth/http';
+import {
+  ApiBearerAuth,
+  ApiOkResponse,
+  ApiOperation,
+  ApiProblems,
+  ApiTags,
+  PROOF_TOO_OLD,
+  RecentProof,
+  userIdPipe,
+} from '../../auth/http';
 import {
   actorOf,
   CurrentPrincipal,
@@ -37,10 +45,12 @@ export class AdminUsersController {
       'active administrator cannot be deactivated, and keeps the role.',
   })
   @ApiOkResponse({ type: UserDto })
-  @ApiProblems([400, 401, 403, 404, 409, 413, 415, 503], {
+  @ApiProblems([400, 401, 403, 404, 409, 413, 415, 429, 503], {
+    401: PROOF_TOO_OLD,
     404: { description: 'No such user', code: 'user_not_found' },
     409: { description: 'No active administrator would be left', code: 'last_admin' },
   })
+  @RecentProof('adminReauthentication')
   @Patch(':id')
   async updateUser(
     @Param('id', userIdPipe('id')) id: string,

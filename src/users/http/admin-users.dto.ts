@@ -1,6 +1,4 @@
-import { ApiProperty } from '@nestjs/swagger';
-import { ArrayMaxSize, ArrayUnique, IsArray, IsBoolean, Matches } from 'class-validator';
-import { IfPresent } from '../../auth/http';
+import { ApiProperty, ArrayMaxSize, ArrayUnique, IfPresent, IsArray, IsBoolean, Matches } from '../../auth/http';
 import { type DirectoryUser } from '../../index';
 
 const ROLE = /^[a-z][a-z0-9_-]{0,63}$/;

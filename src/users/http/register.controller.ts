@@ -1,7 +1,6 @@
 import { Body, Controller, Post, Req } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
-import { ApiCreatedResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ApiProblems } from '../../auth/http';
+import { ApiCreatedResponse, ApiOperation, ApiProblems, ApiTags } from '../../auth/http';
 import { clientOf, type HttpRequest, invalidRequest, ProblemException, Public } from '../../index';
 import { RegisterUserCommand } from '../register-user.command';
 import { RegisterDto } from './register.dto';

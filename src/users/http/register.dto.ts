@@ -1,5 +1,4 @@
-import { ApiProperty } from '@nestjs/swagger';
-import { ByRule, IfPresent } from '../../auth/http';
+import { ApiProperty, ByRule, IfPresent } from '../../auth/http';
 import { controlProblem } from '../../index';
 import { displayNameProblem, emailProblem, MAX_DISPLAY_NAME, MAX_EMAIL } from '../input-rules';
 

@@ -1,4 +1,4 @@
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiProperty } from '../../auth/http';
 
 export class RegisteredUserDto {
   @ApiProperty({ format: 'uuid' })

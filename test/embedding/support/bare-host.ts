@@ -24,10 +24,10 @@ export async function peers(names: readonly string[], { nest, typeorm, versions 
   });
 }
 
-/** The TypeScript files of docs/embedding.md, by path. */
+/** The TypeScript files of docs/embedding.md, by path, without those that it shows of `examples`. */
 export async function documentedFiles(): Promise<[path: string, code: string][]> {
   const text = await readFile(join(ROOT, 'docs/embedding.md'), 'utf8');
-  return [...text.matchAll(/^```ts\n\/\/ (\S+)\n([^]*?)^```$/gm)].map(([, path = '', code = '']) => [path, code]);
+  return [...text.matchAll(/^```ts\n\/\/ (src\/\S+)\n([^]*?)^```$/gm)].map(([, path = '', code = '']) => [path, code]);
 }
 
 export async function write(folder: string, files: readonly (readonly [path: string, content: string])[]) {

@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -39,6 +39,25 @@ export async function packed(folder: string): Promise<string> {
     { filename: string },
   ];
   return join(folder, filename);
+}
+
+/** How long an installation from the registry may take. */
+export const INSTALLATION_MS = 600_000;
+
+/** A copy of a folder of `examples`, installed with the package as it would be published, and built. */
+export async function installedExample(name: string): Promise<{ readonly folder: string; readonly tarball: string }> {
+  const folder = await hostFolder();
+  await cp(join(ROOT, 'examples', name), folder, {
+    recursive: true,
+    filter: (path) => !/\/(node_modules|dist)$/.test(path),
+  });
+  const tarball = await packed(folder);
+  const manifest = join(folder, 'package.json');
+  const text = await readFile(manifest, 'utf8');
+  await writeFile(manifest, text.replace(/file:[^"]+\.tgz/, `file:${tarball}`));
+  await run('npm install --no-audit --no-fund', folder);
+  await run('npm run build', folder);
+  return { folder, tarball };
 }
 
 export interface HostDatabase {

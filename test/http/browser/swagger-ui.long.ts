@@ -60,8 +60,9 @@ describeInChromium('Swagger UI in a browser', () => {
 
     await page.getByRole('button', { name: 'Authorize' }).first().click();
     const dialog = page.locator('.modal-ux');
-    await dialog.locator('input').fill(first.accessToken);
-    await dialog.getByRole('button', { name: 'Apply credentials' }).click();
+    const bearer = dialog.locator('.auth-container', { has: page.locator('#auth-bearer-value') });
+    await bearer.locator('input').fill(first.accessToken);
+    await bearer.getByRole('button', { name: 'Apply credentials' }).click();
     await dialog.getByRole('button', { name: 'Close' }).last().click();
 
     const refresh = await open('POST', '/auth/refresh');

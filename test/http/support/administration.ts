@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { CommandBus } from '@nestjs/cqrs';
 import { NIL } from 'uuid';
-import { RevocationView } from '../../../src';
+import { FactorChangedCommand, IssueResetTicketCommand, ResetPasswordCommand, RevocationView } from '../../../src';
 import { ADMIN, type Account, type Answer, type Json, type TestApplication } from '../../support/app/test-application';
+import { granted } from '../../support/result';
 
 /** As the administrator, who signs in for it: a global rotation may have ended whatever there was before. */
 export async function asAdmin(app: TestApplication, method: string, path: string, body?: unknown): Promise<Answer> {
@@ -31,6 +33,20 @@ export async function rotateUser(app: TestApplication, userId: string): Promise<
 
 export const changePassword = (app: TestApplication, bearer: string, from: Account, newPassword: string) =>
   app.request('POST', '/auth/password', { bearer, body: { currentPassword: from.password, newPassword } });
+
+/** As a route of a host would: the application has none. */
+const answered = (isOk: boolean): Answer => ({ status: isOk ? 200 : 401, headers: new Headers(), body: undefined });
+
+export async function resetPassword(app: TestApplication, userId: string, newPassword: string): Promise<Answer> {
+  const commands = app.app.get(CommandBus);
+  const ticket = granted(await commands.execute(new IssueResetTicketCommand(userId)));
+  return answered((await commands.execute(new ResetPasswordCommand(ticket, newPassword))).ok);
+}
+
+export async function changeFactor(app: TestApplication, userId: string, except?: string): Promise<Answer> {
+  await app.app.get(CommandBus).execute(new FactorChangedCommand(userId, 'totp', { except }));
+  return answered(true);
+}
 
 export const statusOfMe = async (app: TestApplication, accessToken: string): Promise<number> =>
   (await app.get('/auth/me', accessToken)).status;

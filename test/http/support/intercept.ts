@@ -6,7 +6,7 @@ import type { TestApplication } from '../../support/app/test-application';
  * its answer. Returns what puts everything back.
  */
 export function intercept<T extends object>(
-  app: TestApplication,
+  app: Pick<TestApplication, 'app'>,
   port: Abstract<T>,
   method: keyof T & string,
   around: (proceed: () => any, ...args: any[]) => unknown,

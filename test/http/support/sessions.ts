@@ -2,7 +2,9 @@ import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { EventEmitter2 } from '@nestjs/event-emitter';
 import { type AuthEvent, AuthTokenRefreshFailed, AuthTokenRefreshSucceeded } from '../../../src';
 import { type RefreshToken, RefreshTokenKeyRing } from '../../../src/auth/domain/refresh-token';
+import { EVENTS } from '../../support/app/events';
 import type { Account, Answer, Json, TestApplication } from '../../support/app/test-application';
+import { until } from '../../support/until';
 
 export interface Chain {
   readonly sessionId: string;
@@ -47,6 +49,12 @@ export async function rowOf(app: TestApplication, sessionId: string): Promise<Js
   return row;
 }
 
+/** The row of a session that has ended, once that is marked: after the answer, where all of a user's end. */
+export async function markedRowOf(app: TestApplication, sessionId: string): Promise<Json> {
+  await until(async () => (await rowOf(app, sessionId)).revoked_at !== null);
+  return rowOf(app, sessionId);
+}
+
 export async function userFloorOf(app: TestApplication, userId: string): Promise<number> {
   const [row] = await app.query('SELECT min_token_version FROM user_token_versions WHERE user_id = $1', [userId]);
   return row?.min_token_version ?? 1;
@@ -62,6 +70,36 @@ export async function age(app: TestApplication, sessionId: string, seconds: numb
      SELECT (jsonb_populate_record(NULL::sessions, to_jsonb(taken) || jsonb_build_object(${moved}))).* FROM taken`,
     [sessionId, seconds],
   );
+}
+
+/** The row, for {@link putBack}. */
+export async function snapshotOf(app: TestApplication, sessionId: string): Promise<unknown> {
+  const [found] = await app.query('SELECT to_jsonb(one) AS row FROM sessions AS one WHERE id = $1', [sessionId]);
+  return found.row;
+}
+
+/** Puts the row back as it was, as a failover does that loses the commits since. */
+export async function putBack(app: TestApplication, sessionId: string, row: unknown): Promise<void> {
+  await app.query(
+    `WITH lost AS (DELETE FROM sessions WHERE id = $1 RETURNING id)
+     INSERT INTO sessions SELECT kept.* FROM lost, jsonb_populate_record(NULL::sessions, $2::jsonb) AS kept`,
+    [sessionId, JSON.stringify(row)],
+  );
+}
+
+/**
+ * Opens `count` further sessions like this one, without logins. The nth was used `apart` times n microseconds before it,
+ * by default all of them at the same moment. Returns their ids.
+ */
+export async function copy(app: TestApplication, sessionId: string, count: number, apart = 0): Promise<string[]> {
+  const copies = await app.query(
+    `INSERT INTO sessions
+     SELECT copy.* FROM sessions AS one, generate_series(1, $2::integer) AS n, jsonb_populate_record(one, jsonb_build_object(
+       'id', gen_random_uuid(), 'last_used_at', one.last_used_at - n * $3::integer * interval '1 microsecond')) AS copy
+     WHERE one.id = $1 RETURNING id`,
+    [sessionId, count, apart],
+  );
+  return copies.map(({ id }) => id);
 }
 
 const ringOf = (app: TestApplication): RefreshTokenKeyRing => app.app.get(RefreshTokenKeyRing, { strict: false });
@@ -94,9 +132,7 @@ export async function present(app: TestApplication, refreshToken: string, retryK
     },
   );
   await ended;
-  const trail = await app.query('SELECT * FROM auth_events WHERE user_agent = $1 ORDER BY occurred_at, id', [
-    userAgent,
-  ]);
+  const trail = await app.query(`SELECT * FROM ${EVENTS} WHERE user_agent = $1 ORDER BY occurred_at, id`, [userAgent]);
   return { answer, trail };
 }
 

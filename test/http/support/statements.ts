@@ -1,19 +1,5 @@
-import { Client } from 'pg';
+import { sentDuring } from '../../support/database/sent';
 
-/** The texts of all statements that any connection of this process sends while `work` runs, but for the guard's own poll. */
-export async function statementsOf(work: () => Promise<unknown>): Promise<string[]> {
-  const texts: string[] = [];
-  const { query } = Object.getOwnPropertyDescriptors(Client.prototype);
-  const spying = function (this: Client, ...statement: any[]): unknown {
-    const text: string = statement[0]?.text ?? String(statement[0]);
-    if (!text.includes('ratchet: revocation poll')) texts.push(text);
-    return Reflect.apply(query.value!, this, statement);
-  };
-  Object.defineProperty(Client.prototype, 'query', { ...query, value: spying });
-  try {
-    await work();
-  } finally {
-    Object.defineProperty(Client.prototype, 'query', query);
-  }
-  return texts;
-}
+/** The texts of all statements that any connection of this process sends while `work` runs, except the guard's own poll. */
+export const statementsOf = async (work: () => Promise<unknown>): Promise<string[]> =>
+  (await sentDuring(work)).map(({ text }) => text).filter((text) => !text.includes('ratchet: revocation poll'));

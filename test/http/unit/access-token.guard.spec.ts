@@ -5,9 +5,11 @@ import { AuthGuard, PassportStrategy } from '@nestjs/passport';
 import { Strategy } from 'passport-custom';
 import { AccessTokenStrategy } from '../../../src/auth/http/access-token.strategy';
 import { AccessTokenGuard } from '../../../src/guard/nest/access-token.guard';
-import { CurrentPrincipal, Public, Roles } from '../../../src/guard/nest/decorators';
+import { CurrentPrincipal, InPerson, Public, RequireAuth, Roles } from '../../../src/guard/nest/decorators';
 import type { HttpRequest } from '../../../src/guard/nest/http-request';
+import type { AccessTokenClaims } from '../../../src/guard/ports/access-token.keys';
 import type { Principal } from '../../../src/guard/principal';
+import { InMemoryRevocationFeed } from '../../../src/testing';
 import { ADAPTERS } from '../../support/adapters';
 import { authentication, FakeSigner, FakeUsers, NOW, SESSION_ID, USER_ID } from './fakes';
 import { lasting, startStub, type Answer, type StubApp } from './stub-app';
@@ -63,6 +65,56 @@ class ShopController {
   }
 }
 
+@RequireAuth({ maxAge: '10m' })
+@Controller('money')
+class MoneyController {
+  @Get()
+  balance(): string {
+    return 'balance';
+  }
+
+  @RequireAuth({ maxAge: '1h', acr: ['aal2', 'aal3'] })
+  @Get('transfers')
+  transfers(): string {
+    return 'transfers';
+  }
+
+  @RequireAuth({ acr: 'aal2' })
+  @Roles('admin')
+  @Get('limits')
+  limits(): string {
+    return 'limits';
+  }
+
+  @Public()
+  @Get('open')
+  open(): string {
+    return 'open';
+  }
+}
+
+@InPerson()
+@Controller('person')
+class PersonController {
+  @Get()
+  own(): string {
+    return 'own';
+  }
+
+  @InPerson(false)
+  @Get('any')
+  any(): string {
+    return 'any';
+  }
+
+  @InPerson()
+  @Public()
+  @Get('open')
+  open(): string {
+    return 'open';
+  }
+}
+
 @Injectable()
 class ApiKeyStrategy extends PassportStrategy(Strategy, 'api-key') {
   validate({ headers }: HttpRequest): object | null {
@@ -89,16 +141,38 @@ class QueryTokenGuard extends AccessTokenGuard {
   }
 }
 
+it.each([
+  {},
+  { maxAge: '' },
+  { maxAge: '10' },
+  { maxAge: '0m' },
+  { maxAge: '1.5h' },
+  { maxAge: '-10m' },
+  { acr: '' },
+  { acr: 'a b' },
+  { acr: 'a"b' },
+  { acr: [] },
+])('@RequireAuth(%j) stops the start', (wanted) => {
+  expect(() => RequireAuth(wanted)).toThrow('@RequireAuth');
+});
+
 describe.each(ADAPTERS)('the access-token guard on %s', (adapter) => {
   const signer = new FakeSigner();
   const users = new FakeUsers();
-  const { providers, options, feed } = authentication(signer, users);
+  const { providers, options, feed, store } = authentication(signer, users);
   let stub: StubApp;
 
   beforeAll(async () => {
     signer.issue('good.token-1');
     stub = await startStub(adapter, {
-      controllers: [MixedController, AdminController, ShopController, ComposedController],
+      controllers: [
+        MixedController,
+        AdminController,
+        ShopController,
+        ComposedController,
+        MoneyController,
+        PersonController,
+      ],
       providers: [
         ...providers,
         { provide: APP_GUARD, useClass: AccessTokenGuard },
@@ -121,10 +195,59 @@ describe.each(ADAPTERS)('the access-token guard on %s', (adapter) => {
     expect(answer.status).toBe(200);
     expect(answer.body).toEqual({
       userId: USER_ID,
+      actor: null,
       sessionId: SESSION_ID,
       roles: ['user'],
       expiresAt: NOW.getTime() / 1000 + 900,
+      authTime: null,
+      amr: [],
+      acr: null,
+      claims: {},
     });
+  });
+
+  const seconds = NOW.getTime() / 1000;
+  // Seen red with a token that knows no time let in, with any level in the place of those that are asked for, and with a
+  // public route that stays open.
+  it.each<[path: string, challenge: string | null, claims: Partial<AccessTokenClaims>]>([
+    ['/money', null, { authTime: seconds - 590 }],
+    ['/money', 'max_age="600"', { authTime: seconds - 601 }],
+    ['/money', 'max_age="600"', {}],
+    ['/money', 'max_age="600"', { acr: 'aal2' }],
+    ['/money/open', 'max_age="600"', {}],
+    ['/money/open', null, { authTime: seconds }],
+    ['/money/transfers', null, { authTime: seconds - 3590, acr: 'aal3' }],
+    ['/money/transfers', 'max_age="3600", acr_values="aal2 aal3"', { authTime: seconds - 3601, acr: 'aal2' }],
+    ['/money/transfers', 'max_age="3600", acr_values="aal2 aal3"', { authTime: seconds, acr: 'aal1' }],
+    ['/money/transfers', 'max_age="3600", acr_values="aal2 aal3"', { authTime: seconds }],
+    ['/money/limits', 'acr_values="aal2"', { authTime: seconds, acr: 'aal' }],
+  ])('%s is answered by %j to a user with %j', async (path, challenge, claims) => {
+    const token = randomUUID(); // the guard remembers what a token says
+    signer.issue(token, claims);
+    const answer = await get(path, `Bearer ${token}`);
+    if (challenge === null) {
+      expect(answer.status).toBe(200);
+    } else {
+      expect(answer.status).toBe(401);
+      expect(answer.headers['www-authenticate']).toBe(`Bearer error="insufficient_user_authentication", ${challenge}`);
+      expect(answer.body).toEqual({
+        type: 'about:blank',
+        title: 'Unauthorized',
+        status: 401,
+        code: 'reauthentication_required',
+        recovery: 'step_up',
+      });
+    }
+  });
+
+  it('the proof is asked for before the role, and the token before the proof', async () => {
+    signer.issue('proved-user', { acr: 'aal2', authTime: seconds });
+    expect((await get('/money/limits', 'Bearer proved-user')).status).toBe(403);
+    for (const path of ['/money', '/money/open', '/money/limits']) {
+      const answer = await get(path);
+      expect([answer.status, answer.headers['www-authenticate']]).toEqual([401, 'Bearer']);
+      expect((await get(path, 'Bearer unknown')).headers['www-authenticate']).toBe('Bearer error="invalid_token"');
+    }
   });
 
   it.each(['bearer good.token-1', 'BEARER good.token-1', 'Bearer   good.token-1'])(
@@ -189,7 +312,7 @@ describe.each(ADAPTERS)('the access-token guard on %s', (adapter) => {
     const sub = randomUUID();
     signer.issue('raised', { sub });
     expect((await get('/mine', 'Bearer raised')).status).toBe(200);
-    feed.announce([{ kind: 'user', userId: sub, minVersion: 2 }]);
+    await feed.announce([{ kind: 'user', userId: sub, minVersion: 2 }], 'a test');
     expect((await get('/mine', 'Bearer raised')).status).toBe(401);
     expect((await get('/mine', 'Bearer good.token-1')).status).toBe(200);
   });
@@ -198,9 +321,26 @@ describe.each(ADAPTERS)('the access-token guard on %s', (adapter) => {
     const sid = randomUUID();
     signer.issue('ended', { sid });
     expect((await get('/mine', 'Bearer ended')).status).toBe(200);
-    feed.announce([{ kind: 'session', sessionId: sid }]);
+    await feed.announce([{ kind: 'session', sessionId: sid }], 'a test');
     expect((await get('/mine', 'Bearer ended')).status).toBe(401);
     expect((await get('/mine', 'Bearer good.token-1')).status).toBe(200);
+  });
+
+  // Seen red by what the process knew before it slept.
+  it.each([
+    ['/mine', 5],
+    ['/composed', 10],
+  ])('after a sleep, %s is decided by what was revoked meanwhile', async (path, seconds) => {
+    const sid = randomUUID();
+    const bearer = `Bearer slept-${sid}`;
+    signer.issue(`slept-${sid}`, { sid });
+    expect((await get(path, bearer)).status).toBe(200);
+    await new InMemoryRevocationFeed(store).announce([{ kind: 'session', sessionId: sid }], 'a test');
+    const late = Date.now() + seconds * 1000;
+    const clock = jest.spyOn(Date, 'now').mockImplementation(() => late);
+    const { status } = await get(path, bearer);
+    clock.mockRestore();
+    expect(status).toBe(401);
   });
 
   it('when the revocations are out of date the answer is 503, not 401 and not "allowed"', async () => {
@@ -245,6 +385,64 @@ describe.each(ADAPTERS)('the access-token guard on %s', (adapter) => {
     const gone = await get('/roles', 'Bearer good.token-1');
     expect([inactive.status, gone.status]).toEqual([401, 401]);
     expect(gone.headers['www-authenticate']).toBe('Bearer error="invalid_token"');
+  });
+
+  describe('of somebody who acts for the user', () => {
+    const ACTOR = '0199aaaa-0000-7000-8000-00000000000a';
+    const acting = (claims: Partial<AccessTokenClaims> = {}, actor = ACTOR): string => {
+      const token = randomUUID();
+      signer.issue(token, { act: { sub: actor, uv: 1 }, acr: 'aal2', authTime: seconds, ...claims });
+      return `Bearer ${token}`;
+    };
+
+    it('the principal is the user, and says who acts', async () => {
+      const answer = await get('/mine', acting());
+      expect(answer).toMatchObject({ status: 200, body: { userId: USER_ID, actor: { userId: ACTOR } } });
+    });
+
+    // Seen red, each, without its part of the condition.
+    it.each<[path: string, status: number]>([
+      ['/mine', 200],
+      ['/open', 200],
+      ['/roles', 403],
+      ['/admin', 403],
+      ['/admin/open', 200],
+      ['/shop/prices', 403],
+      ['/money', 403],
+      ['/money/open', 403],
+      ['/money/limits', 403],
+      ['/person', 403],
+      ['/person/any', 200],
+      ['/person/open', 200],
+      ['/composed', 401],
+    ])('%s is answered %i, whatever the roles of the user', async (path, status) => {
+      users.user = { ...users.user!, roles: ['user', 'admin', 'auditor'] };
+      const answer = await get(path, acting({ roles: ['user', 'admin', 'auditor'] }));
+      expect(answer.status).toBe(status);
+      if (status !== 403) return;
+      const body = { type: 'about:blank', title: 'Forbidden', status: 403, code: 'in_person_required' };
+      expect(answer.body).toEqual(body);
+      expect(answer.headers['www-authenticate']).toBe('Bearer error="insufficient_scope"');
+    });
+
+    // Seen red, each, without its question.
+    it('a raised floor of the user, one of the actor, and the end of the session refuse the token', async () => {
+      const [sub, actor, sid] = [randomUUID(), randomUUID(), randomUUID()];
+      const tokens = [acting({ sub }), acting({}, actor), acting({ sid })];
+      const statuses = () => Promise.all(tokens.map(async (token) => (await get('/mine', token)).status));
+      expect(await statuses()).toEqual([200, 200, 200]);
+      await feed.announce([{ kind: 'user', userId: sub, minVersion: 2 }], 'a test');
+      expect(await statuses()).toEqual([401, 200, 200]);
+      await feed.announce([{ kind: 'user', userId: actor, minVersion: 2 }], 'a test');
+      expect(await statuses()).toEqual([401, 401, 200]);
+      await feed.announce([{ kind: 'session', sessionId: sid }], 'a test');
+      expect(await statuses()).toEqual([401, 401, 401]);
+      // The stamps are two counters: neither makes up for the other.
+      const high = [acting({ sub, act: { sub: ACTOR, uv: 9 } }), acting({ act: { sub: actor, uv: 2 } })];
+      expect((await Promise.all(high.map((token) => get('/mine', token)))).map(({ status }) => status)).toEqual([
+        401, 200,
+      ]);
+    });
   });
 
   it('the nearest decorator decides, in both directions', async () => {

@@ -1,15 +1,21 @@
 import { APP_GUARD } from '@nestjs/core';
 import { CommandHandler, CqrsModule, type ICommandHandler } from '@nestjs/cqrs';
 import { ok, refusal, type Result } from '../../../src';
+import {
+  ReauthenticateCommand,
+  type ReauthenticationRefusal,
+} from '../../../src/auth/application/refresh/reauthenticate.command';
 import { RefreshAccessTokenCommand } from '../../../src/auth/application/refresh/refresh-access-token.command';
 import { LogOutCommand } from '../../../src/auth/application/sessions/log-out.command';
 import { LogInCommand } from '../../../src/auth/application/sign-in/log-in.command';
 import type { TokenPair } from '../../../src/auth/application/token-pair.issuer';
+import { HostUsers } from '../../../src/auth/application/host-users';
 import { FindActiveUserHandler } from '../../../src/auth/application/users/find-active-user.handler';
 import type { RefreshRefusal } from '../../../src/auth/domain/refusals';
 import { AuthController } from '../../../src/auth/http/auth.controller';
 import { BODY_LIMIT } from '../../../src/auth/http/kit/json-body';
-import { RefreshCookie } from '../../../src/auth/http/refresh-cookie';
+import { ReauthenticationController } from '../../../src/auth/http/reauthentication.controller';
+import { TokenDelivery } from '../../../src/auth/http/token-delivery';
 import { AccessTokenGuard } from '../../../src/guard/nest/access-token.guard';
 import { Overloaded } from '../../../src/support/overloaded';
 import { ADAPTERS } from '../../support/adapters';
@@ -32,6 +38,7 @@ const CLIENT = { ip: '127.0.0.1', userAgent: 'a browser' };
 const asked: object[] = [];
 let loginAnswer: Result<TokenPair, 'invalid_credentials'>;
 let refreshAnswer: Result<TokenPair, RefreshRefusal>;
+let reauthenticationAnswer: Result<TokenPair, ReauthenticationRefusal>;
 let fault: Error | undefined;
 
 function note(command: object): void {
@@ -55,6 +62,14 @@ class Refresh implements ICommandHandler<RefreshAccessTokenCommand> {
   }
 }
 
+@CommandHandler(ReauthenticateCommand)
+class Reauthenticate implements ICommandHandler<ReauthenticateCommand> {
+  async execute(command: ReauthenticateCommand): Promise<typeof reauthenticationAnswer> {
+    note(command);
+    return reauthenticationAnswer;
+  }
+}
+
 @CommandHandler(LogOutCommand)
 class LogOut implements ICommandHandler<LogOutCommand> {
   async execute(command: LogOutCommand): Promise<number> {
@@ -73,13 +88,15 @@ describe.each(ADAPTERS)('the auth routes on %s', (adapter) => {
     signer.issue('good');
     stub = await startStub(adapter, {
       imports: [CqrsModule.forRoot()],
-      controllers: [AuthController],
+      controllers: [AuthController, ReauthenticationController],
       providers: [
         LogIn,
         Refresh,
+        Reauthenticate,
         LogOut,
+        HostUsers,
         FindActiveUserHandler,
-        RefreshCookie,
+        TokenDelivery,
         ...providers,
         { provide: APP_GUARD, useClass: AccessTokenGuard },
       ],
@@ -89,6 +106,7 @@ describe.each(ADAPTERS)('the auth routes on %s', (adapter) => {
     asked.length = 0;
     loginAnswer = ok(PAIR);
     refreshAnswer = ok(PAIR);
+    reauthenticationAnswer = ok(PAIR);
     fault = undefined;
     options.exposeRefusalReason = false;
     users.user = new FakeUsers().user;
@@ -272,6 +290,59 @@ describe.each(ADAPTERS)('the auth routes on %s', (adapter) => {
         expect(answer.headers['retry-after']).toBe(error instanceof Overloaded ? '2' : '1');
       },
     );
+  });
+
+  describe('reauthenticate', () => {
+    const proof = { refreshToken: PAIR.refreshToken, password: 'a password' };
+
+    it('answers 200 with the pair, for nobody to store, and passes on the retry key and the device', async () => {
+      const headers = { 'idempotency-key': RETRY_KEY };
+      const answer = await post('/auth/reauthenticate', { ...proof, deviceId: 'd' }, headers);
+      expect(answer.status).toBe(200);
+      expect(answer.body).toEqual(PAIR);
+      expect(answer.headers).toMatchObject({ 'cache-control': 'no-store', pragma: 'no-cache' });
+      const client = { ...CLIENT, deviceId: 'd' };
+      expect(asked).toEqual([new ReauthenticateCommand(PAIR.refreshToken, 'a password', client, RETRY_KEY, 'body')]);
+    });
+
+    it('refuses a wrong password without a word against the bearer token beside it', async () => {
+      reauthenticationAnswer = refusal({ kind: 'invalid_credentials' });
+      options.exposeRefusalReason = true;
+      const answer = await post('/auth/reauthenticate', proof, { authorization: 'Bearer good' });
+      expect(answer.status).toBe(401);
+      expect(answer.text).toBe(
+        '{"type":"about:blank","title":"Unauthorized","status":401,"code":"invalid_credentials","recovery":"reauthenticate"}',
+      );
+      expect(answer.headers['www-authenticate']).toBe('Bearer');
+      expect(answer.headers).not.toHaveProperty('set-cookie');
+    });
+
+    it('refuses a dead token as a refresh does, to the byte', async () => {
+      refreshAnswer = reauthenticationAnswer = refusal({ kind: 'refused', reason: 'token_revoked' });
+      const answer = await post('/auth/reauthenticate', proof);
+      const refreshed = await post('/auth/refresh', { refreshToken: 'rt1_' });
+      expect(answer.text).toBe(refreshed.text);
+      expect(lasting(answer)).toEqual(lasting(refreshed));
+      reauthenticationAnswer = refusal({ kind: 'wait', reason: 'replay_refused', retryAfterSeconds: 1 });
+      expect((await post('/auth/reauthenticate', proof)).body).toMatchObject({ status: 429, recovery: 'retry' });
+    });
+
+    it.each([
+      [{}, ['password']],
+      [{ ...proof, password: '' }, ['password']],
+      [{ ...proof, password: 12345678 }, ['password']],
+      [{ ...proof, password: null }, ['password']],
+      [{ ...proof, password: 'a\u0000b' }, ['password']],
+      [{ ...proof, refreshToken: null }, ['refreshToken']],
+      [{ password: 'a password' }, ['refreshToken']],
+      [{ ...proof, deviceName: 'x'.repeat(129) }, ['deviceName']],
+      [{ ...proof, amr: ['otp'] }, ['amr']],
+    ])('%j is 400 at %j and reaches nobody', async (body, paths) => {
+      const answer = await post('/auth/reauthenticate', body);
+      expect(answer.status).toBe(400);
+      expect([...new Set(pathsOf(answer))]).toEqual(paths);
+      expect(asked).toEqual([]);
+    });
   });
 
   describe('logout', () => {

@@ -81,12 +81,15 @@ export function authentication(signer: FakeSigner, users: FakeUsers) {
     { provide: AccessTokenKeys, useValue: signer },
     { provide: RefreshTokenKeyRing, useValue: new RefreshTokenKeyRing([{ id: 0, root: Buffer.alloc(32) }]) },
     SessionCredentials,
-    { provide: AccessTokenAuthenticator, useValue: new AccessTokenAuthenticator(signer, view, 900) },
+    {
+      provide: AccessTokenAuthenticator,
+      useValue: new AccessTokenAuthenticator(signer, view, { accessTokenTtlSeconds: 900 }),
+    },
     { provide: RevocationView, useValue: view },
     RunningView,
     { provide: CurrentRoles, useClass: DirectoryRoles },
     { provide: UserDirectory, useValue: users },
     { provide: AuthOptions, useValue: options },
   ];
-  return { providers, options, feed, view };
+  return { providers, options, feed, view, store };
 }

@@ -3,9 +3,10 @@ import { CqrsModule } from '@nestjs/cqrs';
 import { AuthController } from '../../../src/auth/http/auth.controller';
 import { ApiProblems } from '../../../src/auth/http/kit/api-problems';
 import { setupSwagger } from '../../../src/auth/http/kit/swagger';
-import { RefreshCookie } from '../../../src/auth/http/refresh-cookie';
+import { TokenDelivery } from '../../../src/auth/http/token-delivery';
 import { AuthOptions } from '../../../src/auth/options/auth.options';
 import { SessionCredentials } from '../../../src/auth/application/sessions/session-credentials';
+import { AccessTokenAuthenticator } from '../../../src/guard/access-token.authenticator';
 import { ADAPTERS } from '../../support/adapters';
 import { startStub, type StubApp } from './stub-app';
 
@@ -30,8 +31,9 @@ describe.each(ADAPTERS)('the documentation on %s', (adapter) => {
         imports: [CqrsModule.forRoot()],
         controllers: [AardvarkController, AuthController],
         providers: [
-          { provide: RefreshCookie, useValue: {} },
+          { provide: TokenDelivery, useValue: {} },
           { provide: SessionCredentials, useValue: {} },
+          { provide: AccessTokenAuthenticator, useValue: {} },
           { provide: AuthOptions, useValue: {} },
         ],
       },
@@ -72,7 +74,7 @@ describe.each(ADAPTERS)('the documentation on %s', (adapter) => {
       Object.keys(document.paths[path][method].responses).filter((status) => Number(status) >= 400);
     expect(statuses('/auth/login', 'post')).toEqual(['400', '401', '403', '413', '415', '429', '503']);
     expect(statuses('/auth/refresh', 'post')).toEqual(['400', '401', '403', '413', '415', '429', '503']);
-    expect(statuses('/auth/logout', 'post')).toEqual(['400', '403', '413', '415', '503']);
+    expect(statuses('/auth/logout', 'post')).toEqual(['400', '403', '413', '415', '429', '503']);
     expect(statuses('/auth/me', 'get')).toEqual(['401', '503']);
     for (const path of ['/auth/login', '/auth/refresh', '/auth/logout']) {
       for (const status of statuses(path, 'post')) {

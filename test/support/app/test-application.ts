@@ -1,12 +1,14 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { INestApplication, LoggerService } from '@nestjs/common';
 import { Test, type TestingModuleBuilder } from '@nestjs/testing';
 import { DataSource } from 'typeorm';
 import { createApplication } from '../../../src/bootstrap';
 import { loadConfig } from '../../../src/config';
 import { createLogger } from '../../../src/logging';
+import { newAccessTokenKey, newRefreshTokenRoot } from '../../../src/new-keys';
 import type { AdapterName } from '../adapters';
 import { testDatabase, type TestDatabase } from '../database/test-database';
+import { EVENTS } from './events';
 
 export interface TestApplicationOptions {
   readonly adapter?: AdapterName;
@@ -43,7 +45,6 @@ export interface RequestOptions {
 /** The administrator whom every test application opens. */
 export const ADMIN: Account = { email: 'admin@example.com', password: 'a long admin passphrase' };
 
-const key = () => randomBytes(32).toString('base64');
 const SETTINGS = {
   NODE_ENV: 'test',
   HOST: '127.0.0.1',
@@ -53,14 +54,18 @@ const SETTINGS = {
   LIMIT_LOGIN_PER_ACCOUNT: '0',
   LIMIT_LOGIN_PER_IP: '0',
   LIMIT_REFRESH_PER_SESSION: '0',
+  LIMIT_REFRESH_PER_USER: '0',
   LIMIT_INVALID_PER_IP: '0',
+  LIMIT_LOGOUT_PER_SESSION: '0',
+  LIMIT_LOGOUT_PER_IP: '0',
   LIMIT_REGISTER_PER_IP: '0',
+  LIMIT_LIST_PER_USER: '0',
   SWAGGER_ENABLED: 'false',
   MIGRATE_ON_START: 'false',
   BOOTSTRAP_ADMIN_EMAIL: ADMIN.email,
   BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password,
-  ACCESS_TOKEN_KEYS: `test:${key()}`,
-  REFRESH_TOKEN_KEYS: `0:${key()}`,
+  ACCESS_TOKEN_KEYS: `test:${newAccessTokenKey('HS256')}`,
+  REFRESH_TOKEN_KEYS: `0:${newRefreshTokenRoot()}`,
 };
 
 /** Boots the whole application on a database of its own and a free port. */
@@ -146,7 +151,7 @@ export class TestApplication {
   /** The audit trail of a session, a user or an attempt, oldest first. */
   events(of: { sessionId?: string; userId?: string; attemptId?: string } = {}): Promise<Json[]> {
     return this.query(
-      `SELECT * FROM auth_events
+      `SELECT * FROM ${EVENTS}
        WHERE ($1::uuid IS NULL OR session_id = $1) AND ($2::text IS NULL OR user_id = $2) AND ($3::uuid IS NULL OR attempt_id = $3)
        ORDER BY occurred_at, id`,
       [of.sessionId, of.userId, of.attemptId],

@@ -1,27 +1,18 @@
-import { mkdtemp, readdir, rm, statfs } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { DataSource } from 'typeorm';
-import { dataSourceOptions } from '../../../src/database/data-source';
-import { startEmbeddedPostgres } from '../../../src/database/embedded-postgres';
-import { runMigrations } from '../../../src/database/migrate';
-import { administer, SCHEMA, tablesIn, TEMPLATE, urlOf } from './test-database';
+import { dataSourceOptions } from '../../../src/postgres/data-source';
+import { runMigrations } from '../../../src/postgres/migrate';
+import { administer, dropFreshDatabases, SCHEMA, tablesIn, TEMPLATE, urlOf } from './test-database';
+import { startTestServer } from './test-server';
 
 /** One server for the run, unless TEST_DATABASE_URL names one, and on it the migrated template of all test databases. */
 export default async function globalSetup(): Promise<void> {
-  if (!process.env.TEST_DATABASE_URL) {
-    const parent = await roomInMemory();
-    for (const swept of new Set([parent, tmpdir()])) await sweep(swept);
-    const folder = await mkdtemp(join(parent, `${FOLDER}${process.pid}-`));
-    const server = await startEmbeddedPostgres({
-      dataDir: join(folder, 'pg'),
-      settings: { fsync: 'off', full_page_writes: 'off' },
-    });
+  if (process.env.TEST_DATABASE_URL) await dropFreshDatabases();
+  else {
+    const server = await startTestServer();
     process.env.TEST_DATABASE_URL = server.url;
     globalThis.stopTestServer = async () => {
       delete process.env.TEST_DATABASE_URL;
       await server.stop();
-      await rm(folder, { recursive: true });
     };
   }
   await administer(`DROP DATABASE IF EXISTS ${TEMPLATE} WITH (FORCE)`, `CREATE DATABASE ${TEMPLATE}`);
@@ -33,35 +24,4 @@ export default async function globalSetup(): Promise<void> {
 
 declare global {
   var stopTestServer: (() => Promise<void>) | undefined;
-}
-
-const FOLDER = 'ratchet-test-';
-
-/** A database is 340 files, which a disk makes ten times as slowly. A container's 64 MB would not do. */
-async function roomInMemory(): Promise<string> {
-  const memory = await statfs('/dev/shm').catch(() => ({ bavail: 0, bsize: 0 }));
-  return memory.bavail * memory.bsize > 2 ** 31 ? '/dev/shm' : tmpdir();
-}
-
-/** A run that was killed has left its server behind. */
-async function sweep(parent: string): Promise<void> {
-  for (const name of await readdir(parent)) {
-    const run = name.startsWith(FOLDER) && Number.parseInt(name.slice(FOLDER.length));
-    if (!run || isAlive(run)) continue;
-    const folder = join(parent, name);
-    try {
-      await (await startEmbeddedPostgres({ dataDir: join(folder, 'pg') })).stop();
-      await rm(folder, { recursive: true });
-    } catch {
-      // Another user's, or another run is sweeping, too.
-    }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
 }

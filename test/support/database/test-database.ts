@@ -3,14 +3,17 @@ import { Client } from 'pg';
 import { DataSource } from 'typeorm';
 // Past the modules' doors: the set-up of every run needs the tables alone, and would load all of Nest behind them.
 import { authSchema } from '../../../src/auth/infrastructure/postgres/schema';
-import { dataSourceOptions } from '../../../src/database/data-source';
+import { dataSourceOptions } from '../../../src/postgres/data-source';
 import { userSchema } from '../../../src/users/schema';
 
 /** A database of its own for a spec, with the real schema and nothing in it. */
 export interface TestDatabase {
   readonly url: string;
-  /** With the application's own options. Closed by `close`. Only the schema `ratchet` is migrated. */
-  connect(poolSize?: number, schema?: string): Promise<DataSource>;
+  /**
+   * With the application's own options; `role` is another role, whose password is its name. Closed by `close`. Only the
+   * schema `ratchet` is migrated.
+   */
+  connect(poolSize?: number, schema?: string, role?: string): Promise<DataSource>;
   close(): Promise<void>;
 }
 
@@ -31,7 +34,7 @@ export function testDatabase(): Promise<TestDatabase> {
 
 /** One more database, which `close` removes, for specs that need several or break theirs. */
 export async function freshDatabase(): Promise<TestDatabase> {
-  const name = `fresh_${randomUUID()}`;
+  const name = FRESH + randomUUID();
   const database = await cloneTemplate(name);
   return {
     ...database,
@@ -40,6 +43,20 @@ export async function freshDatabase(): Promise<TestDatabase> {
       await administer(`DROP DATABASE "${name}" WITH (FORCE)`);
     },
   };
+}
+
+const FRESH = 'fresh_';
+
+/** Those that an earlier run on the same server has left, since it was killed. */
+export async function dropFreshDatabases(): Promise<void> {
+  const client = new Client({ connectionString: urlOf() });
+  await client.connect();
+  const { rows } = await client.query<{ name: string }>(
+    'SELECT datname AS name FROM pg_database WHERE starts_with(datname, $1)',
+    [FRESH],
+  );
+  await client.end();
+  await administer(...rows.map(({ name }) => `DROP DATABASE "${name}" WITH (FORCE)`));
 }
 
 async function cloneTemplate(name: string): Promise<TestDatabase> {
@@ -53,9 +70,11 @@ async function cloneTemplate(name: string): Promise<TestDatabase> {
   const open: DataSource[] = [];
   return {
     url,
-    connect: async (poolSize = 5, schema = SCHEMA) => {
+    connect: async (poolSize = 5, schema = SCHEMA, role) => {
+      const as = new URL(url);
+      if (role !== undefined) [as.username, as.password] = [role, role];
       const dataSource = new DataSource(
-        dataSourceOptions({ url, poolSize, migrateOnStart: false, schema }, tablesIn(schema)),
+        dataSourceOptions({ url: as.href, poolSize, migrateOnStart: false, schema }, tablesIn(schema)),
       );
       open.push(dataSource);
       return dataSource.initialize();

@@ -1,27 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
+import { describeWith } from '../describe-with';
 import { freePort } from '../free-port';
 import { TcpProxy } from '../network/tcp-proxy';
 
 const REDIS = '/usr/bin/redis-server';
-const installed = existsSync(REDIS);
 
-/** `describe` for what needs a redis-server: without one it skips by name, and in CI it fails. */
-export function describeWithRedis(name: string, specs: () => void): void {
-  if (!installed && process.env.CI) {
-    it('has a Redis', () => {
-      throw new Error(`${REDIS} is missing: apt-get install redis-server`);
-    });
-  } else if (!installed) {
-    process.stderr.write(`SKIPPED: ${name}, because ${REDIS} is missing (Debian package redis-server)\n`);
-  }
-  (installed ? describe : describe.skip)(name, specs);
-}
+export const describeWithRedis = describeWith(REDIS, 'redis-server');
 
 export interface RedisServer {
   readonly port: number;

@@ -1,9 +1,9 @@
 import { type IQueryHandler, QueryHandler } from '@nestjs/cqrs';
 import { demand, idProblem, pageProblem, userIdProblem } from '../../domain/input-rules';
-import { AuthEventLog } from '../../ports/auth-event.log';
-import { UserDirectory } from '../../ports/user-directory';
-import { spelledByDirectory } from '../user-id';
-import { type AuthEventPage, FindAuthEventsQuery, pageOf } from './find-auth-events.query';
+import { AuthEventLog, type AuthEventPage } from '../../ports/auth-event.log';
+import { HostUsers } from '../host-users';
+import { AuditReads } from './audit-reads';
+import { FindAuthEventsQuery } from './find-auth-events.query';
 
 const MAX_PAGE = 200;
 
@@ -11,16 +11,19 @@ const MAX_PAGE = 200;
 export class FindAuthEventsHandler implements IQueryHandler<FindAuthEventsQuery> {
   constructor(
     private readonly log: AuthEventLog,
-    private readonly users: UserDirectory,
+    private readonly users: HostUsers,
+    private readonly reads: AuditReads,
   ) {}
 
-  async execute({ filter, limit, after }: FindAuthEventsQuery): Promise<AuthEventPage> {
-    const { userId, sessionId, attemptId } = filter;
+  async execute({ filter: given, limit, after, actor }: FindAuthEventsQuery): Promise<AuthEventPage> {
+    const { userId, sessionId, attemptId } = given;
     if (userId !== undefined) demand({ userId: userIdProblem(userId) });
     for (const [path, id] of Object.entries({ sessionId, attemptId }))
       if (id !== undefined) demand({ [path]: idProblem(id) });
     demand({ limit: pageProblem(limit, MAX_PAGE) });
-    const spelled = userId === undefined ? {} : { userId: await spelledByDirectory(this.users, userId) };
-    return pageOf(await this.log.find({ ...filter, ...spelled }, limit + 1, after), limit);
+    const spelled = userId === undefined ? {} : { userId: await this.users.spellingOf(userId) };
+    const filter = { ...given, ...spelled };
+    await this.reads.record(filter, actor);
+    return this.log.find(filter, limit, after);
   }
 }

@@ -1,11 +1,6 @@
 import { Query } from '@nestjs/cqrs';
-import type { EventFilter, EventPosition, RecordedEvent } from '../../ports/auth-event.log';
-
-export interface AuthEventPage {
-  readonly items: readonly RecordedEvent[];
-  /** Where the next page starts; null on the last one. */
-  readonly next: EventPosition | null;
-}
+import type { AuthEventPage, EventFilter, EventPosition } from '../../ports/auth-event.log';
+import type { Actor } from '../actor';
 
 /** Reads a page of the audit trail, newest first. */
 export class FindAuthEventsQuery extends Query<AuthEventPage> {
@@ -14,17 +9,9 @@ export class FindAuthEventsQuery extends Query<AuthEventPage> {
     /** 1 to 200. */
     readonly limit: number,
     readonly after?: EventPosition,
+    /** The reader. If it names a user, the reading is recorded. */
+    readonly actor: Actor = {},
   ) {
     super();
   }
-}
-
-/** Cuts `limit + 1` rows to a page; the extra row says whether there is a next one. */
-export function pageOf(found: readonly RecordedEvent[], limit: number): AuthEventPage {
-  const items = found.slice(0, limit);
-  const last = items.at(-1);
-  return {
-    items,
-    next: found.length > limit && last !== undefined ? { occurredAt: last.occurredAt, id: last.id } : null,
-  };
 }

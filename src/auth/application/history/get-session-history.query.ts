@@ -1,6 +1,6 @@
 import { Query } from '@nestjs/cqrs';
-import type { EventPosition } from '../../ports/auth-event.log';
-import type { AuthEventPage } from './find-auth-events.query';
+import type { AuthEventPage, EventPosition } from '../../ports/auth-event.log';
+import type { Actor } from '../actor';
 
 /** Reads a page of a session's events, oldest first. */
 export class GetSessionHistoryQuery extends Query<AuthEventPage> {
@@ -9,6 +9,8 @@ export class GetSessionHistoryQuery extends Query<AuthEventPage> {
     /** 1 to 1,000. */
     readonly limit: number,
     readonly after?: EventPosition,
+    /** The reader. If it names a user, the reading is recorded. */
+    readonly actor: Actor = {},
   ) {
     super();
   }

@@ -1,4 +1,5 @@
+import { AuditReads } from './audit-reads';
 import { FindAuthEventsHandler } from './find-auth-events.handler';
 import { GetSessionHistoryHandler } from './get-session-history.handler';
 
-export const historyProviders = [FindAuthEventsHandler, GetSessionHistoryHandler];
+export const historyProviders = [AuditReads, FindAuthEventsHandler, GetSessionHistoryHandler];

@@ -1,6 +1,15 @@
+import { ReauthenticateHandler } from './reauthenticate.handler';
 import { RefreshAccessTokenHandler } from './refresh-access-token.handler';
 import { RefreshJudge } from './refresh-judge';
 import { RefreshLimits } from './refresh-limits';
+import { StepUpSessionHandler } from './step-up-session.handler';
 import { ValidateRefreshTokenHandler } from './validate-refresh-token.handler';
 
-export const refreshProviders = [RefreshAccessTokenHandler, RefreshJudge, RefreshLimits, ValidateRefreshTokenHandler];
+export const refreshProviders = [
+  ReauthenticateHandler,
+  RefreshAccessTokenHandler,
+  RefreshJudge,
+  RefreshLimits,
+  StepUpSessionHandler,
+  ValidateRefreshTokenHandler,
+];

@@ -1,10 +1,13 @@
 import { Injectable } from '@nestjs/common';
+import { RevocationView } from '../../../guard/revocation.view';
 import { decideRefresh, type RefreshDenial, type RefreshFacts, type RefreshGrant } from '../../domain/refresh-decision';
 import { digestOf, type RefreshToken, RefreshTokenKeyRing, retryKeyHashOf } from '../../domain/refresh-token';
 import type { Delivery } from '../../domain/session';
 import { AuthOptions } from '../../options/auth.options';
 import { SessionRepository } from '../../ports/session.repository';
-import { UserDirectory } from '../../ports/user-directory';
+import { checkedUser } from '../../ports/user-directory';
+import { RecoveryPending } from '../faults';
+import { HostUsers } from '../host-users';
 
 /** A decision with its inputs: `facts` are null if there is no such session, `token` is null for junk. */
 export type RefreshJudgement = GrantedRefresh | DeniedRefresh;
@@ -32,8 +35,9 @@ export class RefreshJudge {
   constructor(
     private readonly keys: RefreshTokenKeyRing,
     private readonly sessions: SessionRepository,
-    private readonly users: UserDirectory,
+    private readonly users: HostUsers,
     private readonly options: AuthOptions,
+    private readonly view: RevocationView,
   ) {}
 
   async judge(refreshToken: string, retryKey: string | undefined, delivery: Delivery): Promise<RefreshJudgement> {
@@ -42,13 +46,24 @@ export class RefreshJudge {
     const reading = await this.sessions.findForRefresh(token.sessionId);
     if (reading === null) return { granted: false, decision: UNKNOWN, token, facts: null };
 
-    const user = reading.user === undefined ? await this.users.findById(reading.session.userId) : reading.user;
-    const facts = { ...reading, user };
+    const { userId } = reading.session;
+    const user = reading.user === undefined ? await this.users.findById(userId) : checkedUser('joinable', reading.user);
+    // Spelled otherwise, it is not the user whose floors were read, and whose sessions an ending finds.
+    const facts = { ...reading, user: user?.id === userId ? user : null };
     const retryKeyHash = this.options.retryKeys ? retryKeyHashOf(retryKey) : null;
     const presented = { generation: token.generation, digest: digestOf(token), retryKeyHash, delivery };
     const decision = decideRefresh(presented, facts, this.options);
     return decision.outcome === 'rotate' || decision.outcome === 'replay'
       ? { granted: true, decision, token, facts, retryKeyHash }
       : { granted: false, decision, token, facts };
+  }
+
+  /**
+   * Whether a refusal is one to act on. Shortly after a failover it may be that of a token which a recovery epoch would adopt.
+   * @throws RecoveryPending if it is, so that the client keeps the token until the operator has declared the epoch
+   */
+  demandSettled({ decision }: RefreshJudgement): void {
+    if (decision.outcome === 'refuse' && decision.adoptable && this.view.otherServerAnswered)
+      throw new RecoveryPending();
   }
 }

@@ -9,13 +9,21 @@ import type { RefreshJudgement } from './refresh-judge';
 export class RefreshLimits {
   constructor(private readonly limits: RateLimits) {}
 
-  /** @throws Throttled */
-  async take({ token, decision }: RefreshJudgement, attempt: Attempt): Promise<void> {
+  /**
+   * Returns whether the refresh was counted. One that was not may yet become one that is: of many reuses at once, the first
+   * ends the session and the others are refused.
+   * @throws Throttled
+   */
+  async take({ token, decision, facts }: RefreshJudgement, attempt: Attempt): Promise<boolean> {
     if (token === null) {
       if (attempt.network !== null) await this.limits.take('invalidPerIp', attempt.network);
-    } else if (isLimited(decision)) {
-      await this.limits.take('refreshPerSession', token.sessionId);
+      return true;
     }
+    if (!isLimited(decision)) return false;
+    // The session first: its own flood must not use up the allowance of the user's other sessions.
+    await this.limits.take('refreshPerSession', token.sessionId);
+    if (facts !== null) await this.limits.take('refreshPerUser', `${facts.session.userId} ${attempt.network}`);
+    return true;
   }
 }
 

@@ -38,6 +38,7 @@ export function recordOfGrant(
       replayed,
       replayed ? decision.door : null,
       changedDevice(attempt, session),
+      replayed ? null : decision.adoptedAhead,
     ),
   ];
 }
@@ -57,10 +58,12 @@ export function recordOfDenial(
     if (decision.forgery)
       events.push(new TokenForgerySuspected(attempt.finding(subject), decision.forgery, facts.session.generation));
     if (decision.rejection) events.push(new TokenRejectedDueToRotation(attempt.finding(subject), decision.rejection));
-    if (decision.revoke === 'reuse_detected') events.push(reuseDetected(attempt, presented, facts));
+    if (decision.revoke === 'reuse_detected')
+      events.push(reuseDetected(attempt, presented, facts, decision.otherBranch ?? false));
     if (decision.revoke) events.push(new SessionRevoked(attempt.finding(subject), decision.revoke));
   }
-  events.push(new AuthTokenRefreshFailed(attempt.ending(subject), decision.reason, session?.revokedReason ?? null));
+  const ended = decision.outcome === 'refuse' ? decision.ended : null;
+  events.push(new AuthTokenRefreshFailed(attempt.ending(subject), decision.reason, ended));
   return events;
 }
 
@@ -80,7 +83,7 @@ export const recordOfFault = (
 
 /** The outcome under which metrics count a refresh. */
 export function outcomeOf(decision: RefreshDecision): string {
-  if (decision.outcome === 'rotate') return 'rotated';
+  if (decision.outcome === 'rotate') return decision.adoptedAhead === undefined ? 'rotated' : 'adopted';
   return decision.outcome === 'replay' ? `replayed_${decision.door}` : decision.reason;
 }
 
@@ -101,6 +104,7 @@ function reuseDetected(
   attempt: Attempt,
   presented: RefreshToken,
   { session, now }: RefreshFacts,
+  otherBranch: boolean,
 ): RefreshTokenReuseDetected {
   const { ipAddress, userAgent, deviceId } = attempt.client;
   const behind = session.generation - presented.generation;
@@ -108,7 +112,7 @@ function reuseDetected(
     attempt.finding({ userId: session.userId, sessionId: session.id, generation: presented.generation }),
     behind,
     Math.floor((now.getTime() - (session.rotatedAt ?? now).getTime()) / 1000),
-    behind === 1 ? 'concurrent_late' : 'stale',
+    otherBranch ? 'other_branch' : behind === 1 ? 'concurrent_late' : 'stale',
     {
       ipAddress: session.lastIpAddress,
       userAgent: session.lastUserAgent,

@@ -17,8 +17,12 @@ export class ValidateRefreshTokenHandler implements IQueryHandler<ValidateRefres
   }: ValidateRefreshTokenQuery): Promise<Result<ValidRefreshToken, RefreshRefusal>> {
     demand({ retryKey: retryKeyProblem(retryKey) });
     const judgement = await this.judge.judge(refreshToken, retryKey, delivery);
+    this.judge.demandSettled(judgement);
     if (!judgement.granted) return refusal(refusalOf(judgement.decision));
-    const { userId, id: sessionId, generation, expiresAt } = judgement.facts.session;
+    const { token, facts } = judgement;
+    const { userId, id: sessionId, expiresAt } = facts.session;
+    // An adopted token is ahead of its row, and a replayed one behind.
+    const generation = Math.max(token.generation, facts.session.generation);
     return ok({ userId, sessionId, generation, expiresAt });
   }
 }

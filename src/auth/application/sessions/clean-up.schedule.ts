@@ -33,8 +33,14 @@ export class CleanUpSchedule implements OnApplicationBootstrap, OnApplicationShu
   private async cleanUp(): Promise<void> {
     try {
       const command = new CleanUpSessionsCommand(false, this.stop.signal);
-      const { sessions, revocations, auditMonths } = await this.commands.execute(command);
-      this.logger.log(`Cleaned up ${sessions} sessions, ${revocations} revocations, ${auditMonths} months of events`);
+      const { sessions, revocations, auditPartitions, auditRows, markedSessions, evictedSessions, failures } =
+        await this.commands.execute(command);
+      for (const { step, problem } of failures)
+        this.logger.warn(`The clean-up of ${step} failed, the next one tries again: ${problem}`);
+      this.logger.log(
+        `Cleaned up ${sessions} sessions, ${revocations} revocations, ${auditPartitions} partitions and ${auditRows} rows ` +
+          `of events; marked ${markedSessions} ended sessions and ended ${evictedSessions} above the limit`,
+      );
     } catch (error) {
       this.logger.warn(`The clean-up failed, the next one tries again: ${String(error)}`);
     }

@@ -1,30 +1,19 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { SessionRevoked } from '../../domain/events';
 import { demand, idProblem, userIdProblem } from '../../domain/input-rules';
-import { Clock } from '../../ports/clock';
-import { SessionRepository } from '../../ports/session.repository';
-import { Attempt } from '../attempt';
-import { RecordedChange } from '../recorded-change';
+import { HostUsers } from '../host-users';
+import { OtherSessionsRevocation } from './other-sessions.revocation';
 import { RevokeOtherSessionsCommand } from './revoke-other-sessions.command';
 
 @CommandHandler(RevokeOtherSessionsCommand)
 export class RevokeOtherSessionsHandler implements ICommandHandler<RevokeOtherSessionsCommand> {
   constructor(
-    private readonly sessions: SessionRepository,
-    private readonly changes: RecordedChange,
-    private readonly clock: Clock,
+    private readonly users: HostUsers,
+    private readonly others: OtherSessionsRevocation,
   ) {}
 
-  async execute({ userId, currentSessionId, client }: RevokeOtherSessionsCommand): Promise<number> {
-    demand({ userId: userIdProblem(userId), currentSessionId: idProblem(currentSessionId) });
-    const attempt = new Attempt(client, this.clock.now());
-    return this.changes.commit(async () => {
-      await this.sessions.lockUser(userId); // first the user and then the sessions, as everywhere: so two never wait for each other
-      const ended = await this.sessions.revokeSome({ userId, except: currentSessionId }, 'session_revoked');
-      const events = ended.map(
-        (sessionId) => new SessionRevoked(attempt.finding({ userId, sessionId }), 'session_revoked'),
-      );
-      return { value: ended.length, events };
-    });
+  async execute({ userId: given, currentSessionId, client }: RevokeOtherSessionsCommand): Promise<number> {
+    demand({ userId: userIdProblem(given), currentSessionId: idProblem(currentSessionId) });
+    const userId = await this.users.spellingOf(given);
+    return this.others.revokeAllExcept(currentSessionId, userId, 'session_revoked', client);
   }
 }

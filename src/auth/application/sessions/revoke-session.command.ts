@@ -11,10 +11,11 @@ export class RevokeSessionCommand extends Command<boolean> {
 
   constructor(
     readonly sessionId: string,
-    { of, actor = {} }: { readonly of?: string; readonly actor?: Actor } = {},
+    options: { readonly of?: string; readonly actor?: Actor } = {},
   ) {
     super();
-    this.of = of;
-    this.actor = actor;
+    // Without a compiler it may be there and be undefined: an id that is missing is a bad one, and does not mean anybody's.
+    this.of = 'of' in options ? (options.of ?? '') : undefined;
+    this.actor = options.actor ?? {};
   }
 }

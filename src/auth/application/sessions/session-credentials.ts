@@ -11,10 +11,13 @@ export class SessionCredentials {
     private readonly accessTokens: AccessTokenKeys,
   ) {}
 
-  /** The id of the session for which this system issued the token, expired or not; null for a token of anyone else. */
-  sessionOf(token: LogOutToken): string | null {
-    return 'refreshToken' in token
-      ? (this.refreshTokens.open(token.refreshToken)?.sessionId ?? null)
-      : (this.accessTokens.verify(token.accessToken)?.sid ?? null);
+  /**
+   * The id of the session for which this system issued the token, expired or not; null for a token of anyone else, and for one
+   * by which somebody acts for a user: its session is the actor's.
+   */
+  async sessionOf(token: LogOutToken): Promise<string | null> {
+    if ('refreshToken' in token) return this.refreshTokens.open(token.refreshToken)?.sessionId ?? null;
+    const claims = await this.accessTokens.verify(token.accessToken);
+    return claims === null || claims.act !== undefined ? null : claims.sid;
   }
 }

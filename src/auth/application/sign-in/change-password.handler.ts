@@ -1,5 +1,5 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
-import { type Floors, isHonoured } from '../../../guard/versions';
+import { type Floors, isHonoured, stampsOf } from '../../../guard/versions';
 import {
   type AuthEvent,
   PasswordChangeAttempted,
@@ -16,9 +16,11 @@ import { PasswordHasher } from '../../ports/password-hasher';
 import { RateLimits } from '../../ports/rate-limits';
 import { SecurityPolicyRepository } from '../../ports/security-policy.repository';
 import { SessionRepository } from '../../ports/session.repository';
-import { UserDirectory, type UserWithPassword } from '../../ports/user-directory';
+import type { UserWithPassword } from '../../ports/user-directory';
 import { Attempt } from '../attempt';
 import { endingWithFaults } from '../faults';
+import { HostUsers } from '../host-users';
+import { PASSWORD_AMR } from '../password-check';
 import { type Recorded, RecordedChange } from '../recorded-change';
 import { UserRevocation } from '../sessions/user-revocation';
 import { type ChangedPassword, ChangePasswordCommand, type PasswordChangeRefusal } from './change-password.command';
@@ -29,7 +31,7 @@ type Answer = Result<ChangedPassword, PasswordChangeRefusal>;
 @CommandHandler(ChangePasswordCommand)
 export class ChangePasswordHandler implements ICommandHandler<ChangePasswordCommand> {
   constructor(
-    private readonly users: UserDirectory,
+    private readonly users: HostUsers,
     private readonly sessions: SessionRepository,
     private readonly hasher: PasswordHasher,
     private readonly limits: RateLimits,
@@ -46,16 +48,16 @@ export class ChangePasswordHandler implements ICommandHandler<ChangePasswordComm
     const problem = passwordProblem(command.newPassword);
     if (problem !== null) return refusal({ kind: 'invalid', path: 'newPassword', message: `newPassword ${problem}` });
 
-    const { userId, sessionId } = command;
+    const subject = { userId: command.userId, sessionId: command.sessionId };
     const attempt = new Attempt(command.client, this.clock.now());
     const failed = (reason: PasswordChangeFailed['reason']): AuthEvent[] => [
-      new PasswordChangeAttempted(attempt.beginning({ userId, sessionId })),
-      new PasswordChangeFailed(attempt.ending({ userId, sessionId }), reason),
+      new PasswordChangeAttempted(attempt.beginning(subject)),
+      new PasswordChangeFailed(attempt.ending(subject), reason),
     ];
     return endingWithFaults(
       this.events,
       async () => {
-        const changed = await this.change(command, attempt);
+        const changed = await this.change(command, subject, attempt);
         if (typeof changed !== 'string') return ok(changed);
         await this.events.record(failed(changed));
         return refusal({ kind: 'invalid_credentials' });
@@ -64,39 +66,54 @@ export class ChangePasswordHandler implements ICommandHandler<ChangePasswordComm
     );
   }
 
+  /** `subject` gets the directory's spelling. */
   private async change(
     command: ChangePasswordCommand,
+    subject: { userId: string },
     attempt: Attempt,
   ): Promise<ChangedPassword | PasswordChangeFailed['reason']> {
-    // Read before everything else, and only once: if a floor rises from here on, the new session is refused from the start.
-    const { floors, now } = await this.policies.floorsOf(command.userId);
+    const userId = (subject.userId = await this.users.spellingOf(command.userId));
+    // Read before the password, and only once: if a floor rises from here on, the new session is refused from the start.
+    const reading = await this.policies.floorsOf(userId);
+    const { floors, now } = reading;
     const session = await this.sessions.findById(command.sessionId);
-    if (session?.userId !== command.userId || session.revokedAt !== null || !isHonoured(session, floors, now))
+    if (session?.userId !== userId || session.revokedAt !== null || !isHonoured(session, floors, now))
       return 'session_ended';
     // A thief with an access token must not guess forever, and must not lock its owner out either.
-    await this.limits.take('loginPerAccount', `password ${command.userId} ${attempt.network}`);
-    const user = await this.userWithPassword(command.userId);
+    await this.limits.take('loginPerAccount', `password ${userId} ${attempt.network}`);
+    const user = await this.userWithPassword(userId);
     if (user === null) return 'user_not_found';
     if (!(await this.hasher.verify(command.currentPassword, user.passwordHash))) return 'wrong_password';
     const next = await this.hasher.hash(command.newPassword); // slow, so before the transaction opens
     return this.changes.commit<ChangedPassword | 'wrong_password'>(async () => ({
-      ...(await this.replaceSessions(user, session, floors, attempt)),
+      ...(await this.replaceSessions(user, session, reading, attempt)),
       // Replaces only the hash that was verified: of two changes at once, the second was sent with a replaced password.
       last: async () =>
-        (await this.users.replacePasswordHash(user.id, user.passwordHash, next)) ? null : 'wrong_password',
+        (await this.users.directory.replacePasswordHash(user.id, user.passwordHash, next)) ? null : 'wrong_password',
     }));
   }
 
   private async replaceSessions(
     user: UserWithPassword,
     session: Session,
-    floors: Floors,
+    { floors, now }: { readonly floors: Floors; readonly now: Date },
     attempt: Attempt,
   ): Promise<Recorded<ChangedPassword>> {
     const old = { userId: user.id, sessionId: session.id };
     const revoked = await this.revocation.revokeAll(old, 'password_changed', attempt);
     const raised = { ...floors, userMinTokenVersion: floors.userMinTokenVersion + 1 };
-    const { pair, subject, events } = await this.openSession.open(user, raised, session.delivery, session, attempt);
+    const { pair, subject, events } = await this.openSession.open(
+      {
+        user,
+        floors: raised,
+        stamps: stampsOf(raised),
+        delivery: session.delivery,
+        device: session,
+        // Proved by the password alone, whatever had proved the old one.
+        proof: { authTime: now, amr: PASSWORD_AMR, acr: null, claims: session.claims },
+      },
+      attempt,
+    );
     return {
       value: { pair, delivery: session.delivery },
       events: [
@@ -109,13 +126,7 @@ export class ChangePasswordHandler implements ICommandHandler<ChangePasswordComm
   }
 
   private async userWithPassword(userId: string): Promise<UserWithPassword | null> {
-    const found = await (this.users.findByIdWithPassword?.(userId) ?? this.findByEmail(userId));
+    const found = await this.users.findByIdWithPassword(userId);
     return found !== null && found.id === userId && found.isActive ? found : null;
-  }
-
-  /** For a directory that finds hashes by login alone, and whose login name is the e-mail. */
-  private async findByEmail(userId: string): Promise<UserWithPassword | null> {
-    const user = await this.users.findById(userId);
-    return user === null ? null : this.users.findByLogin(user.email);
   }
 }

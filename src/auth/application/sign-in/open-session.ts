@@ -1,17 +1,32 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
-import { type Floors, stampsOf } from '../../../guard/versions';
-import { type AuthEvent, SessionCreated, SessionEvicted } from '../../domain/events';
+import type { GlobalFloor, VersionStamps } from '../../../guard/versions';
+import { type AuthEvent, SessionCreated } from '../../domain/events';
 import type { RefreshUser } from '../../domain/refresh-decision';
 import { digestOf, RefreshTokenKeyRing } from '../../domain/refresh-token';
-import type { Delivery, Session } from '../../domain/session';
+import type { Delivery, Session, SessionProof } from '../../domain/session';
 import { AuthOptions } from '../../options/auth.options';
 import { SessionRepository } from '../../ports/session.repository';
 import type { Attempt, Subject } from '../attempt';
+import { SessionLimit } from '../sessions/session-limit';
 import { type TokenPair, TokenPairIssuer } from '../token-pair.issuer';
 
 /** What a session stores of the device on which it was opened. */
 export type Device = Pick<Session, 'deviceId' | 'deviceName' | 'userAgent' | 'ipAddress'>;
+
+/** A session to be opened. */
+export interface Opening {
+  readonly user: RefreshUser;
+  /** The floors of before the user was verified. */
+  readonly stamps: VersionStamps;
+  /** Of now, or of then. */
+  readonly floors: GlobalFloor;
+  readonly delivery: Delivery;
+  readonly device: Device;
+  readonly proof: SessionProof;
+  /** Without one, a new id. */
+  readonly sessionId?: string | undefined;
+}
 
 /** An opened session, the subject of its events, and the events that record its opening. */
 export interface OpenedSession {
@@ -27,22 +42,20 @@ export class OpenSession {
     private readonly sessions: SessionRepository,
     private readonly keys: RefreshTokenKeyRing,
     private readonly pairs: TokenPairIssuer,
+    private readonly limit: SessionLimit,
     private readonly options: AuthOptions,
   ) {}
 
-  /** `floors` must be read before the password is verified. The caller stores the events. */
-  async open(
-    user: RefreshUser,
-    floors: Floors,
-    delivery: Delivery,
-    { deviceId, deviceName, userAgent, ipAddress }: Device,
-    attempt: Attempt,
-  ): Promise<OpenedSession> {
-    const token = this.keys.first(uuidv7());
+  /** The caller stores the events. */
+  async open(opening: Opening, attempt: Attempt): Promise<OpenedSession> {
+    const { user, stamps, floors, delivery, sessionId = uuidv7() } = opening;
+    const { deviceId, deviceName, userAgent, ipAddress } = opening.device;
+    const token = this.keys.first(sessionId);
     const subject = { userId: user.id, sessionId: token.sessionId, generation: 0 };
-    const evicted = await this.makeRoom(user.id);
+    const evictions = await this.limit.makeRoom(user.id, attempt);
     const session = await this.sessions.open({
-      ...stampsOf(floors),
+      ...stamps,
+      ...opening.proof,
       id: token.sessionId,
       userId: user.id,
       tokenHash: digestOf(token),
@@ -55,20 +68,8 @@ export class OpenSession {
       idleTtlSeconds: this.options.refreshTokenTtlSeconds,
       absoluteTtlSeconds: this.options.sessionAbsoluteTtlSeconds,
     });
-    const events = [
-      ...evicted.map(
-        (sessionId) => new SessionEvicted(attempt.finding({ userId: user.id, sessionId }), 'session_limit_exceeded'),
-      ),
-      new SessionCreated(attempt.finding(subject), delivery, deviceId, deviceName),
-    ];
-    return { pair: this.pairs.issue(user, token, session, { floors, now: session.createdAt }), subject, events };
-  }
-
-  /** Ends the least recently used sessions, so that a new one is within the limit. Returns their ids. */
-  private async makeRoom(userId: string): Promise<string[]> {
-    const { maxSessionsPerUser } = this.options;
-    if (maxSessionsPerUser === 0) return [];
-    await this.sessions.lockUser(userId); // two logins at once would each count without the other
-    return this.sessions.revokeSome({ userId, keepLastUsed: maxSessionsPerUser - 1 }, 'session_limit_exceeded');
+    const events = [...evictions, new SessionCreated(attempt.finding(subject), delivery, deviceId, deviceName)];
+    const pair = await this.pairs.issue(user, token, session, session, { floors, now: session.createdAt });
+    return { pair, subject, events };
   }
 }

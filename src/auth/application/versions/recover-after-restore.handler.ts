@@ -2,6 +2,7 @@ import { CommandBus, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { AllSessionsRevoked } from '../../domain/events';
 import { Clock } from '../../ports/clock';
 import { SessionRepository } from '../../ports/session.repository';
+import { actorId } from '../actor';
 import { Attempt } from '../attempt';
 import { RecordedChange } from '../recorded-change';
 import { type Recovery, RecoverAfterRestoreCommand } from './recover-after-restore.command';
@@ -19,20 +20,25 @@ export class RecoverAfterRestoreHandler implements ICommandHandler<RecoverAfterR
     private readonly clock: Clock,
   ) {}
 
+  /**
+   * The leap and the record of the end commit first: from then on every token is refused. Marking the rows may take minutes,
+   * and continues with the next run if it is interrupted.
+   */
   async execute({ actor }: RecoverAfterRestoreCommand): Promise<Recovery> {
-    return this.changes.commit(async () => {
+    const { previousVersion, newVersion } = await this.changes.commit(async () => {
       const rotation = await this.commands.execute(
         new TriggerGlobalTokenRotationCommand('after a restore', 'immediate', null, null, actor, LEAP),
       );
       if (!rotation.ok) throw new Error(`A rotation from any version was refused: ${rotation.reason}`);
-      const { previousVersion, newVersion } = rotation.value;
-      const revokedSessions = await this.sessions.revokeAll('admin_action');
+      const { sessionsAffected } = rotation.value;
       const attempt = new Attempt(actor.client ?? {}, this.clock.now());
-      const by = actor.userId ?? null;
+      const by = actorId(actor);
       return {
-        value: { previousVersion, newVersion, revokedSessions },
-        events: [new AllSessionsRevoked(attempt.ending({}), 'admin_action', revokedSessions, by)],
+        value: rotation.value,
+        events: [new AllSessionsRevoked(attempt.ending({}), 'admin_action', sessionsAffected, by)],
       };
     });
+    const revokedSessions = await this.sessions.revokeBelowGlobal(newVersion, 'admin_action');
+    return { previousVersion, newVersion, revokedSessions };
   }
 }

@@ -11,6 +11,7 @@ import { AuthEvents } from '../../ports/auth-events';
 import { Clock } from '../../ports/clock';
 import { SecurityPolicyRepository } from '../../ports/security-policy.repository';
 import { SessionRepository } from '../../ports/session.repository';
+import { actorId, refusedChangesOf } from '../actor';
 import { Attempt } from '../attempt';
 import { endingWithFaults } from '../faults';
 import { RecordedChange } from '../recorded-change';
@@ -36,7 +37,7 @@ export class TriggerGlobalTokenRotationHandler implements ICommandHandler<Trigge
       by: versionProblem(command.by),
     });
     const attempt = new Attempt(actor.client ?? {}, this.clock.now());
-    const by = actor.userId ?? null;
+    const by = actorId(actor);
     const attempted = new GlobalRotationAttempted(attempt.beginning({}), by, mode, reason);
     const failed = (why: GlobalRotationFailed['reason']): AuthEvent[] => [
       attempted,
@@ -62,7 +63,7 @@ export class TriggerGlobalTokenRotationHandler implements ICommandHandler<Trigge
           };
         });
         if (rotation === null) {
-          await this.events.record(failed('version_mismatch'));
+          await this.events.recordUpTo(refusedChangesOf(actor), failed('version_mismatch'));
           return refusal('version_mismatch');
         }
         // The rotation has committed: after a fault in the answer the caller would retry, and rotate twice.

@@ -5,16 +5,17 @@ import { ok, refusal, type Result } from '../../domain/result';
 import { AuthEvents } from '../../ports/auth-events';
 import { Clock } from '../../ports/clock';
 import { SecurityPolicyRepository } from '../../ports/security-policy.repository';
-import { UserDirectory } from '../../ports/user-directory';
+import { actorId, refusedChangesOf } from '../actor';
 import { Attempt } from '../attempt';
 import { endingWithFaults } from '../faults';
+import { HostUsers } from '../host-users';
 import { RecordedChange } from '../recorded-change';
 import { TriggerUserTokenRotationCommand, type UserRotation } from './trigger-user-token-rotation.command';
 
 @CommandHandler(TriggerUserTokenRotationCommand)
 export class TriggerUserTokenRotationHandler implements ICommandHandler<TriggerUserTokenRotationCommand> {
   constructor(
-    private readonly users: UserDirectory,
+    private readonly users: HostUsers,
     private readonly policies: SecurityPolicyRepository,
     private readonly changes: RecordedChange,
     private readonly events: AuthEvents,
@@ -28,7 +29,7 @@ export class TriggerUserTokenRotationHandler implements ICommandHandler<TriggerU
   }: TriggerUserTokenRotationCommand): Promise<Result<UserRotation, 'user_not_found'>> {
     demand({ userId: userIdProblem(given), reason: reasonProblem(reason) });
     const attempt = new Attempt(actor.client ?? {}, this.clock.now());
-    const by = actor.userId ?? null;
+    const by = actorId(actor);
     const subject = { userId: given };
     const attempted = () => new UserRotationAttempted(attempt.beginning(subject), by, reason);
     const failed = (why: UserRotationFailed['reason']): AuthEvent[] => [
@@ -41,12 +42,12 @@ export class TriggerUserTokenRotationHandler implements ICommandHandler<TriggerU
       async () => {
         const user = await this.users.findById(given);
         if (user === null) {
-          await this.events.record(failed('user_not_found'));
+          await this.events.recordUpTo(refusedChangesOf(actor), failed('user_not_found'));
           return refusal('user_not_found');
         }
         const userId = (subject.userId = user.id); // the directory's spelling counts
         return this.changes.commit(async () => {
-          const newVersion = await this.policies.raiseUserFloor(userId, reason);
+          const newVersion = await this.policies.raiseUserFloor(userId, reason, null);
           const previousVersion = newVersion - 1;
           return {
             value: ok({ userId, previousVersion, newVersion }),

@@ -4,6 +4,7 @@ import { SecurityPolicyChanged } from '../../domain/events';
 import { demand, graceProblem } from '../../domain/input-rules';
 import { Clock } from '../../ports/clock';
 import { SecurityPolicyRepository } from '../../ports/security-policy.repository';
+import { actorId } from '../actor';
 import { Attempt } from '../attempt';
 import { RecordedChange } from '../recorded-change';
 import { UpdateGracePeriodCommand } from './update-grace-period.command';
@@ -18,10 +19,12 @@ export class UpdateGracePeriodHandler implements ICommandHandler<UpdateGracePeri
 
   async execute({ gracePeriodSeconds, actor }: UpdateGracePeriodCommand): Promise<SecurityPolicy> {
     demand({ gracePeriodSeconds: graceProblem(gracePeriodSeconds) });
+    const by = actorId(actor);
+    const { policy: current } = await this.policies.read();
+    if (current.gracePeriodSeconds === gracePeriodSeconds) return current;
     const attempt = new Attempt(actor.client ?? {}, this.clock.now());
     return this.changes.commit(async () => {
       const { previousSeconds, policy } = await this.policies.setGracePeriod(gracePeriodSeconds);
-      const by = actor.userId ?? null;
       return {
         value: policy,
         events: [new SecurityPolicyChanged(attempt.ending({}), by, previousSeconds, gracePeriodSeconds)],

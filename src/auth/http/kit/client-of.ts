@@ -1,4 +1,5 @@
 import type { HttpRequest } from '../../../guard/nest/http-request';
+import { traceIdOfRequest } from '../../../support/trace-context';
 import type { Principal } from '../../../guard/principal';
 import type { Actor } from '../../application/actor';
 import type { Client } from '../../domain/session';
@@ -10,12 +11,13 @@ export const clientOf = (
 ): Client => ({
   ip: request.ip,
   userAgent: request.headers['user-agent'],
+  traceId: traceIdOfRequest(request.headers),
   deviceId,
   deviceName,
 });
 
-/** The administrator of a request, and its client. */
+/** The administrator of a request, and its client; of somebody who acts for a user, the one who acts. */
 export const actorOf = (principal: Principal, request: HttpRequest): Actor => ({
-  userId: principal.userId,
+  userId: principal.actor?.userId ?? principal.userId,
   client: clientOf(request),
 });

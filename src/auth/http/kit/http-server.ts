@@ -8,6 +8,7 @@ import type { HttpRequest } from '../../../guard/nest/http-request';
 import { ProblemDetailsFilter } from '../../../guard/nest/problem-details.filter';
 import { ProblemException } from '../../../guard/nest/problem.exception';
 import { BODY_LIMIT, parseJsonBody } from './json-body';
+import { takesForm } from './oauth-routes';
 import { validationPipe } from './validation.pipe';
 
 export interface HttpOptions {
@@ -71,8 +72,8 @@ function answerUnreadable({ code = '' }: NodeJS.ErrnoException, connection: Dupl
 }
 
 /**
- * Configures an application to keep the contract of auth's routes, on Fastify and on Express: JSON bodies only, validated,
- * at most 16 KiB; problem details for every error; every request, uploads of yours included, must arrive within 10 seconds.
+ * Configures an application to keep the contract of auth's routes, on Fastify and on Express: JSON bodies only (forms for the
+ * routes of OAuth), validated, at most 16 KiB; problem details for every error; every request, uploads of yours included, must arrive within 10 seconds.
  * Call it before `init()`, on an application created with `bodyParser: false`.
  */
 export function configureHttp(app: INestApplication, options: HttpOptions): void {
@@ -83,8 +84,8 @@ export function configureHttp(app: INestApplication, options: HttpOptions): void
       origin: [...options.corsOrigins],
       credentials: true, // for the refresh cookie
       methods: ['GET', 'POST', 'PATCH', 'DELETE'],
-      allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key'],
-      exposedHeaders: ['Retry-After', 'WWW-Authenticate'],
+      allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'X-Request-Id', 'traceparent', 'tracestate'],
+      exposedHeaders: ['Retry-After', 'WWW-Authenticate', 'X-Request-Id'],
       maxAge: 600,
     });
   }
@@ -109,9 +110,13 @@ function configureFastify(app: NestFastifyApplication): void {
   fastify.addContentTypeParser(
     '*',
     { parseAs: 'buffer', bodyLimit: BODY_LIMIT },
-    async ({ headers }: HttpRequest, body: Buffer) => parseJsonBody(headers, body),
+    async ({ headers, routeOptions }: HttpRequest, body: Buffer) => bodyFor(routeOptions?.url ?? '', headers, body),
   );
 }
+
+/** The JSON object; for a route that takes a form the bytes, so that its errors are the route's own. */
+const bodyFor = (path: string, headers: HttpRequest['headers'], bytes: Buffer): object | undefined =>
+  takesForm(path) ? bytes : parseJsonBody(headers, bytes);
 
 function configureExpress(app: NestExpressApplication, { trustProxy }: HttpOptions): void {
   if (trustProxy.length > 0) app.set('trust proxy', trustProxy);
@@ -121,9 +126,9 @@ function configureExpress(app: NestExpressApplication, { trustProxy }: HttpOptio
   // Fastify reads no body of these methods.
   const type = ({ method }: IncomingMessage) => method !== 'GET' && method !== 'HEAD';
   app.useBodyParser('raw', { type, limit: BODY_LIMIT, inflate: false });
-  app.use((request: HttpRequest & { body: unknown }, _response: unknown, next: () => void) => {
-    const { body } = request;
-    request.body = Buffer.isBuffer(body) ? parseJsonBody(request.headers, body) : undefined;
+  app.use((request: HttpRequest & { body: unknown; path: string }, _response: unknown, next: () => void) => {
+    const { body, path, headers } = request;
+    request.body = Buffer.isBuffer(body) ? bodyFor(path, headers, body) : undefined;
     next();
   });
 }

@@ -1,4 +1,4 @@
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiProperty } from './openapi';
 
 /** One broken rule. */
 export class FieldErrorDto {
@@ -26,8 +26,8 @@ export class ProblemDetails {
   @ApiProperty({ example: 'refresh_refused' })
   code!: string;
 
-  /** What to do next: sign in again (401), send the same request again (429, 503), or slow down (429). */
-  @ApiProperty({ enum: ['reauthenticate', 'retry', 'wait'], required: false })
+  /** What to do next: sign in again (401), have the user prove who they are once more (401), send the same request again (429, 503), or slow down (429). */
+  @ApiProperty({ enum: ['reauthenticate', 'step_up', 'retry', 'wait'], required: false })
   recovery?: string;
 
   /** The rules that the request breaks (400). */

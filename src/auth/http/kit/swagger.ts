@@ -1,5 +1,7 @@
 import type { INestApplication } from '@nestjs/common';
-import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import type { OpenAPIObject } from '@nestjs/swagger';
+import { openapi } from './openapi';
+import { RESOURCE_SERVER } from './resource-server-credentials';
 
 /** The product tour: what the page shows first, in this order. */
 const TOUR = ['/auth/register', '/auth/login', '/auth/refresh', '/auth/logout', '/auth/me'];
@@ -8,6 +10,7 @@ const METHODS = ['get', 'post', 'patch', 'delete', 'put'] as const;
 
 /** The OpenAPI document of an application's routes. */
 export function openApiDocument(app: INestApplication): OpenAPIObject {
+  const { DocumentBuilder, SwaggerModule } = openapi.apply();
   const config = new DocumentBuilder()
     .setTitle('Ratchet')
     .setDescription('Refresh-token rotation and session security')
@@ -15,6 +18,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .setLicense('MIT', 'https://opensource.org/license/mit')
     // Relative: wherever the document was read from.
     .addServer('/')
+    .addBasicAuth({ type: 'http', scheme: 'basic' }, RESOURCE_SERVER)
     .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT' })
     .build();
   // Generated clients have a function of each name.
@@ -35,7 +39,7 @@ export function setupSwagger(app: INestApplication): void {
     contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
     strictTransportSecurity: false,
   });
-  SwaggerModule.setup('docs', app, () => openApiDocument(app), {
+  openapi.apply().SwaggerModule.setup('docs', app, () => openApiDocument(app), {
     raw: ['json'],
     swaggerOptions: { persistAuthorization: true, tryItOutEnabled: true },
   });

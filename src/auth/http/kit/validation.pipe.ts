@@ -1,13 +1,15 @@
 import {
+  type ArgumentMetadata,
   type PipeTransform,
   type Type,
   ValidationPipe,
   type ValidationError,
   type ValidationPipeOptions,
 } from '@nestjs/common';
-import { ValidateBy, ValidateIf, validateSync, type ValidatorOptions } from 'class-validator';
+import type { ValidatorOptions } from 'class-validator';
 import { type FieldError, invalidRequest, type ProblemException } from '../../../guard/nest/problem.exception';
 import { idProblem, plainTextProblem, userIdProblem } from '../../domain/input-rules';
+import { rules, ValidateBy, ValidateIf } from './rules';
 
 /** The most broken rules that an answer lists: the answer to a body of unknown fields must not be larger than the body. */
 const MAX_ERRORS = 20;
@@ -23,14 +25,23 @@ const brokenRules = (errors: readonly ValidationError[]): ProblemException =>
   invalidRequest(...errors.flatMap((error) => fieldErrorsOf(error)).slice(0, MAX_ERRORS));
 
 /** Validates what is received by its DTO; unknown fields are refused, every broken rule is named (400). */
-export const validationPipe = (options: ValidationPipeOptions = {}): ValidationPipe =>
-  new ValidationPipe({ ...options, ...RULES, transform: true, exceptionFactory: brokenRules });
+export function validationPipe(options: ValidationPipeOptions = {}): PipeTransform {
+  // Nest's pipe loads class-validator when it is made.
+  let pipe: ValidationPipe | undefined;
+  return {
+    transform: (value: unknown, metadata: ArgumentMetadata) => {
+      rules.apply();
+      pipe ??= new ValidationPipe({ ...options, ...RULES, transform: true, exceptionFactory: brokenRules });
+      return pipe.transform(value, metadata);
+    },
+  };
+}
 
 /** The same for a parsed JSON body of plain fields. JSON has types of its own, so nothing is converted. */
 export const bodyPipe = (dto: Type<object>): PipeTransform => ({
   transform: (body: object | undefined): object => {
     const value = Object.assign(new dto(), body);
-    const errors = validateSync(value, RULES);
+    const errors = rules.apply().validateSync(value, RULES);
     if (errors.length > 0) throw brokenRules(errors);
     return value;
   },

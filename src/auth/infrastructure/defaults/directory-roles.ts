@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { CurrentRoles } from '../../../guard/ports/current-roles';
-import { UserDirectory } from '../../ports/user-directory';
+import { checkedUser, UserDirectory } from '../../ports/user-directory';
 
 @Injectable()
 export class DirectoryRoles extends CurrentRoles {
@@ -9,7 +9,7 @@ export class DirectoryRoles extends CurrentRoles {
   }
 
   async rolesOf(userId: string): Promise<readonly string[] | null> {
-    const user = await this.users.findById(userId);
+    const user = checkedUser('findById()', await this.users.findById(userId));
     return user?.isActive === true ? user.roles : null;
   }
 }

@@ -5,14 +5,17 @@ import { AuthMetrics } from '../../ports/auth-metrics';
 @Injectable()
 export class NoMetrics extends AuthMetrics {
   refresh(): void {}
+  reauthentication(): void {}
   login(): void {}
   auditQueue(): void {}
   auditBatch(): void {}
+  rotationBatch(): void {}
   hashQueue(): void {}
   securityCache(): void {}
   viewRefreshed(): void {}
   revocationSeen(): void {}
   limited(): void {}
   cleanedUp(): void {}
+  sessionsMarked(): void {}
   listenerFailed(): void {}
 }

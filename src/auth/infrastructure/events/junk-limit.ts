@@ -1,4 +1,4 @@
-import { networkOf } from '../../domain/network';
+import { sourceOf } from '../../domain/network';
 
 const PER_IP_AND_MINUTE = 10;
 const PER_SECOND = 100;
@@ -45,5 +45,3 @@ export class JunkLimit {
     return taken;
   }
 }
-
-const sourceOf = (ip: string | null): string => (ip === null ? '' : networkOf(ip));

@@ -4,12 +4,13 @@ import { v7 as uuidv7 } from 'uuid';
 import { type AuthEvent, classOf, RefusalsAggregated } from '../../domain/events';
 import { AuthOptions } from '../../options/auth.options';
 import { AuthEventLog } from '../../ports/auth-event.log';
-import { AuthEvents } from '../../ports/auth-events';
+import { AuthEvents, type RecordBound } from '../../ports/auth-events';
 import { AuthMetrics } from '../../ports/auth-metrics';
 import { Clock } from '../../ports/clock';
 import { UnitOfWork } from '../../ports/unit-of-work';
 import { GroupCommitter } from './group-committer';
 import { JunkLimit } from './junk-limit';
+import { RecordBounds, type Sum } from './record-bounds';
 
 const ONE_MINUTE_MS = 60_000;
 
@@ -20,6 +21,7 @@ export class RecordedAuthEvents extends AuthEvents implements OnApplicationShutd
   private readonly endings: GroupCommitter;
   private readonly junk: GroupCommitter;
   private readonly junkLimit = new JunkLimit();
+  private readonly bounds = new RecordBounds();
   private readonly minute: NodeJS.Timeout;
 
   constructor(
@@ -37,11 +39,26 @@ export class RecordedAuthEvents extends AuthEvents implements OnApplicationShutd
       batch: (size) => this.metrics.auditBatch(size),
     });
     this.junk = new GroupCommitter(store, options.auditDeadlineMs, { queue: () => undefined, batch: () => undefined });
-    this.minute = setInterval(() => this.recordAggregate(), ONE_MINUTE_MS).unref();
+    this.minute = setInterval(() => this.recordAggregates(), ONE_MINUTE_MS).unref();
   }
 
   async record(events: readonly AuthEvent[]): Promise<void> {
     this.dispatch(await this.endings.add(events));
+  }
+
+  async recordUpTo(bound: RecordBound, events: readonly AuthEvent[]): Promise<void> {
+    const now = this.clock.now();
+    if (!this.bounds.allows(bound, now)) {
+      const ending = events.at(-1);
+      if (ending !== undefined && !this.bounds.add(bound, ending)) this.junkLimit.add(ending.context.ipAddress);
+      return;
+    }
+    try {
+      await this.record(events);
+    } catch (error) {
+      this.bounds.giveBack(bound, now);
+      throw error;
+    }
   }
 
   recordJunk(events: readonly AuthEvent[]): void {
@@ -61,7 +78,7 @@ export class RecordedAuthEvents extends AuthEvents implements OnApplicationShutd
 
   async onApplicationShutdown(): Promise<void> {
     clearInterval(this.minute);
-    this.recordAggregate();
+    this.recordAggregates();
     await Promise.all([this.endings.drained(), this.junk.drained()]);
   }
 
@@ -75,23 +92,25 @@ export class RecordedAuthEvents extends AuthEvents implements OnApplicationShutd
     }
   }
 
-  private recordAggregate(): void {
-    const { count, distinctIps } = this.junkLimit.take();
-    if (count === 0) return;
+  private recordAggregates(): void {
+    const junk = { ...this.junkLimit.take(), eventType: null, userId: null, sessionId: null };
+    for (const sum of [junk, ...this.bounds.take()]) if (sum.count > 0) this.recordAggregate(sum);
+  }
+
+  private recordAggregate({ count, distinctIps, eventType, userId, sessionId }: Sum): void {
     const context = {
       eventId: uuidv7(),
       occurredAt: this.clock.now(),
       attemptId: null,
-      userId: null,
-      sessionId: null,
+      userId,
+      sessionId,
       generation: null,
       ipAddress: null,
       userAgent: 'Unknown',
     };
-    this.junk.add([new RefusalsAggregated(context, count, distinctIps)]).then(
+    this.junk.add([new RefusalsAggregated(context, count, distinctIps, eventType)]).then(
       (stored) => this.dispatch(stored),
-      (error: unknown) =>
-        this.logger.warn(`${count} junk requests of the last minute have no record: ${String(error)}`),
+      (error: unknown) => this.logger.warn(`${count} refusals of the last minute have no record: ${String(error)}`),
     );
   }
 }

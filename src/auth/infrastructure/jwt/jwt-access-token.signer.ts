@@ -1,91 +1,55 @@
-import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { JwtService } from '@nestjs/jwt';
-import { validate as isUuid } from 'uuid';
+import { ACCESS_TOKEN_TYP, parseAccessToken, verifiedClaims } from '../../../guard/access-token';
 import type { AccessTokenClaims, AccessTokenKeys } from '../../../guard/ports/access-token.keys';
-import { userIdProblem } from '../../domain/input-rules';
+import { type PublicJwk, publicJwkOf, type RingKey, ringKeyOf } from '../../domain/access-token-key';
 import { AuthOptions } from '../../options/auth.options';
 import { AccessTokenSigner } from '../../ports/access-token.signer';
 
-const ALGORITHM = 'HS256';
-const TYP = 'at+jwt'; // RFC 9068 section 2.1
-type Header = Partial<Record<'alg' | 'kid' | 'typ', string>>;
-const HEADER = ['alg', 'kid', 'typ'];
-
 /**
- * HS256 (RFC 7515): verified by @nestjs/jwt, which has all the checks, and signed here, where there is nothing to check
- * (ADR 10). The keys are KeyObjects, created once: a string secret would be converted at each call.
+ * Access tokens by the keys of the ring (RFC 7515, RFC 9068), signed and verified by node:crypto (ADR 10, ADR 21). The keys are
+ * KeyObjects, created once: a string would be converted at each call.
  */
 @Injectable()
 export class JwtAccessTokenSigner extends AccessTokenSigner implements AccessTokenKeys {
-  private readonly jwt = new JwtService({});
-  private readonly keys: ReadonlyMap<string, KeyObject>;
-  private readonly newest: KeyObject;
+  private readonly keys: ReadonlyMap<string, RingKey>;
+  private readonly signWith: NonNullable<RingKey['sign']>;
   private readonly header: string;
+  private readonly expected: { readonly issuer: string; readonly audience: string };
+  /** RFC 9068 section 2.2 requires it; without OAuth there is no client. */
+  private readonly clientId: string | undefined;
 
-  constructor(private readonly options: AuthOptions) {
+  constructor(options: AuthOptions) {
     super();
-    const ring = options.accessTokenKeys.map(({ kid, secret }) => ({ kid, key: createSecretKey(secret) }));
+    const ring = options.accessTokenKeys.map(ringKeyOf);
     const [newest] = ring;
     if (newest === undefined) throw new Error('At least one access-token key is needed');
-    this.newest = newest.key;
-    this.header = base64url({ alg: ALGORITHM, typ: TYP, kid: newest.kid });
-    this.keys = new Map(ring.map(({ kid, key }) => [kid, key]));
+    if (newest.sign === null) throw new Error(`The first access-token key, ${newest.kid}, cannot sign`);
+    this.signWith = newest.sign;
+    this.header = base64url({ alg: newest.alg, typ: ACCESS_TOKEN_TYP, kid: newest.kid });
+    this.keys = new Map(ring.map((key) => [key.kid, key]));
+    this.expected = { issuer: options.accessTokenIssuer, audience: options.accessTokenAudience };
+    this.clientId = options.oauth ? options.oauthClientId : undefined;
   }
 
-  sign({ stamps, roles, ...claims }: AccessTokenClaims): string {
-    const { accessTokenIssuer: iss, accessTokenAudience: aud } = this.options;
-    const payload = { ...claims, iss, aud, gv: stamps.globalVersionAtIssuance, uv: stamps.tokenVersion, roles };
+  sign({ stamps, roles, authTime: auth_time, act, claims, ...ours }: AccessTokenClaims): string | Promise<string> {
+    const { issuer: iss, audience: aud } = this.expected;
+    const { globalVersionAtIssuance: gv, tokenVersion: uv } = stamps;
+    // The host's claims first: no name of theirs can take the place of one of ours.
+    const payload = { ...claims, ...ours, iss, aud, client_id: this.clientId, gv, uv, roles, auth_time, act };
     const signed = `${this.header}.${base64url(payload)}`;
-    return `${signed}.${createHmac('sha256', this.newest).update(signed).digest('base64url')}`;
+    const signature = this.signWith(signed);
+    return typeof signature === 'string' ? `${signed}.${signature}` : signature.then((late) => `${signed}.${late}`);
+  }
+
+  publicJwks(): readonly PublicJwk[] {
+    return [...this.keys.values()].map(publicJwkOf).filter((jwk) => jwk !== null);
   }
 
   verify(token: string): AccessTokenClaims | null {
-    try {
-      const key = this.keyOf(token);
-      if (key === null) return null;
-      const payload = this.jwt.verify<Record<string, unknown>>(token, {
-        // The type leaves KeyObject out, jsonwebtoken does not.
-        publicKey: key as unknown as Buffer,
-        algorithms: [ALGORITHM],
-        issuer: this.options.accessTokenIssuer,
-        audience: this.options.accessTokenAudience,
-        ignoreExpiration: true, // the database's clock decides that, not this machine's
-      });
-      return claimsOf(payload);
-    } catch {
-      return null;
-    }
-  }
-
-  /** The key that the header names, when the header says what ours say and nothing else: no `crit`, `jwk`, `jku`, `x5u` (RFC 8725). */
-  private keyOf(token: string): KeyObject | null {
-    const header = (this.jwt.decode(token, { complete: true }) as { header: Header } | null)?.header;
-    if (header === undefined) return null;
-    if (Object.keys(header).sort().join() !== HEADER.join() || header.alg !== ALGORITHM || header.typ !== TYP)
-      return null;
-    return this.keys.get(header.kid ?? '') ?? null;
+    const parsed = parseAccessToken(token);
+    const key = parsed === null ? undefined : this.keys.get(parsed.kid);
+    return parsed === null || key === undefined ? null : verifiedClaims(parsed, key, this.expected);
   }
 }
 
 const base64url = (json: object): string => Buffer.from(JSON.stringify(json)).toString('base64url');
-
-function claimsOf(payload: Record<string, unknown>): AccessTokenClaims | null {
-  const { sub, sid, jti, iat, exp, gv, uv, roles, email } = payload;
-  if (userIdProblem(sub) !== null || !isUuid(sid) || typeof jti !== 'string') return null;
-  if (!isCount(iat) || !isCount(exp) || !isCount(gv) || !isCount(uv)) return null;
-  if (!Array.isArray(roles) || !roles.every((role) => typeof role === 'string')) return null;
-  if (email !== undefined && typeof email !== 'string') return null;
-  return {
-    sub: sub as string,
-    sid: sid as string,
-    jti,
-    iat,
-    exp,
-    roles,
-    stamps: { globalVersionAtIssuance: gv, tokenVersion: uv },
-    ...(email === undefined ? {} : { email }),
-  };
-}
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -1,8 +1,9 @@
 import { EntitySchema } from 'typeorm';
+import { AuthTokenRefreshAttempted, AuthTokenRefreshSucceeded } from '../../domain/events';
 import type { RecordedEvent } from '../../ports/auth-event.log';
 import { type Names, TABLES } from './names';
 
-/** One row of the append-only event log, partitioned by month of `occurred_at`. */
+/** One row of the append-only event log, partitioned by `occurred_at`. */
 export const authEventEntity = ({ schema, typeOrm }: Names) =>
   new EntitySchema<RecordedEvent>({
     name: typeOrm('AuthEvent'),
@@ -30,6 +31,12 @@ export const authEventEntity = ({ schema, typeOrm }: Names) =>
     indices: [
       { name: 'auth_events_session', columns: ['sessionId', 'occurredAt'] },
       { name: 'auth_events_user', columns: ['userId', 'occurredAt'] },
+      {
+        name: 'auth_events_type',
+        columns: ['type', 'occurredAt'],
+        where: `type NOT IN ('${AuthTokenRefreshAttempted.type}', '${AuthTokenRefreshSucceeded.type}')`,
+      },
+      { name: 'auth_events_failed', columns: ['occurredAt'], where: `outcome = 'failed'` },
     ],
   });
 

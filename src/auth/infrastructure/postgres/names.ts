@@ -1,4 +1,4 @@
-import { SCHEMA_NAME } from '../../options/complete-options';
+import { SCHEMA_NAME } from '../../options/postgres.settings';
 
 /** The names of everything that auth has in a database. */
 export type Names = ReturnType<typeof names>;
@@ -19,7 +19,7 @@ export function names(schema: string) {
     events: inSchema(TABLES.events),
     floors: inSchema(TABLES.floors),
     policy: inSchema(TABLES.policy),
-    revocations: inSchema('revocations'),
+    revocations: inSchema(TABLES.revocations),
     /** The channel of NOTIFY, which belongs to the database. */
     channel: `ratchet_${schema}_revocations`,
     /** A prepared statement, of which a host's pool has others. */
@@ -37,4 +37,5 @@ export const TABLES = {
   events: 'auth_events',
   floors: 'user_token_versions',
   policy: 'security_policy',
+  revocations: 'revocations',
 } as const;

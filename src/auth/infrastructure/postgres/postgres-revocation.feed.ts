@@ -1,6 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { Client, type ClientConfig, type Pool } from 'pg';
-import { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import {
   ISSUE_MARGIN_SECONDS,
@@ -13,6 +12,7 @@ import type { CutOffMode, SecurityPolicy } from '../../../guard/versions';
 import { inTime } from '../../../support/in-time';
 import { Outage } from '../../../support/outage';
 import { AuthOptions } from '../../options/auth.options';
+import { PostgresSettings } from '../../options/postgres.settings';
 import { type Names, names } from './names';
 import { withPolicy } from './policy-row';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
@@ -21,14 +21,22 @@ const RECONNECT_AFTER_MS = 1000;
 /** For a server that neither answers nor breaks: nothing may hang on it, least of all the start and the end. */
 const PATIENCE_MS = 2000;
 const ONE_DAY = 24 * 60 * 60;
-/** What one statement deletes is done in time, however many there are. */
+/** What one statement deletes or loads is done in time, however many there are. */
 const BATCH = 10_000;
 
 interface ReadingRow {
   readonly policy: Record<string, unknown>;
-  readonly revocations: { kind: 'user' | 'session'; subject: string; version: number | null; at: string }[];
+  readonly revocations: {
+    id: string;
+    xid: string;
+    kind: 'user' | 'session';
+    subject: string;
+    version: number | null;
+    at: string;
+  }[];
   readonly horizon: string;
   readonly stale: boolean;
+  readonly server: string;
   readonly now: Date;
 }
 
@@ -43,15 +51,14 @@ export class PostgresRevocationFeed extends RevocationFeed {
   private readonly names: Names;
 
   constructor(
-    private readonly dataSource: DataSource,
     private readonly unitOfWork: TypeOrmUnitOfWork,
+    private readonly settings: PostgresSettings,
     private readonly options: AuthOptions,
   ) {
     super();
-    this.names = names(options.schema);
+    this.names = names(settings.schema);
   }
 
-  /** Inserts the rows of a change into its unit of work, and notifies this process's own watchers after the commit. */
   async announce(ended: readonly Revocation[], reason: string, policy?: SecurityPolicy): Promise<void> {
     const { revocations, channel } = this.names;
     const rows = ended.map((revocation) =>
@@ -61,10 +68,10 @@ export class PostgresRevocationFeed extends RevocationFeed {
     );
     const all = policy ? [...rows, { kind: 'global', subject: null, version: policy.globalMinTokenVersion }] : rows;
     if (all.length === 0) return;
-    await this.unitOfWork.manager.query(
+    await this.unitOfWork.ownManager.query(
       `INSERT INTO ${revocations} (kind, subject_id, min_version, reason)
        SELECT kind, subject, version, $2 FROM json_to_recordset($1) AS row (kind text, subject text, version integer)
-       RETURNING ${this.options.revocationNotify === 'postgres' ? `pg_notify('${channel}', '')` : '1'}`,
+       RETURNING ${this.settings.notify === 'postgres' ? `pg_notify('${channel}', '')` : '1'}`,
       [JSON.stringify(all), reason],
     );
     this.unitOfWork.afterCommit(() => {
@@ -72,43 +79,52 @@ export class PostgresRevocationFeed extends RevocationFeed {
     });
   }
 
-  async read(horizon: bigint | null): Promise<RevocationReading> {
-    const since =
+  async read(horizon: bigint | null, page = 0n): Promise<RevocationReading> {
+    const { policy, revocations } = this.names;
+    const [since, parameters] =
       horizon === null
-        ? `created_at > now() - make_interval(secs => $1::integer)`
+        ? [
+            `id > $2::bigint AND created_at > now() - make_interval(secs => $1::integer) ORDER BY id LIMIT ${BATCH}`,
+            [this.needed, page.toString()],
+          ]
         : // Whatever was not committed at the last reading has an id of at least that reading's oldest running transaction.
-          `xid >= $1::text::xid8`;
-    const parameter = horizon === null ? this.needed : horizon.toString();
-    const row = await withPolicy(this.dataSource, this.names, async () => {
-      const [found] = await this.dataSource.query<ReadingRow[]>(
+          [`xid >= $1::text::xid8`, [horizon.toString()]];
+    const row = await withPolicy(this.unitOfWork.dataSource, this.names, async () => {
+      const [found] = await this.unitOfWork.dataSource.query<ReadingRow[]>(
         // The name is inside the statement, where pg_stat_statements keeps it.
         `SELECT /* ratchet: revocation poll */ to_json(p) AS policy, now() AS now,
-                pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS stale, pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
-              (SELECT COALESCE(json_agg(json_build_object(
-                        'kind', kind, 'subject', subject_id, 'version', min_version, 'at', created_at)), '[]')
-                 FROM ${this.names.revocations} WHERE kind <> 'global' AND ${since}) AS revocations
-         FROM ${this.names.policy} p WHERE id = 1`,
-        [parameter],
+                pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS stale,
+                extract(epoch FROM pg_postmaster_start_time())::text AS server,
+                pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
+                (SELECT COALESCE(json_agg(json_build_object('id', id::text, 'xid', xid::text, 'kind', kind, 'subject', subject_id,
+                                                            'version', min_version, 'at', created_at) ORDER BY id), '[]')
+                   FROM (SELECT * FROM ${revocations} WHERE kind <> 'global' AND ${since}) AS page) AS revocations
+         FROM ${policy} p WHERE id = 1`,
+        parameters,
       );
       return found ?? null;
     });
     // A standby and a former primary answer as well, and may know nothing of what has happened since.
     if (row.stale) throw new Error('the server is read-only or in recovery: what it knows may be old');
+    const last = horizon === null && row.revocations.length === BATCH ? row.revocations.at(-1) : undefined;
     return {
       policy: policyOf(row.policy),
-      revocations: row.revocations.map(({ kind, subject, version, at }) => ({
+      revocations: row.revocations.map(({ xid, kind, subject, version, at }) => ({
         announcedAt: new Date(at),
+        position: BigInt(xid),
         ...(kind === 'user' ? { kind, userId: subject, minVersion: version ?? 1 } : { kind, sessionId: subject }),
       })),
       horizon: BigInt(row.horizon),
+      server: row.server,
       now: row.now,
+      ...(last !== undefined && { nextPage: BigInt(last.id) }),
     };
   }
 
   async watch(watcher: RevocationWatcher): Promise<() => Promise<void>> {
     this.watchers.add(watcher);
     const listener =
-      this.options.revocationNotify === 'none'
+      this.settings.notify === 'none'
         ? null
         : new Listener(this.clientConfig(), this.names.channel, watcher, this.outage);
     await listener?.connect();
@@ -123,7 +139,7 @@ export class PostgresRevocationFeed extends RevocationFeed {
     const old = `FROM ${revocations} WHERE created_at < now() - make_interval(secs => $1::integer)`;
     const countOf = async (sql: string): Promise<number> => {
       // A day, unless access tokens live longer: a guard that starts later must still find what ended them.
-      const [row] = await this.dataSource.query<{ count: number }[]>(sql, [Math.max(ONE_DAY, this.needed)]);
+      const [row] = await this.unitOfWork.dataSource.query<{ count: number }[]>(sql, [Math.max(ONE_DAY, this.needed)]);
       return row?.count ?? 0;
     };
     if (dryRun) return countOf(`SELECT count(*)::integer AS count ${old}`);
@@ -147,8 +163,8 @@ export class PostgresRevocationFeed extends RevocationFeed {
   }
 
   private clientConfig(): ClientConfig {
-    if (this.options.listenUrl !== null) return { connectionString: this.options.listenUrl };
-    const { options } = (this.dataSource.driver as PostgresDriver).master as Pool;
+    if (this.settings.listenUrl !== null) return { connectionString: this.settings.listenUrl };
+    const { options } = (this.unitOfWork.dataSource.driver as PostgresDriver).master as Pool;
     // The pool hides its password from a spread.
     return { ...options, password: options.password };
   }

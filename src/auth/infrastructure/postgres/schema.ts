@@ -1,5 +1,5 @@
 import type { EntitySchema, MigrationInterface } from 'typeorm';
-import { DEFAULT_SCHEMA } from '../../options/complete-options';
+import { POSTGRES_DEFAULTS } from '../../options/postgres.settings';
 import { authEventEntity } from './auth-event.entity';
 import { baseline } from './migrations/1763683200000-baseline';
 import { names } from './names';
@@ -15,11 +15,11 @@ export interface AuthSchema {
 }
 
 /**
- * For the host's DataSource: `entities: [...schema.entities, …], migrations: [...schema.migrations, …]`. Give AuthModule the
- * same `schema`, if you give one.
+ * For the host's DataSource: `entities: [...schema.entities, …], migrations: [...schema.migrations, …]`. Give
+ * `postgresStorage()` the same `schema`, if you give one.
  * @throws Error if `schema` is no name for a schema
  */
-export function authSchema({ schema = DEFAULT_SCHEMA }: { readonly schema?: string } = {}): AuthSchema {
+export function authSchema({ schema = POSTGRES_DEFAULTS.schema }: { readonly schema?: string } = {}): AuthSchema {
   const given = names(schema);
   return {
     entities: [sessionEntity, securityPolicyEntity, userTokenVersionEntity, authEventEntity].map(

@@ -1,114 +1,116 @@
 import { Injectable } from '@nestjs/common';
-import type { EntitySchema, QueryDeepPartialEntity } from 'typeorm';
-import { type AuthEvent, classOf, detailsOf } from '../../domain/events';
+import type { EntitySchema, EntitySchemaColumnOptions } from 'typeorm';
+import {
+  AUTH_EVENTS,
+  AuthTokenRefreshAttempted,
+  AuthTokenRefreshSucceeded,
+  type AuthEvent,
+  classOf,
+  detailsOf,
+} from '../../domain/events';
 import {
   AuthEventLog,
+  type AuthEventPage,
+  type Dropped,
   type EventFilter,
   type EventOrder,
   type EventPosition,
   type RecordedEvent,
 } from '../../ports/auth-event.log';
-import { AuthOptions } from '../../options/auth.options';
+import { foldedFrom, pageOf, type StoredEvent } from '../../ports/folded-refresh';
+import { PostgresSettings } from '../../options/postgres.settings';
 import { authEventEntity } from './auth-event.entity';
-import { type Names, names, TABLES } from './names';
-import { failedWith } from './sql-state';
+import { EventPartitions } from './event-partitions';
+import { type Names, names } from './names';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 
-/** A statement has 65,535 parameters at most, an event 12; and a user may have thousands of sessions that end together. */
-const MAX_ROWS = 1000;
-/**
- * Creating or dropping a partition locks the whole log, and every answer waits for its record: it is better to try again
- * later than to wait for a reader.
- */
-export const LOG_LOCK_TIMEOUT = '200ms';
-const LOCK_NOT_AVAILABLE = '55P03';
-
-/** The event log in PostgreSQL: `auth_events`, partitioned by month. */
+/** The event log in PostgreSQL: `auth_events`, partitioned by time. */
 @Injectable()
 export class TypeOrmAuthEventLog extends AuthEventLog {
   private readonly names: Names;
   private readonly entity: EntitySchema<RecordedEvent>;
+  private readonly inserts: ReturnType<typeof insertsInto>;
 
   constructor(
     private readonly unitOfWork: TypeOrmUnitOfWork,
-    options: AuthOptions,
+    private readonly settings: PostgresSettings,
   ) {
     super();
-    this.names = names(options.schema);
+    this.names = names(settings.schema);
     this.entity = authEventEntity(this.names);
+    this.inserts = insertsInto(this.names.events, this.entity);
   }
 
   async append(events: readonly AuthEvent[]): Promise<void> {
-    await this.unitOfWork.run(async () => {
-      for (let first = 0; first < events.length; first += MAX_ROWS) {
-        await this.insert(events.slice(first, first + MAX_ROWS)).execute();
-      }
-    });
+    await this.unitOfWork.ownManager.query(this.inserts.all, [jsonOf(foldedFrom(events).records)]);
   }
 
   async appendNew(events: readonly AuthEvent[]): Promise<AuthEvent[]> {
-    const stored = await this.insert(events).orIgnore().returning(['id']).execute();
-    const ids = new Set((stored.raw as { id: string }[]).map(({ id }) => id));
-    return events.filter(({ context }) => ids.has(context.eventId));
+    const { records, storedWith } = foldedFrom(events);
+    const stored = await this.unitOfWork.ownManager.query<{ id: string }[]>(this.inserts.new, [jsonOf(records)]);
+    return storedWith(new Set(stored.map(({ id }) => id)));
   }
 
+  /** Its statements are never named: PostgreSQL would plan them for any values, and a partial index serves only some. */
   async find(
     filter: EventFilter,
     limit: number,
     after?: EventPosition,
     order: EventOrder = 'newest first',
-  ): Promise<RecordedEvent[]> {
-    const [direction, beyond] = order === 'newest first' ? (['DESC', '<'] as const) : (['ASC', '>'] as const);
-    const { from, to, ...equal } = filter;
-    const query = this.unitOfWork.manager.createQueryBuilder(this.entity, 'event');
+  ): Promise<AuthEventPage> {
+    const [direction, onward] = order === 'newest first' ? (['DESC', '<='] as const) : (['ASC', '>='] as const);
+    const { type, outcome, from, to, ...equal } = filter;
+    // The planner takes type and outcome for independent, and would read the whole log to find nothing.
+    if (outcome !== undefined && outcome !== (outcomeOf(type) ?? outcome)) return { items: [], next: null };
+
+    const query = this.unitOfWork.ownManager.createQueryBuilder(this.entity, 'event');
     for (const [property, value] of Object.entries(equal)) {
       if (value !== undefined) query.andWhere(`event.${property} = :${property}`, { [property]: value });
     }
+    const { type: folded } = AuthTokenRefreshSucceeded;
+    if (type === AuthTokenRefreshAttempted.type) query.andWhere('event.type = ANY(:types)', { types: [type, folded] });
+    else if (type !== undefined) query.andWhere('event.type = :type', { type });
+    if (outcome === 'attempted')
+      query.andWhere('(event.outcome = :outcome OR event.type = :folded)', { outcome, folded });
+    else if (outcome !== undefined) query.andWhere('event.outcome = :outcome', { outcome });
     if (from !== undefined) query.andWhere('event.occurredAt >= :from', { from });
     if (to !== undefined) query.andWhere('event.occurredAt < :to', { to });
-    if (after !== undefined) query.andWhere(`(event.occurredAt, event.id) ${beyond} (:occurredAt, :id)`, { ...after });
+    if (after !== undefined)
+      query.andWhere(`(event.occurredAt, event.id) ${onward} (:occurredAt, :id)`, {
+        occurredAt: after.occurredAt,
+        id: after.id,
+      });
     // An attempt's id carries its millisecond, which saves the log an index on a column that nothing else looks for.
     if (equal.attemptId !== undefined) query.andWhere('event.occurredAt = :at', { at: timeOf(equal.attemptId) });
-    return query.orderBy('event.occurredAt', direction).addOrderBy('event.id', direction).take(limit).getMany();
+    query.orderBy('event.occurredAt', direction).addOrderBy('event.id', direction);
+    return pageOf(await query.take(limit + 2).getMany(), filter, limit, after, order);
   }
 
-  async dropOlderThan(retentionSeconds: number, dryRun: boolean): Promise<number> {
-    const { manager } = this.unitOfWork;
-    const partitions = await manager.query<{ name: string }[]>(
-      `SELECT relname AS name FROM pg_inherits JOIN pg_class ON oid = inhrelid
-        WHERE inhparent = '${this.names.events}'::regclass AND relname ~ '^${TABLES.events}_[0-9]{4}_[0-9]{2}$'
-          AND to_date(right(relname, 7), 'YYYY_MM') + interval '1 month' < (now() - make_interval(secs => $1::integer)) AT TIME ZONE 'UTC'`,
-      [retentionSeconds],
-    );
-    if (dryRun) return partitions.length;
-    let dropped = 0;
-    for (const { name } of partitions) if (await this.drop(name)) dropped++;
-    return dropped;
-  }
-
-  /** False when others are at the log all the time. */
-  private async drop(partition: string): Promise<boolean> {
-    try {
-      await this.unitOfWork.run(async () => {
-        await this.unitOfWork.manager.query(`SET LOCAL lock_timeout = '${LOG_LOCK_TIMEOUT}'`);
-        await this.unitOfWork.manager.query(`DROP TABLE IF EXISTS ${this.names.inSchema(partition)}`);
-      });
-      return true;
-    } catch (error) {
-      if (failedWith(error, LOCK_NOT_AVAILABLE)) return false;
-      throw error;
-    }
-  }
-
-  private insert(events: readonly AuthEvent[]) {
-    return this.unitOfWork.manager
-      .createQueryBuilder()
-      .insert()
-      .into(this.entity)
-      .values(events.map(rowOf) as QueryDeepPartialEntity<RecordedEvent>[])
-      .updateEntity(false); // or it would ask for each row's details back
+  async dropOlderThan(retentionSeconds: number, dryRun: boolean, stop?: AbortSignal): Promise<Dropped> {
+    if (this.settings.auditPartition === 'external') return { partitions: 0, rows: 0 };
+    return new EventPartitions(this.unitOfWork, this.names).dropOlderThan(retentionSeconds, dryRun, stop);
   }
 }
+
+/** The statements that store records; their one parameter is the JSON of all, since a statement has 65,535 at most. */
+function insertsInto(table: string, { options }: EntitySchema<RecordedEvent>) {
+  const columns = Object.entries<EntitySchemaColumnOptions | undefined>(options.columns);
+  const listed = (one: (property: string, column: EntitySchemaColumnOptions | undefined) => string) =>
+    columns.map(([property, column]) => one(property, column)).join(', ');
+  const given = `json_to_recordset($1::json) AS given (${listed((property, column) => `"${property}" ${String(column?.type)}`)}, "ending" uuid)`;
+  const insert = `INSERT INTO ${table} (${listed((_, column) => String(column?.name))}) SELECT ${listed((property) => `given."${property}"`)}`;
+  return {
+    all: `${insert} FROM ${given}`,
+    // One statement, since an attempt without its ending must never be seen.
+    new: `WITH given AS (SELECT * FROM ${given}),
+               ended AS (${insert} FROM given WHERE ending IS NULL ON CONFLICT DO NOTHING RETURNING id),
+               begun AS (${insert} FROM given JOIN ended ON ended.id = given.ending ON CONFLICT DO NOTHING RETURNING id)
+          SELECT id FROM ended UNION ALL SELECT id FROM begun`,
+  };
+}
+
+const jsonOf = (records: readonly StoredEvent[]): string =>
+  JSON.stringify(records.map(({ event, ending }) => ({ ...rowOf(event), ending: ending?.context.eventId })));
 
 const rowOf = (event: AuthEvent): RecordedEvent => {
   const { type, outcome } = classOf(event);
@@ -122,5 +124,8 @@ const rowOf = (event: AuthEvent): RecordedEvent => {
     details: detailsOf(event),
   };
 };
+
+/** The outcome of all events of a type; undefined for a type that is unknown, or none. */
+const outcomeOf = (type: string | undefined) => AUTH_EVENTS.find((one) => one.type === type)?.outcome;
 
 const timeOf = (uuidv7: string): Date => new Date(parseInt(uuidv7.replace('-', '').slice(0, 12), 16));

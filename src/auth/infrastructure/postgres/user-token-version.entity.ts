@@ -25,5 +25,13 @@ export const userTokenVersionEntity = ({ schema, typeOrm }: Names) =>
       raisedAt: { name: 'raised_at', type: 'timestamptz', default: () => 'now()' },
       reason: { name: 'reason', type: 'text' },
     },
-    checks: [{ name: 'user_token_versions_min_token_version_check', expression: 'min_token_version >= 1' }],
+    // For the clean-up, which asks whose sessions ended within the life of a session.
+    indices: [{ name: 'user_token_versions_ended', columns: ['raisedAt', 'userId'], where: 'ended_below > 0' }],
+    checks: [
+      { name: 'user_token_versions_min_token_version_check', expression: 'min_token_version >= 1' },
+      {
+        name: 'user_token_versions_ended_check',
+        expression: 'ended_below <= min_token_version AND (ended_below = 0) = (ended_reason IS NULL)',
+      },
+    ],
   });

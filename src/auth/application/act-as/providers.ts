@@ -1,0 +1,3 @@
+import { ActAsUserHandler } from './act-as-user.handler';
+
+export const actAsProviders = [ActAsUserHandler];

@@ -1,0 +1,3 @@
+import { GetPublicKeysHandler } from './get-public-keys.handler';
+
+export const keysProviders = [GetPublicKeysHandler];

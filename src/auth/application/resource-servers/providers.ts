@@ -1,0 +1,3 @@
+import { ResourceServers } from './resource-servers';
+
+export const resourceServersProviders = [ResourceServers];

@@ -1,0 +1,3 @@
+import { describeTrail } from './trail';
+
+describeTrail(1_000_000);
