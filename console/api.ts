@@ -48,7 +48,7 @@ export class Offline extends Error {
 }
 
 /** Somebody has closed the question for the password. Nothing has changed. */
-export class Cancelled extends Error {
+class Cancelled extends Error {
   override name = 'Cancelled';
 
   constructor() {

@@ -1,6 +1,6 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { Offline, Problem } from './api';
+import { Problem } from './api';
 import { Store, useStore } from './store';
 import { agentText, agoText, piecesOf, timeText } from './texts';
 
@@ -201,11 +201,6 @@ export function Show<T>({ of: { data, error, isSlow, reload }, children }: ShowP
 
 export function Empty({ children }: { readonly children: ComponentChildren }): JSX.Element {
   return <div class="empty">{children}</div>;
-}
-
-/** Whether the browser, or the last answer, says that the server cannot be reached. */
-export function isOffline(error: unknown): boolean {
-  return error instanceof Offline || (error instanceof Problem && error.status === 503);
 }
 
 interface FieldProps {

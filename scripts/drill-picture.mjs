@@ -3,6 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env, execPath } from 'node:process';
@@ -14,9 +15,16 @@ const MOST = 100 * 1024;
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'ratchet-drill-'));
 
+// Known before the start: cookies are for the origin that the configuration names.
+const probe = createServer().listen(0, '127.0.0.1');
+await once(probe, 'listening');
+const { port } = probe.address();
+probe.close();
+await once(probe, 'close');
+
 const server = spawn(execPath, [join(root, 'dist/main.js')], {
   cwd: folder,
-  env: { PATH: env.PATH, NODE_ENV: 'development', PORT: '0', LOG_LEVEL: 'error' },
+  env: { PATH: env.PATH, NODE_ENV: 'development', PORT: String(port), LOG_LEVEL: 'error' },
   stdio: ['ignore', 'pipe', 'inherit'],
 });
 try {

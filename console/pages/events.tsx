@@ -6,7 +6,7 @@ import { eventText, plainText, wordText } from '../texts';
 
 const ALARMS = ['auth.token.reuse_detected.v1', 'auth.token.forgery_suspected.v1'];
 
-export const toneOf = ({ type, outcome }: Pick<AuditEvent, 'type' | 'outcome'>) =>
+const toneOf = ({ type, outcome }: Pick<AuditEvent, 'type' | 'outcome'>) =>
   ALARMS.includes(type) || outcome === 'failed' ? 'bad' : 'plain';
 
 function detailsOf(details: AuditEvent['details']): string {

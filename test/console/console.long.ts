@@ -5,6 +5,7 @@ import { ratchet } from '../cli/ratchet';
 import { openChain } from '../http/support/sessions';
 import { type Account, type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
 import { describeInChromium, launchChromium } from '../support/chromium';
+import { freePort } from '../support/free-port';
 import { Visitor } from './visitor';
 
 /** What functions that run in a page see. */
@@ -26,7 +27,8 @@ describeInChromium('the console', () => {
   beforeAll(async () => {
     mkdirSync(SCREENS, { recursive: true });
     app = await startTestApplication({
-      env: { CONSOLE_ENABLED: 'true', BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password },
+      // Known before the start: cookies are for the origin that the configuration names.
+      env: { CONSOLE_ENABLED: 'true', BOOTSTRAP_ADMIN_PASSWORD: ADMIN.password, PORT: String(await freePort()) },
     });
     const { stdout } = await ratchet(['drill', '--json', '--url', app.url], {});
     ({ scenes } = JSON.parse(stdout));

@@ -29,6 +29,7 @@ export class Visitor {
   ): Promise<Visitor> {
     const context = await browser.newContext({ viewport: { width, height }, colorScheme });
     const page = await context.newPage();
+    page.setDefaultTimeout(15_000);
     const visitor = new Visitor(context, page, `${url}/console/`);
     await page.exposeFunction('complain', (text: string) => void visitor.complaints.push(text));
     await page.addInitScript(() =>
