@@ -39,7 +39,7 @@ export class Problem extends Error {
 }
 
 /** No answer has arrived. */
-export class Offline extends Error {
+class Offline extends Error {
   override name = 'Offline';
 
   constructor() {

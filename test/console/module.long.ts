@@ -12,7 +12,6 @@ describe.each(ADAPTERS)('the console over %s', (adapter) => {
   });
   afterAll(() => app.close());
 
-  // Seen red with the policy of Swagger UI, which allows inline styles.
   it.each([
     ['', 'text/html'],
     ['console.js', 'text/javascript'],

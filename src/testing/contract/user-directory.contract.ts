@@ -65,7 +65,6 @@ export function userDirectoryContract({ make }: UnderTest<UserDirectoryPorts>): 
       assert.equal(await directory.findByIdWithPassword(newId()), null);
     });
 
-    // Seen red with a search that is case-sensitive, and with one that returns the hash.
     it('searches by a part of the e-mail or by the id, in the order of the e-mails, where it can', async () => {
       const { directory } = under;
       if (!directory.search) return;
