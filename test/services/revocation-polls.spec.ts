@@ -31,7 +31,7 @@ async function instance(store: InMemoryStore) {
   const limits = { accessTokenTtlSeconds: 900, maxStalenessSeconds: 60 };
   const view = new RevocationView(feed, limits, quiet, new NoMetrics());
   const options = { ...limits, resourceServers: [SERVICE] } as unknown as AuthOptions;
-  const polls = new RevocationPolls(view, options, {} as HttpAdapterHost);
+  const polls = new RevocationPolls(view, options, {} as HttpAdapterHost, new NoMetrics());
   await view.start();
   const asked = (cursor?: string, wait = 0): Promise<FeedAnswer> =>
     polls.answer(cursorOfText(cursor), wait, new AbortController().signal);

@@ -5,6 +5,7 @@ import { RevocationView, type ViewFollower } from '../../../guard/revocation.vie
 import type { SecurityPolicy } from '../../../guard/versions';
 import { Overloaded } from '../../../support/overloaded';
 import { AuthOptions } from '../../options/auth.options';
+import { AuthMetrics, type FeedAnswerKind } from '../../ports/auth-metrics';
 import { type FeedCursor, textOfCursor } from './feed-cursor';
 import { RevocationRing } from './revocation-ring';
 
@@ -43,6 +44,7 @@ export class RevocationPolls implements ViewFollower, OnApplicationBootstrap, Be
     private readonly view: RevocationView,
     private readonly options: AuthOptions,
     private readonly adapterHost: HttpAdapterHost,
+    private readonly metrics: AuthMetrics,
   ) {
     if (this.isOn) view.follow(this);
   }
@@ -82,24 +84,39 @@ export class RevocationPolls implements ViewFollower, OnApplicationBootstrap, Be
    * @throws Overloaded while this instance has no reading younger than two polls, and beyond 1,000 polls at a time
    */
   async answer(after: FeedCursor | null, waitSeconds: number, gone: AbortSignal): Promise<FeedAnswer> {
+    try {
+      const answer = await this.admitted(() => this.find(after, waitSeconds, gone));
+      this.metrics.feedAnswered(kindOf(answer));
+      return answer;
+    } catch (error) {
+      this.metrics.feedAnswered('refused');
+      throw error;
+    }
+  }
+
+  private async admitted(find: () => Promise<FeedAnswer>): Promise<FeedAnswer> {
     this.demandFresh();
     if (this.polls >= MAX_WAITING) throw new Overloaded('Too many polls are waiting');
-    this.polls++;
+    this.metrics.feedPolls(++this.polls);
     try {
-      if (after?.page !== undefined) return await this.nextPage(after, after.page, gone);
-      if (after === null) return this.firstPage();
-      const deadline = performance.now() + waitSeconds * 1000;
-      while (this.ring.covers(after) && !this.hasNews(after) && !this.isClosing && !gone.aborted) {
-        const restMs = deadline - performance.now();
-        if (restMs <= 0) break;
-        await this.nextReading(restMs, gone);
-      }
-      // What is said now must be true now, and much may have happened while this poll waited.
-      this.demandFresh();
-      return this.ring.covers(after) ? this.changes(after) : this.firstPage();
+      return await find();
     } finally {
-      this.polls--;
+      this.metrics.feedPolls(--this.polls);
     }
+  }
+
+  private async find(after: FeedCursor | null, waitSeconds: number, gone: AbortSignal): Promise<FeedAnswer> {
+    if (after?.page !== undefined) return this.nextPage(after, after.page, gone);
+    if (after === null) return this.firstPage();
+    const deadline = performance.now() + waitSeconds * 1000;
+    while (this.ring.covers(after) && !this.hasNews(after) && !this.isClosing && !gone.aborted) {
+      const restMs = deadline - performance.now();
+      if (restMs <= 0) break;
+      await this.nextReading(restMs, gone);
+    }
+    // What is said now must be true now, and much may have happened while this poll waited.
+    this.demandFresh();
+    return this.ring.covers(after) ? this.changes(after) : this.firstPage();
   }
 
   private hasNews(after: FeedCursor): boolean {
@@ -175,6 +192,11 @@ export class RevocationPolls implements ViewFollower, OnApplicationBootstrap, Be
     for (const wake of [...this.waiting]) wake();
   }
 }
+
+const kindOf = ({ snapshot, revocations }: FeedAnswer): FeedAnswerKind => {
+  if (snapshot !== null) return 'snapshot';
+  return revocations.length === 0 ? 'empty' : 'news';
+};
 
 /** FNV-1a. The last characters are enough: those of a UUID are random. */
 function pageOf(subject: string, of: number): number {

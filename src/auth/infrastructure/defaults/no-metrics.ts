@@ -14,6 +14,8 @@ export class NoMetrics extends AuthMetrics {
   securityCache(): void {}
   viewRefreshed(): void {}
   revocationSeen(): void {}
+  feedPolls(): void {}
+  feedAnswered(): void {}
   limited(): void {}
   cleanedUp(): void {}
   sessionsMarked(): void {}
