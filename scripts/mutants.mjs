@@ -25,11 +25,17 @@ import { plantedDefects } from './planted-defects.mjs';
 chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 const LANES = Math.min(2, availableParallelism());
-const { values, positionals } = parseArgs({ args: argv.slice(2), options: { share: { type: 'string' } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  args: argv.slice(2),
+  options: { share: { type: 'string' } },
+  allowPositionals: true,
+});
 const [wanted = ''] = positionals;
 const share = Number(values.share ?? 1);
-if (!Number.isInteger(share) || share < 1) throw new Error(`--share must be a whole number from 1, not ${values.share}`);
-const first = share === 1 ? 0 : parseInt(execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).slice(0, 8), 16) % share;
+if (!Number.isInteger(share) || share < 1)
+  throw new Error(`--share must be a whole number from 1, not ${values.share}`);
+const first =
+  share === 1 ? 0 : parseInt(execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).slice(0, 8), 16) % share;
 const defects = plantedDefects.filter(({ name }, place) => name.includes(wanted) && place % share === first);
 
 /** The text with the changes made; a search string that is not there exactly once is a stale entry. */
