@@ -130,6 +130,7 @@ describe('the change of the signing key in two deployments, under load', () => {
     }
   }
 
+  // Seen red with one deployment that puts the new key in front at once: what it signs, the other instance refuses.
   it.each([
     ['HS256 to ES256', [`${HS256},${ES256}`, `${ES256},${HS256}`], 'ES256'],
     ['ES256 back to HS256', [`${HS256},${ES256}`], 'HS256'],
@@ -140,6 +141,6 @@ describe('the change of the signing key in two deployments, under load', () => {
       expect(refused).toEqual([]);
       expect([...signedBy]).toEqual([algorithm]);
     },
-    120_000,
+    300_000,
   );
 });
