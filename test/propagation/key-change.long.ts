@@ -45,7 +45,7 @@ describe('the change of the signing key in two deployments, under load', () => {
   const refused: string[] = [];
   const rounds = Array.from({ length: CLIENTS }, () => 0);
   const signedBy = new Set<string>();
-  let isOver = false;
+  const over = new AbortController();
   let clients: Promise<unknown>;
 
   beforeAll(async () => {
@@ -56,7 +56,7 @@ describe('the change of the signing key in two deployments, under load', () => {
     clients = Promise.all(rounds.map((_, number) => refreshUntilOver(number)));
   }, 120_000);
   afterAll(async () => {
-    isOver = true;
+    over.abort();
     await clients;
     await Promise.all(inService.map((instance) => instance.stop()));
     await database.close();
@@ -111,7 +111,7 @@ describe('the change of the signing key in two deployments, under load', () => {
     const account = { email: `${randomUUID()}@example.com`, password: 'a long enough passphrase' };
     await post('/auth/register', account);
     let { body: pair } = await post('/auth/login', account);
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const [header = ''] = (pair.accessToken ?? '').split('.');
       signedBy.add(JSON.parse(Buffer.from(header, 'base64url').toString()).alg);
       const me = await send('/auth/me', { headers: { Authorization: `Bearer ${pair.accessToken}` } });
