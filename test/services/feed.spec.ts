@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { HttpAdapterHost } from '@nestjs/core';
 import { AuthOptions, RevocationFeed, RevocationView } from '../../src';
-import { RevocationPolls } from '../../src/auth/http/feed/revocation-polls';
-import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
+import { RevocationPolls } from '../../src/auth/application/resource-servers/revocation-polls';
+import { FeedController } from '../../src/auth/http/feed/feed.controller';
 import { asAdmin, rotateAll, rotateUser } from '../http/support/administration';
 import { intercept } from '../http/support/intercept';
 import { type Answer, type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
@@ -301,8 +301,13 @@ describe('An instance of the feed', () => {
       const httpAdapter = new FastifyAdapter({ connectionTimeout });
       const options = app.app.get(AuthOptions);
       const adapterHost = { httpAdapter } as unknown as HttpAdapterHost;
-      const polls = new RevocationPolls(app.app.get(RevocationView), options, adapterHost, new NoMetrics());
-      const start = () => polls.onApplicationBootstrap();
+      const controller = new FeedController(
+        app.app.get(RevocationPolls),
+        app.app.get(RevocationView),
+        options,
+        adapterHost,
+      );
+      const start = () => controller.onApplicationBootstrap();
       if (message === null) expect(start).not.toThrow();
       else expect(start).toThrow(message);
     } finally {

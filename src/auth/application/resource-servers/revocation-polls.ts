@@ -1,5 +1,4 @@
-import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { type AbstractHttpAdapter, HttpAdapterHost } from '@nestjs/core';
+import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
 import { type Announced, type Revocation, type RevocationReading } from '../../../guard/ports/revocation.feed';
 import { RevocationView, type ViewFollower } from '../../../guard/revocation.view';
 import type { SecurityPolicy } from '../../../guard/versions';
@@ -19,7 +18,6 @@ const MAX_AGE_SECONDS = 2;
 const MAX_WAITING = 1000;
 /** For the reading that brings this instance to where another one's snapshot began. */
 const CATCH_UP_MS = 2000;
-const MIN_CONNECTION_MS = 25_000;
 
 /** What a poll is answered. */
 export interface FeedAnswer {
@@ -34,7 +32,7 @@ export interface FeedAnswer {
  * Answers the polls of other services from the readings of this instance's view: no query, however many services there are.
  */
 @Injectable()
-export class RevocationPolls implements ViewFollower, OnApplicationBootstrap, BeforeApplicationShutdown {
+export class RevocationPolls implements ViewFollower, BeforeApplicationShutdown {
   private readonly ring = new RevocationRing(PAGE);
   private readonly waiting = new Set<() => void>();
   private polls = 0;
@@ -43,7 +41,6 @@ export class RevocationPolls implements ViewFollower, OnApplicationBootstrap, Be
   constructor(
     private readonly view: RevocationView,
     private readonly options: AuthOptions,
-    private readonly adapterHost: HttpAdapterHost,
     private readonly metrics: AuthMetrics,
   ) {
     if (this.isOn) view.follow(this);
@@ -52,20 +49,6 @@ export class RevocationPolls implements ViewFollower, OnApplicationBootstrap, Be
   /** Whether there are resource servers that may ask. */
   get isOn(): boolean {
     return this.options.resourceServers.length > 0;
-  }
-
-  /** @throws Error when the server would cut connections that wait */
-  onApplicationBootstrap(): void {
-    if (!this.isOn) return;
-    // A context without a server has no adapter.
-    const adapter = this.adapterHost.httpAdapter as AbstractHttpAdapter | undefined;
-    const { timeout = 0 } = (adapter?.getHttpServer() ?? {}) as { timeout?: number };
-    if (timeout !== 0 && timeout <= MIN_CONNECTION_MS) {
-      throw new Error(
-        `The HTTP server closes connections after ${timeout} ms, and GET /auth/revocations waits up to ${MAX_WAIT} s: ` +
-          `set connectionTimeout of Fastify, or the server's timeout, to 0 or above ${MIN_CONNECTION_MS} ms`,
-      );
-    }
   }
 
   beforeApplicationShutdown(): void {
