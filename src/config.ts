@@ -47,6 +47,7 @@ export interface Config {
     readonly trustProxy: readonly string[];
     readonly corsOrigins: readonly string[];
     readonly swaggerEnabled: boolean;
+    readonly consoleEnabled: boolean;
   };
   readonly database: {
     /** Null: the embedded PostgreSQL. */
@@ -135,6 +136,7 @@ export function loadConfig(env: Environment = processEnvironment(), dataFolder =
       trustProxy: variables.read('TRUST_PROXY', proxies, []),
       corsOrigins: auth.corsOrigins,
       swaggerEnabled: variables.read('SWAGGER_ENABLED', flag, !production),
+      consoleEnabled: variables.read('CONSOLE_ENABLED', flag, environment === 'development'),
     },
     database,
     auth: auth as AuthOptions,

@@ -1,7 +1,8 @@
 import { Module } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
 import { HealthController } from './health.controller';
+import { OverviewController } from './overview.controller';
 
-/** Liveness and readiness. Above auth, whose exports it is given. */
-@Module({ imports: [TerminusModule], controllers: [HealthController] })
+/** Liveness, readiness and the overview. Above auth, whose exports it is given. */
+@Module({ imports: [TerminusModule], controllers: [HealthController, OverviewController] })
 export class HealthModule {}
