@@ -14,6 +14,7 @@ export class PrometheusAuthMetrics extends AuthMetrics {
   private readonly rotationBatchSize: Histogram;
   private readonly hashQueueDepth: Gauge;
   private readonly limiterHits: Counter<'limit'>;
+  private readonly limiterFallbacks: Counter;
   private readonly cleaned: Counter<'what'>;
   private readonly marked: Counter;
   private readonly listenerFailures: Counter<'event'>;
@@ -103,8 +104,13 @@ export class PrometheusAuthMetrics extends AuthMetrics {
     });
     this.limiterHits = new Counter({
       name: 'ratchet_limiter_hits_total',
-      help: 'Requests that a limit refused',
+      help: 'Requests that a limit refused or slowed down',
       labelNames: ['limit'],
+      registers,
+    });
+    this.limiterFallbacks = new Counter({
+      name: 'ratchet_limiter_fallbacks_total',
+      help: 'Counts that Redis did not take, so that this process took them alone',
       registers,
     });
     this.cleaned = new Counter({
@@ -168,6 +174,10 @@ export class PrometheusAuthMetrics extends AuthMetrics {
 
   limited(limit: string): void {
     this.limiterHits.inc({ limit });
+  }
+
+  limiterFellBack(): void {
+    this.limiterFallbacks.inc();
   }
 
   cleanedUp(what: 'sessions' | 'revocations' | 'audit_partitions' | 'audit_rows', count: number): void {

@@ -22,7 +22,14 @@ const block = (path: string, language: string) =>
   new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(read(path))?.[1] ?? '';
 
 /** Written like settings, and none. */
-const OTHER_NAMES = ['AUTH_EVENTS', 'READ_BY_REFRESH', 'AUTH_DEFAULTS', 'TEST_DATABASE_URL', 'OTEL_TRACES_SAMPLER'];
+const OTHER_NAMES = [
+  'NODE_EXTRA_CA_CERTS',
+  'AUTH_EVENTS',
+  'READ_BY_REFRESH',
+  'AUTH_DEFAULTS',
+  'TEST_DATABASE_URL',
+  'OTEL_TRACES_SAMPLER',
+];
 
 /** Of the application that `nest new` makes. */
 const OTHER_SCRIPTS = ['start:prod'];

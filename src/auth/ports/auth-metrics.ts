@@ -20,7 +20,9 @@ export abstract class AuthMetrics {
   abstract viewRefreshed(size: number): void;
   /** How many seconds another instance's revocation took to arrive here. */
   abstract revocationSeen(seconds: number): void;
-  /** A request was refused by a limit. */
+  /** Redis did not count a request, so this process did. */
+  abstract limiterFellBack(): void;
+  /** A request was refused, or slowed down, by a limit. */
   abstract limited(limit: string): void;
   /** Rows, or partitions of the event log, that a clean-up removed. */
   abstract cleanedUp(what: 'sessions' | 'revocations' | 'audit_partitions' | 'audit_rows', count: number): void;
