@@ -22,8 +22,8 @@ const EVENT_LOG = `${AUTH}/infrastructure/postgres/typeorm-auth-event.log.ts`;
 const FOLD = `${AUTH}/ports/folded-refresh.ts`;
 const RESET = `${AUTH}/application/reset/reset-password.handler.ts`;
 const ACT_AS = `${AUTH}/application/act-as/act-as-user.handler.ts`;
-const POLLS = `${AUTH}/http/feed/revocation-polls.ts`;
-const RING = `${AUTH}/http/feed/revocation-ring.ts`;
+const POLLS = `${AUTH}/application/resource-servers/revocation-polls.ts`;
+const RING = `${AUTH}/application/resource-servers/revocation-ring.ts`;
 const SERVICE = 'src/resource-server';
 const JWT = `${AUTH}/infrastructure/jwt/jwt-access-token.signer.ts`;
 const ACCESS_KEY = `${AUTH}/domain/access-token-key.ts`;
@@ -1150,7 +1150,7 @@ export const plantedDefects = [
   },
   {
     name: 'a connection to a server that cannot write goes back to the pool',
-    changes: [change('src/postgres/data-source.ts', ' || SPENT.test(code)', '')],
+    changes: [change('src/postgres/data-source.ts', 'else if (!SPENT.test(code)) return;', 'else return;')],
     spec: 'test/database/data-source.spec.ts',
   },
   {

@@ -169,7 +169,7 @@ export {
 } from './ports/auth-event.log';
 export { foldedFrom, pageOf, type StoredEvent } from './ports/folded-refresh';
 export { AuthEvents, type RecordBound } from './ports/auth-events';
-export { AuthMetrics } from './ports/auth-metrics';
+export { AuthMetrics, type FeedAnswerKind } from './ports/auth-metrics';
 export { Clock } from './ports/clock';
 export { PasswordHasher } from './ports/password-hasher';
 export { RateLimits } from './ports/rate-limits';

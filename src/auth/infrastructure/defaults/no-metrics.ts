@@ -15,6 +15,8 @@ export class NoMetrics extends AuthMetrics {
   viewRefreshed(): void {}
   revocationSeen(): void {}
   limiterFellBack(): void {}
+  feedPolls(): void {}
+  feedAnswered(): void {}
   limited(): void {}
   cleanedUp(): void {}
   sessionsMarked(): void {}
