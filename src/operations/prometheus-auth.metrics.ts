@@ -16,6 +16,7 @@ export class PrometheusAuthMetrics extends AuthMetrics {
   private readonly openPolls: Gauge;
   private readonly feedAnswers: Counter<'kind'>;
   private readonly limiterHits: Counter<'limit'>;
+  private readonly limiterFallbacks: Counter;
   private readonly cleaned: Counter<'what'>;
   private readonly marked: Counter;
   private readonly listenerFailures: Counter<'event'>;
@@ -119,8 +120,13 @@ export class PrometheusAuthMetrics extends AuthMetrics {
     }
     this.limiterHits = new Counter({
       name: 'ratchet_limiter_hits_total',
-      help: 'Requests that a limit refused',
+      help: 'Requests that a limit refused or slowed down',
       labelNames: ['limit'],
+      registers,
+    });
+    this.limiterFallbacks = new Counter({
+      name: 'ratchet_limiter_fallbacks_total',
+      help: 'Counts that Redis did not take, so that this process took them alone',
       registers,
     });
     this.cleaned = new Counter({
@@ -192,6 +198,10 @@ export class PrometheusAuthMetrics extends AuthMetrics {
 
   limited(limit: string): void {
     this.limiterHits.inc({ limit });
+  }
+
+  limiterFellBack(): void {
+    this.limiterFallbacks.inc();
   }
 
   cleanedUp(what: 'sessions' | 'revocations' | 'audit_partitions' | 'audit_rows', count: number): void {

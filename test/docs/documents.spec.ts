@@ -23,6 +23,7 @@ const block = (path: string, language: string) =>
 
 /** Written like settings, and none. */
 const OTHER_NAMES = [
+  'NODE_EXTRA_CA_CERTS',
   'AUTH_EVENTS',
   'READ_BY_REFRESH',
   'AUTH_DEFAULTS',

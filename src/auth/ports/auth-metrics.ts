@@ -27,7 +27,9 @@ export abstract class AuthMetrics {
   abstract feedPolls(open: number): void;
   /** One poll of the feed was answered. */
   abstract feedAnswered(kind: FeedAnswerKind): void;
-  /** A request was refused by a limit. */
+  /** Redis did not count a request, so this process did. */
+  abstract limiterFellBack(): void;
+  /** A request was refused, or slowed down, by a limit. */
   abstract limited(limit: string): void;
   /** Rows, or partitions of the event log, that a clean-up removed. */
   abstract cleanedUp(what: 'sessions' | 'revocations' | 'audit_partitions' | 'audit_rows', count: number): void;
