@@ -9,11 +9,12 @@ async function run(): Promise<void> {
   const config = loadConfig();
   // Before anything starts: a signal's default would leave the embedded server behind.
   const signalled = firstSignal();
-  const { app, close } = await createApplication(config);
+  const { app, drain, close } = await createApplication(config);
   try {
     await app.listen(config.http.port, config.http.host);
     process.stdout.write(welcome(await app.getUrl(), config));
     await signalled;
+    await drain();
   } finally {
     await close();
   }

@@ -22,7 +22,15 @@ const block = (path: string, language: string) =>
   new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(read(path))?.[1] ?? '';
 
 /** Written like settings, and none. */
-const OTHER_NAMES = ['AUTH_EVENTS', 'READ_BY_REFRESH', 'AUTH_DEFAULTS', 'TEST_DATABASE_URL', 'OTEL_TRACES_SAMPLER'];
+const OTHER_NAMES = [
+  'NODE_EXTRA_CA_CERTS',
+  'AUTH_EVENTS',
+  'READ_BY_REFRESH',
+  'AUTH_DEFAULTS',
+  'TEST_DATABASE_URL',
+  'OTEL_TRACES_SAMPLER',
+  'TOKEN_THEFT_DETECTED',
+];
 
 /** Of the application that `nest new` makes. */
 const OTHER_SCRIPTS = ['start:prod'];
@@ -100,12 +108,12 @@ describe('what the documents tell of the application', () => {
   });
   afterAll(() => app.close());
 
-  it('the README lists its routes', async () => {
+  it('docs/routes.md lists its routes', async () => {
     const { body } = await app.get('/docs-json');
     const routes = Object.entries<object>(body.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace(/{(\w+)}/g, ':$1')}`),
     );
-    expect(wordsOf(read('README.md'), /^\| `([A-Z]+ \/\S+)` \|/gm).sort()).toEqual(routes.sort());
+    expect(wordsOf(read('docs/routes.md'), /^\| `([A-Z]+ \/\S+)` \|/gm).sort()).toEqual(routes.sort());
   });
 
   it('the retry by curl has the same refresh token in its answer', async () => {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { Client } from 'pg';
 import { type DataSource, MigrationExecutor } from 'typeorm';
 import { type CommandLineConfig, InvalidConfiguration, loadCommandLineConfig, loadConfig } from '../../config';
 import { EMBEDDED_DATA } from '../../database/embedded-postgres';
@@ -6,7 +7,16 @@ import { accessKeys, type Finding, standbys, tables } from '../../findings';
 import { type Database, openDatabase } from '../database';
 import { Failure } from '../failure';
 import { messageOf } from '../../support/message-of';
-import { EventPartitions, names, TypeOrmUnitOfWork } from '../../index';
+import {
+  EventPartitions,
+  isPooled,
+  names,
+  openRedis,
+  POOLED_LISTEN,
+  POOLED_STATEMENTS,
+  TypeOrmUnitOfWork,
+  withClient,
+} from '../../index';
 import { HostUserDirectory } from '../host-user.directory';
 import type { Shell } from '../shell';
 import { numberText, table, timeText } from '../text';
@@ -59,6 +69,7 @@ async function examine(shell: Shell): Promise<Check[]> {
       const { dataSource } = opened;
       try {
         await check('database', () => database(dataSource, config));
+        await check('pooler', () => pooler(dataSource, config));
         await check('standbys', () => standbys(dataSource));
         await check('migrations', () => migrations(opened));
         await check('tables', () => tables(dataSource, config.database.schema));
@@ -79,16 +90,8 @@ async function examine(shell: Shell): Promise<Check[]> {
 
 async function redis({ auth }: CommandLineConfig): Promise<Finding> {
   if (auth.redis === null) return ['ok', 'not configured: each process counts its limits alone'];
-  const { createClient } = await import('redis');
-  const client = createClient({ url: auth.redis.url, socket: { connectTimeout: 2000, reconnectStrategy: false } });
-  client.on('error', () => undefined); // reported by the awaited call
-  try {
-    await client.connect();
-    await client.ping();
-    return ['ok', 'answers'];
-  } finally {
-    client.destroy();
-  }
+  (await openRedis(auth.redis)).destroy();
+  return ['ok', auth.redis.sentinels === undefined ? 'answers' : 'the master that the sentinels name answers'];
 }
 
 const SUPPORTED = { from: 15, to: 18 };
@@ -107,6 +110,27 @@ async function database(dataSource: DataSource, { database: { url } }: CommandLi
   if (major > SUPPORTED.to) return ['warn', `${message}: newer than ${SUPPORTED.to}, not tried`];
   if (row.unsafe.length > 0) return ['warn', `${message}: ${row.unsafe.join(', ')} off, a crash loses log-outs`];
   return ['ok', message];
+}
+
+async function pooler(dataSource: DataSource, { storage }: CommandLineConfig): Promise<Finding> {
+  const pooled = await withClient(dataSource, isPooled);
+  const listensPooled = storage.listenUrl === null ? pooled : await isPooledAt(storage.listenUrl);
+  const problems = [
+    ...(pooled && storage.preparedStatements ? [POOLED_STATEMENTS] : []),
+    ...(listensPooled && storage.notify === 'postgres' ? [POOLED_LISTEN] : []),
+  ];
+  if (problems.length > 0) return ['warn', problems.join('; ')];
+  return ['ok', pooled ? 'one, which the settings allow for' : 'none'];
+}
+
+async function isPooledAt(url: string): Promise<boolean> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 2000, query_timeout: 2000 });
+  await client.connect();
+  try {
+    return await isPooled(client);
+  } finally {
+    await client.end();
+  }
 }
 
 async function migrations({ dataSource, userDirectory }: Database): Promise<Finding> {
