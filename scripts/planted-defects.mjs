@@ -2454,6 +2454,39 @@ export const plantedDefects = [
     spec: 'test/client/session.spec.ts',
     only: 'which share a store and a lock',
   },
+  // Screens
+  {
+    name: "a device of another user's session is renamed",
+    changes: [
+      change(
+        `${AUTH}/application/sessions/rename-session.handler.ts`,
+        'if (session.userId !== of && session.userId !== (await this.users.spellingOf(of))) return false;',
+        '',
+      ),
+    ],
+    spec: 'test/http/administration-reads.spec.ts',
+    only: 'fastify the name of a device of a foreign',
+  },
+  {
+    name: 'a session that is over is renamed',
+    changes: [change(SESSIONS, 'if (live === null) return false;', '')],
+    spec: 'test/ports/session.repository.spec.ts',
+    only: 'PostgreSQL .*changes nothing of a session that is over',
+  },
+  {
+    name: 'an export of the trail ends after its first page',
+    changes: [
+      change('src/audit/audit-events.controller.ts', 'while (next !== null) {', 'while (next === undefined) {'),
+    ],
+    spec: 'test/http/administration-reads.spec.ts',
+    only: 'fastify an export has every event',
+  },
+  {
+    name: 'a spreadsheet runs what a user agent says',
+    changes: [change('src/audit/exported.ts', '/^[=+\\-@\\t\\r]/.test(text)', 'false')],
+    spec: 'test/http/administration-reads.spec.ts',
+    only: 'fastify an export as CSV',
+  },
 
   // Operations
   {

@@ -48,6 +48,7 @@ export interface Config {
     readonly trustProxy: readonly string[];
     readonly corsOrigins: readonly string[];
     readonly swaggerEnabled: boolean;
+    readonly consoleEnabled: boolean;
     /** How long the instance still serves requests after the first signal, while proxies learn that it ends. */
     readonly shutdownDelaySeconds: number;
   };
@@ -138,6 +139,7 @@ export function loadConfig(env: Environment = processEnvironment(), dataFolder =
       trustProxy: variables.read('TRUST_PROXY', proxies, []),
       corsOrigins: auth.corsOrigins,
       swaggerEnabled: variables.read('SWAGGER_ENABLED', flag, !production),
+      consoleEnabled: variables.read('CONSOLE_ENABLED', flag, environment === 'development'),
       shutdownDelaySeconds: variables.read('SHUTDOWN_DELAY', duration(0, 300), production ? 5 : 0),
     },
     database,

@@ -1,3 +1,4 @@
+import { CONSOLE_PATH } from './app.module';
 import { createApplication } from './bootstrap';
 import { InvalidConfiguration, loadConfig, type Config } from './config';
 import { messageOf } from './support/message-of';
@@ -37,6 +38,7 @@ function firstSignal(): Promise<void> {
 function welcome(url: string, { http, users }: Config): string {
   const lines = [
     `Ratchet is running on ${url}`,
+    ...(http.consoleEnabled ? [`Console: ${url}/${CONSOLE_PATH}/`] : []),
     ...(http.swaggerEnabled ? [`Swagger UI: ${url}/docs`] : []),
     ...(users.demoAccounts ? ['Demo accounts (e-mail, password):'] : []),
     ...(users.demoAccounts ? DEMO_ACCOUNTS.map(({ email, password }) => `  ${email}  ${password}`) : []),

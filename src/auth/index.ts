@@ -43,6 +43,7 @@ export {
 } from './application/sessions/list-sessions.query';
 export { LogOutCommand, type LogOutToken } from './application/sessions/log-out.command';
 export { LogOutEverywhereCommand } from './application/sessions/log-out-everywhere.command';
+export { RenameSessionCommand } from './application/sessions/rename-session.command';
 export { RevokeOtherSessionsCommand } from './application/sessions/revoke-other-sessions.command';
 export { RevokeSessionCommand } from './application/sessions/revoke-session.command';
 export { RevokeUserSessionsCommand } from './application/sessions/revoke-user-sessions.command';
@@ -135,6 +136,7 @@ export {
   SecurityPolicyChanged,
   SessionCreated,
   SessionEvicted,
+  SessionRenamed,
   SessionRevoked,
   TokenForgerySuspected,
   TokenRejectedDueToRotation,

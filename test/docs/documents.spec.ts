@@ -35,11 +35,6 @@ const OTHER_NAMES = [
 /** Of the application that `nest new` makes. */
 const OTHER_SCRIPTS = ['start:prod'];
 
-/** The use case that somebody may add. */
-const FILES_TO_BE: Record<string, string[]> = {
-  'CONTRIBUTING.md': ['command', 'handler'].map((role) => `src/auth/application/sessions/rename-session.${role}.ts`),
-};
-
 describe.each(documents)('$path', ({ path, text }) => {
   const headingsOf = (document: string) =>
     wordsOf(document, /^#+ (.+)$/gm).map((heading) =>
@@ -60,7 +55,7 @@ describe.each(documents)('$path', ({ path, text }) => {
 
   it('names files, settings, scripts and events that exist', () => {
     const files = wordsOf(text, /`((?:src|test|scripts|docs)\/[\w/.-]+)`/g);
-    expect(files.filter((file) => !existsSync(join(ROOT, file)))).toEqual(FILES_TO_BE[path] ?? []);
+    expect(files.filter((file) => !existsSync(join(ROOT, file)))).toEqual([]);
     const settings = wordsOf(read('.env.example'), /^(?:# )?([A-Z_]+)=/gm);
     const settingsOf = wordsOf(text, /`([A-Z]+_[A-Z_]+)(?:=\w+)?`/g).filter((name) => !OTHER_NAMES.includes(name));
     expect(settings).toEqual(expect.arrayContaining(settingsOf));

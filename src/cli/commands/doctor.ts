@@ -3,8 +3,8 @@ import { Client } from 'pg';
 import { type DataSource, MigrationExecutor } from 'typeorm';
 import { type CommandLineConfig, InvalidConfiguration, loadCommandLineConfig, loadConfig } from '../../config';
 import { EMBEDDED_DATA } from '../../database/embedded-postgres';
+import { accessKeys, type Finding, standbys, tables } from '../../findings';
 import { type Database, openDatabase } from '../database';
-import { accessKeys, type Finding } from '../access-keys';
 import { Failure } from '../failure';
 import { messageOf } from '../../support/message-of';
 import {
@@ -14,8 +14,6 @@ import {
   openRedis,
   POOLED_LISTEN,
   POOLED_STATEMENTS,
-  problemsOfDatabase,
-  standbysOf,
   TypeOrmUnitOfWork,
   withClient,
 } from '../../index';
@@ -74,7 +72,7 @@ async function examine(shell: Shell): Promise<Check[]> {
         await check('pooler', () => pooler(dataSource, config));
         await check('standbys', () => standbys(dataSource));
         await check('migrations', () => migrations(opened));
-        await check('tables', () => tables(dataSource, config));
+        await check('tables', () => tables(dataSource, config.database.schema));
         await check('application', () => application(opened));
         await check('clock', () => clock(dataSource));
         await check('pool', () => pool(dataSource, config));
@@ -135,17 +133,6 @@ async function isPooledAt(url: string): Promise<boolean> {
   }
 }
 
-async function standbys(dataSource: DataSource): Promise<Finding> {
-  const found = await standbysOf(dataSource);
-  if (found === null) return ['ok', 'unknown: the role may not see them; pg_monitor may'];
-  const { synchronous, asynchronous } = found;
-  if (synchronous + asynchronous === 0) return ['ok', 'none'];
-  const message = `${synchronous} synchronous, ${asynchronous} asynchronous`;
-  return synchronous > 0
-    ? ['ok', message]
-    : ['warn', `${message}: a failover loses commits, see docs/operations.md#high-availability`];
-}
-
 async function migrations({ dataSource, userDirectory }: Database): Promise<Finding> {
   const executor = new MigrationExecutor(dataSource);
   const pending = await executor.getPendingMigrations();
@@ -156,14 +143,6 @@ async function migrations({ dataSource, userDirectory }: Database): Promise<Find
   return unknown > 0
     ? ['warn', `${unknown} migrations that this version does not contain: the database is newer`]
     : ['ok', `${known} applied, none pending`];
-}
-
-/** What stops the start of auth, the rights of the role among it. */
-async function tables(dataSource: DataSource, { database: { schema } }: CommandLineConfig): Promise<Finding> {
-  const problems = await problemsOfDatabase(dataSource, schema);
-  return problems.length > 0
-    ? ['fail', problems.join('; ')]
-    : ['ok', `complete in the schema ${schema}, and the role may use them`];
 }
 
 /** Where the application's users are, its own rules count as well; another one's settings are not in our names. */
