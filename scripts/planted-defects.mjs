@@ -28,6 +28,9 @@ const SERVICE = 'src/resource-server';
 const JWT = `${AUTH}/infrastructure/jwt/jwt-access-token.signer.ts`;
 const ACCESS_KEY = `${AUTH}/domain/access-token-key.ts`;
 const JWS = `src/guard/jws.ts`;
+const DPOP = `src/guard/dpop.ts`;
+const PROOFS = `${AUTH}/application/dpop-proofs.ts`;
+const OAUTH = `${AUTH}/http/oauth/oauth.controller.ts`;
 
 const CLIENT = 'src/client/index.mts';
 const CLIENT_ANSWER = 'src/client/answer.mts';
@@ -2405,6 +2408,135 @@ export const plantedDefects = [
     ],
     spec: 'test/services/verify.spec.ts',
     only: 'encodes what a header cannot hold',
+  },
+
+  // Bound sessions
+  {
+    name: 'a bound token refreshes without a proof',
+    changes: [change(DECISION, 'session.binding !== null && !presented.isProven', 'session === null')],
+    spec: 'test/domain/refresh-decision.spec.ts',
+    only: 'that one is required',
+  },
+  {
+    name: 'a bound token without a proof is judged by its generation first',
+    changes: [
+      change(DECISION, "  if (session.binding !== null && !presented.isProven) return refuse('proof_required');\n", ''),
+      change(
+        DECISION,
+        '  const way = wayOf(behind, presented, facts, rules);\n',
+        "  const way = wayOf(behind, presented, facts, rules);\n  if (session.binding !== null && !presented.isProven) return refuse('proof_required');\n",
+      ),
+    ],
+    spec: 'test/domain/refresh-decision.spec.ts',
+    only: 'that one is required',
+  },
+  {
+    name: 'a proof of another key refreshes',
+    changes: [change(PROOFS, 'thumbprintOf(proof.key) !== binding.jkt || ', '')],
+    spec: 'test/http/bound.spec.ts',
+    only: 'with a proof by another key',
+  },
+  {
+    name: 'a route that refreshes passes no proof on',
+    changes: [
+      change(
+        `${AUTH}/http/reauthentication.controller.ts`,
+        'retryKeyOf(request), delivery, dpopProofOf(request)',
+        'retryKeyOf(request), delivery',
+      ),
+      change(`${AUTH}/http/reauthentication.controller.ts`, 'ApiDpop, dpopProofOf', 'ApiDpop'),
+    ],
+    spec: 'test/http/bound.spec.ts',
+    only: 'with a proof',
+  },
+  {
+    name: 'a route of OAuth that refreshes passes no proof on',
+    changes: [
+      change(OAUTH, "retryKeyOf(request), 'body', dpopProofOf(request)", "retryKeyOf(request), 'body'"),
+      change(OAUTH, 'ApiDpop, dpopProofOf', 'ApiDpop'),
+    ],
+    spec: 'test/http/bound.spec.ts',
+    only: 'with a proof',
+  },
+  {
+    name: 'the challenge for a nonce is sent after the refresh',
+    changes: [
+      change(
+        PROOFS,
+        '    if (!this.nonces.accepts(proof.nonce, this.clock.now())) throw this.challenge();\n    return proof;',
+        '    return proof;',
+      ),
+      change(
+        REFRESH,
+        '    return (await written) ? this.granted(pair, record) : null;',
+        '    if (!(await written)) return null;\n    if (token.generation === 0) throw new ProofProblem("a nonce");\n    return this.granted(pair, record);',
+      ),
+      change(
+        REFRESH,
+        "import { AuthMetrics } from '../../ports/auth-metrics';",
+        "import { ProofProblem } from '../../../support/proof-problem';\nimport { AuthMetrics } from '../../ports/auth-metrics';",
+      ),
+    ],
+    spec: 'test/http/bound.spec.ts',
+    only: 'uses nothing up',
+  },
+  {
+    name: 'a proof counts again',
+    changes: [
+      change(PROOFS, "if (!(await this.seen.isNew(hash('sha256', `${jkt} ${jti}`, 'base64url'))))", 'if (jti === jkt)'),
+    ],
+    spec: 'test/http/bound.spec.ts',
+    only: 'a captured request',
+  },
+  {
+    name: 'a proof for another URL counts',
+    changes: [change(DPOP, ' && isOneOf(urls, proof.htu)', ' && isOneOf([...urls, proof.htu], proof.htu)')],
+    spec: 'test/domain/dpop.spec.ts',
+    only: 'for another path',
+  },
+  {
+    name: 'the header of a proof chooses its algorithm',
+    changes: [change(DPOP, ' || jws.header.alg !== key.alg', '')],
+    spec: 'test/domain/dpop.spec.ts',
+    only: 'another algorithm than its key',
+  },
+  {
+    name: 'a private key in a proof is accepted',
+    changes: [change('src/guard/asymmetric-key.ts', "'d' in jwk", "'x5c' in jwk")],
+    spec: 'test/domain/dpop.spec.ts',
+    only: 'with a private key',
+  },
+  {
+    name: 'the predecessor of a bound session is answered after its successor was used',
+    changes: [
+      change(
+        DECISION,
+        'return behind === 1 ? wayOfPredecessor(presented, facts, rules) : REUSE;',
+        'return behind === 1 || facts.session.binding !== null ? wayOfPredecessor(presented, facts, rules) : REUSE;',
+      ),
+    ],
+    spec: 'test/domain/refresh-decision.spec.ts',
+    only: 'that of any other session, except',
+  },
+  {
+    name: 'a password change opens a session without the key',
+    changes: [
+      change(`${AUTH}/application/sign-in/change-password.handler.ts`, 'binding: session.binding,', 'binding: null,'),
+    ],
+    spec: 'test/http/bound.spec.ts',
+    only: 'hands its key on',
+  },
+  {
+    name: 'a refusal for want of a proof counts against the session',
+    changes: [
+      change(
+        `${AUTH}/application/refresh/refresh-limits.ts`,
+        'if (token === null || isUnproven(decision)) {',
+        'if (token === null) {',
+      ),
+    ],
+    spec: 'test/http/limits.spec.ts',
+    only: 'without their proof',
   },
 
   // The client

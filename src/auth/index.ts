@@ -10,6 +10,7 @@ export { InvalidAuthOptions, type OptionProblem } from './options/rules';
 export { InvalidInput } from '../support/invalid-input';
 export { type PagePosition } from '../support/cursor';
 export { Overloaded } from '../support/overloaded';
+export { ProofProblem } from '../support/proof-problem';
 export { Throttled } from '../support/throttled';
 export { type Actor } from './application/actor';
 export { type ActingToken, type TokenPair } from './application/token-pair.issuer';
@@ -72,9 +73,10 @@ export {
   type UserRotation,
 } from './application/versions/trigger-user-token-rotation.command';
 export { UpdateGracePeriodCommand } from './application/versions/update-grace-period.command';
+export type { Binding, DpopProof } from './domain/binding';
 export { loginSpelling } from './domain/login';
 export { passwordProblem } from './domain/password-rules';
-export type { BulkEnding } from './domain/refresh-decision';
+export type { BulkEnding, ReplayDoor } from './domain/refresh-decision';
 export { type RefreshRefusal, REVOCATION_REASONS, type RefusalReason, type RevocationReason } from './domain/refusals';
 export { ok, refusal, type Result } from './domain/result';
 export {
@@ -131,6 +133,7 @@ export {
   SessionEvicted,
   SessionRevoked,
   TokenForgerySuspected,
+  TokenProofMissing,
   TokenRejectedDueToRotation,
   UserActAsFailed,
   UserActedAs,
@@ -145,6 +148,7 @@ export {
 } from './domain/events';
 export { type VerifiedUser } from './domain/verified-user';
 export { actorOf, clientOf } from './http/kit/client-of';
+export { dpopProofOf } from './http/kit/dpop';
 export { configureHttp, fastifyOptions, type HttpOptions } from './http/kit/http-server';
 export { OAUTH_ROUTES } from './http/kit/oauth-routes';
 export { NoStore } from './http/kit/no-store';
@@ -167,6 +171,7 @@ export { AuthMetrics } from './ports/auth-metrics';
 export { Clock } from './ports/clock';
 export { PasswordHasher } from './ports/password-hasher';
 export { RateLimits } from './ports/rate-limits';
+export { SeenProofs } from './ports/seen-proofs';
 export { type GlobalRaise, type MovedRecovery, SecurityPolicyRepository } from './ports/security-policy.repository';
 export {
   type CrowdedUsers,

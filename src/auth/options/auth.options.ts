@@ -56,6 +56,11 @@ export abstract class AuthOptions {
   abstract readonly adminReauthentication: number | null;
   /** The same for users who end sessions of their own (ASVS 5.0 7.5.2). `POST /auth/logout` has no limit. */
   abstract readonly sessionReauthentication: number | null;
+  /**
+   * Whether a `DPoP` header at the opening of a session binds its refresh tokens to the key of the proof (RFC 9449). Sessions that
+   * are bound stay bound, also with `off`. Without a `publicOrigin`, no session is bound.
+   */
+  abstract readonly dpop: 'off' | 'refresh';
   /** What a reuse ends: its session, or every session of the user. */
   abstract readonly reuseScope: 'session' | 'user';
   /** After this many reuses within 24 hours, all of the user's sessions end. */

@@ -107,6 +107,7 @@ const OPTIONS: {
   replayWindowSeconds: [10, seconds(0)],
   maxReplays: [20, whole(0, 1_000_000)],
   retryKeys: [true, flag],
+  dpop: ['refresh', oneOf('off', 'refresh')],
   adminReauthentication: [15 * MINUTE, orNull(seconds(1))],
   sessionReauthentication: [null, orNull(seconds(1))],
   reuseScope: ['session', oneOf('session', 'user')],

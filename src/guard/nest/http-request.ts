@@ -9,6 +9,8 @@ export interface HttpRequest {
   readonly raw?: { readonly rawHeaders: readonly string[] };
   readonly ip?: string | undefined;
   readonly method?: string;
+  /** The path and the query, whatever is mounted where. */
+  readonly originalUrl?: string;
   /** The route's pattern, on Fastify. */
   readonly routeOptions?: { readonly url?: string | undefined };
   /** The route's pattern, on Express. */

@@ -22,6 +22,7 @@ import { hasRefreshTokenPrefix } from '../../domain/refresh-token';
 import type { RefreshRefusal } from '../../domain/refusals';
 import { AuthOptions } from '../../options/auth.options';
 import { clientOf } from '../kit/client-of';
+import { ApiDpop, dpopProofOf } from '../kit/dpop';
 import { demandForm, type Form } from '../kit/form-body';
 import { NoStore } from '../kit/no-store';
 import { ApiBasicAuth, ApiBody, ApiConsumes, ApiOkResponse, ApiOperation, ApiTags } from '../kit/openapi';
@@ -66,6 +67,7 @@ export class OAuthController {
       'the login. The rules of retries are the same.',
   })
   @ApiRetryKey()
+  @ApiDpop()
   @ApiBody({ type: TokenRequestDto })
   @ApiOkResponse({ type: TokenResponseDto })
   @ApiOAuthErrors({
@@ -86,7 +88,7 @@ export class OAuthController {
     // Without `scope` in the answer, a client would take the requested one as granted (RFC 6749 section 5.1).
     if (form.has('scope')) throw oauthError('invalid_scope', 'scope', 'scope must not be given: there are no scopes');
     const result = await this.commands.execute(
-      new RefreshAccessTokenCommand(refreshToken, clientOf(request), retryKeyOf(request)),
+      new RefreshAccessTokenCommand(refreshToken, clientOf(request), retryKeyOf(request), 'body', dpopProofOf(request)),
     );
     if (!result.ok) throw this.errorOf(result.reason);
     const { accessToken, tokenType, expiresIn, refreshToken: successor } = result.value;
