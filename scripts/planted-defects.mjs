@@ -29,6 +29,7 @@ const JWT = `${AUTH}/infrastructure/jwt/jwt-access-token.signer.ts`;
 const ACCESS_KEY = `${AUTH}/domain/access-token-key.ts`;
 const JWS = `src/guard/jws.ts`;
 const DPOP = `src/guard/dpop.ts`;
+const AUTHENTICATOR = `src/guard/access-token.authenticator.ts`;
 const PROOFS = `${AUTH}/application/dpop-proofs.ts`;
 const OAUTH = `${AUTH}/http/oauth/oauth.controller.ts`;
 
@@ -1796,8 +1797,8 @@ export const plantedDefects = [
       change(`${AUTH}/domain/claims.ts`, "if (isReservedClaim(name)) return 'must not have a reserved name';", ''),
       change(
         JWT,
-        '{ ...claims, ...ours, iss, aud, client_id: this.clientId, gv, uv, roles, auth_time, act }',
-        '{ ...ours, iss, aud, client_id: this.clientId, gv, uv, roles, auth_time, act, ...claims }',
+        '{ ...claims, ...ours, iss, aud, client_id: this.clientId, gv, uv, roles, auth_time, act, cnf }',
+        '{ ...ours, iss, aud, client_id: this.clientId, gv, uv, roles, auth_time, act, cnf, ...claims }',
       ),
     ],
     spec: 'test/application/claims.spec.ts',
@@ -2114,7 +2115,7 @@ export const plantedDefects = [
   {
     name: 'a new time of a proof keeps the level of an old one',
     changes: [
-      change(REFRESH, '{ ...proof, claims: session.claims }', '{ ...proof, acr: session.acr, claims: session.claims }'),
+      change(REFRESH, '{ ...proof, claims: session.claims,', '{ ...proof, acr: session.acr, claims: session.claims,'),
     ],
     spec: 'test/http/reauthentication.spec.ts',
     only: 'is a refresh that proves the password again',
@@ -2537,6 +2538,43 @@ export const plantedDefects = [
     ],
     spec: 'test/http/limits.spec.ts',
     only: 'without their proof',
+  },
+
+  {
+    name: 'a bound access token counts as a bearer token once it is known',
+    changes: [
+      change(
+        AUTHENTICATOR,
+        'if (jkt === null || given === undefined) return jkt === null && given === undefined;',
+        'if (jkt === null || given === undefined) return this.used.size > 0 || (jkt === null && given === undefined);',
+      ),
+    ],
+    spec: 'test/http/bound-access.spec.ts',
+    only: 'as a bearer token each time',
+  },
+  {
+    name: 'a proof is for any access token',
+    changes: [change(AUTHENTICATOR, 'proof === null || proof.ath !== accessTokenHashOf(token)', 'proof === null')],
+    spec: 'test/http/bound-access.spec.ts',
+    only: 'another token',
+  },
+  {
+    name: 'a proof of an access token counts again',
+    changes: [change(AUTHENTICATOR, '    if (this.used.has(id)) return false;\n', '')],
+    spec: 'test/http/bound-access.spec.ts',
+    only: 'once with each proof',
+  },
+  {
+    name: 'a confirmation that nobody knows is no reason to refuse a token',
+    changes: [
+      change(
+        'src/guard/access-token.ts',
+        '  if (cnf !== undefined && !isConfirmation(cnf)) return null;\n',
+        '  if (cnf !== undefined && !isConfirmation(cnf)) return claimsOf({ ...payload, cnf: undefined });\n',
+      ),
+    ],
+    spec: 'test/http/access-token-tampering.spec.ts',
+    only: 'confirmation',
   },
 
   // The client

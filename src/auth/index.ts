@@ -13,7 +13,7 @@ export { Overloaded } from '../support/overloaded';
 export { ProofProblem } from '../support/proof-problem';
 export { Throttled } from '../support/throttled';
 export { type Actor } from './application/actor';
-export { type ActingToken, type TokenPair } from './application/token-pair.issuer';
+export { type ActingToken, type TokenPair, type TokenType } from './application/token-pair.issuer';
 export { type ActingAs, ActAsUserCommand } from './application/act-as/act-as-user.command';
 export { FindAuthEventsQuery } from './application/history/find-auth-events.query';
 export { GetSessionHistoryQuery } from './application/history/get-session-history.query';

@@ -11,7 +11,7 @@ import { type AlgorithmKey, isSignedBy, type Jws, objectOf, parseJws } from './j
 export const PROOF_ALGORITHMS = ['ES256', 'EdDSA', 'RS256'] as const;
 
 /** The longest proof that is read, in characters. */
-export const MAX_PROOF = 4096;
+const MAX_PROOF = 4096;
 const MAX_JTI = 256;
 const MAX_RSA_BITS = 4096;
 const RSA_EXPONENT = 65537n;

@@ -1,5 +1,5 @@
 /** The names and addresses of one's own machine, as URLs write them. */
-export const LOOPBACK: readonly string[] = ['localhost', '127.0.0.1', '[::1]'];
+const LOOPBACK: readonly string[] = ['localhost', '127.0.0.1', '[::1]'];
 
 /** An origin, and the other spellings of one that is on this machine: people open by one name what listens on another. */
 export function spellingsOf(origin: string | null): readonly string[] {

@@ -295,6 +295,7 @@ describe('every environment', () => {
     ['REFRESH_REPLAY_WINDOW', '0', { auth: { replayWindowSeconds: 0 } }],
     ['REFRESH_RETRY_KEYS', 'false', { auth: { retryKeys: false } }],
     ['DPOP', 'off', { auth: { dpop: 'off' } }],
+    ['DPOP', 'required', { auth: { dpop: 'required' } }],
     ['LIMIT_LOGIN_PER_IP', '0', { auth: { limits: { loginPerIp: null } } }],
     ['LIMIT_INVALID_PER_IP', '5/2h', { auth: { limits: { invalidPerIp: { points: 5, seconds: 7200 } } } }],
     ['LIMIT_REGISTER_PER_IP', '1/24d', { auth: { limits: { registerPerIp: { points: 1, seconds: 24 * 86_400 } } } }],

@@ -5,6 +5,7 @@ import { spellingsOf } from '../../support/loopback';
 import { ProofProblem } from '../../support/proof-problem';
 import type { Binding, DpopProof } from '../domain/binding';
 import { DpopNonces } from '../domain/dpop-nonces';
+import type { Delivery } from '../domain/session';
 import { AuthOptions } from '../options/auth.options';
 import { Clock } from '../ports/clock';
 import { SeenProofs } from '../ports/seen-proofs';
@@ -31,9 +32,10 @@ export class DpopProofs {
   /**
    * The binding of a session that is opened with this proof; null without one, and where no session is bound: with the option
    * `off`, or without a public origin to compare the proof's with.
-   * @throws ProofProblem
+   * @throws ProofProblem, also without a proof if the option is `required`
    */
-  async bindingBy(given: DpopProof | undefined): Promise<Binding | null> {
+  async bindingBy(given: DpopProof | undefined, delivery: Delivery): Promise<Binding | null> {
+    if (given === undefined && this.options.dpop === 'required' && delivery === 'body') throw new ProofProblem(null);
     if (given === undefined || this.options.dpop === 'off' || this.origins.length === 0) return null;
     const proof = this.recent(given);
     const binding: Binding = { kind: 'dpop', jkt: thumbprintOf(proof.key) };

@@ -1,7 +1,7 @@
 import { Get, HttpCode, Post, Req, Res, UnauthorizedException } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { CurrentPrincipal, InPerson, Public } from '../../guard/nest/decorators';
-import { bearerOf, type HttpRequest } from '../../guard/nest/http-request';
+import { credentialsOf, type HttpRequest } from '../../guard/nest/http-request';
 import { invalidRequest, ProblemException } from '../../guard/nest/problem.exception';
 import type { Principal } from '../../guard/principal';
 import { Throttled } from '../../support/throttled';
@@ -151,7 +151,8 @@ export class AuthController {
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
   ): Promise<void> {
-    const accessToken = bearerOf(request);
+    // Of either scheme, and without a proof: a client that has lost its key can still end its session.
+    const accessToken = credentialsOf(request, [])?.token;
     const explicit: LogOutToken[] = [
       ...(body.refreshToken === undefined ? [] : [{ refreshToken: body.refreshToken }]),
       ...(accessToken === undefined ? [] : [{ accessToken }]),

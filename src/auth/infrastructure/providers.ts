@@ -5,6 +5,7 @@ import { AccessTokenKeys } from '../../guard/ports/access-token.keys';
 import { CurrentRoles } from '../../guard/ports/current-roles';
 import { RevocationFeed } from '../../guard/ports/revocation.feed';
 import { RevocationView } from '../../guard/revocation.view';
+import { spellingsOf } from '../../support/loopback';
 import { loaded } from '../../support/packages';
 import { DpopNonces } from '../domain/dpop-nonces';
 import { RefreshTokenKeyRing } from '../domain/refresh-token';
@@ -92,7 +93,7 @@ export const guard: readonly Provider[] = [
     provide: AccessTokenAuthenticator,
     inject: [AccessTokenKeys, RevocationView, AuthOptions],
     useFactory: (keys: AccessTokenKeys, view: RevocationView, options: AuthOptions) =>
-      new AccessTokenAuthenticator(keys, view, options),
+      new AccessTokenAuthenticator(keys, view, options, spellingsOf(options.publicOrigin)),
   },
   { provide: CurrentRoles, useClass: DirectoryRoles },
   AccessTokenGuard,

@@ -194,5 +194,8 @@ export class RefreshAccessTokenHandler implements ICommandHandler<RefreshAccessT
 }
 
 /** What access tokens say: the new proof where there is one, and the session's claims. */
-const proofOf = (session: RefreshSession, proof: NewProof | undefined): SessionProof =>
-  proof === undefined ? session : { ...proof, claims: session.claims };
+const proofOf = (
+  session: RefreshSession,
+  proof: NewProof | undefined,
+): SessionProof & Pick<RefreshSession, 'binding'> =>
+  proof === undefined ? session : { ...proof, claims: session.claims, binding: session.binding };

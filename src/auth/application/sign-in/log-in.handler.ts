@@ -22,7 +22,7 @@ export class LogInHandler implements ICommandHandler<LogInCommand> {
   ) {}
 
   async execute(command: LogInCommand): Promise<Result<TokenPair, 'invalid_credentials'>> {
-    const binding = await this.proofs.bindingBy(command.proof);
+    const binding = await this.proofs.bindingBy(command.proof, command.delivery);
     return this.passwords.attempt(command, 'succeeded', ({ account: user, floors, authTime }, attempt) => {
       demandClaims('user.claims', user.claims, MAX_USER_CLAIMS);
       const proof = { authTime, amr: PASSWORD_AMR, acr: null, claims: null };

@@ -91,7 +91,7 @@ export class OpenSessionHandler implements ICommandHandler<OpenSessionCommand> {
       authTime: authTime === undefined ? null : timeProblem(authTime),
     });
     const claims = demandClaims('claims', opening.claims, MAX_SESSION_CLAIMS);
-    const binding = await this.proofs.bindingBy(opening.proof);
+    const binding = await this.proofs.bindingBy(opening.proof, delivery);
     const attempt = new Attempt({ ...client, deviceId, deviceName }, this.clock.now());
     const proof = isSealed ? this.seal.open(user) : null;
     const subject = { userId: isSealed ? (proof?.userId ?? null) : user };

@@ -1,4 +1,4 @@
-import type { HttpRequest } from '../../../guard/nest/http-request';
+import { type HttpRequest, pathOf } from '../../../guard/nest/http-request';
 import type { DpopProof } from '../../domain/binding';
 import { ApiHeader } from './openapi';
 
@@ -12,9 +12,10 @@ export const ApiDpop = (): MethodDecorator =>
   });
 
 /** The `DPoP` header of a request, for a command that opens or refreshes a session; undefined without one. */
-export function dpopProofOf({ headers, method = '', originalUrl = '' }: HttpRequest): DpopProof | undefined {
+export function dpopProofOf(request: HttpRequest): DpopProof | undefined {
+  const { headers, method = '' } = request;
   const { dpop } = headers;
   if (dpop === undefined) return undefined;
   // Node joins two headers of the name by a comma, which no proof contains.
-  return { kind: 'dpop', jwt: String(dpop), method, path: originalUrl.replace(/[?#].*$/s, '') };
+  return { kind: 'dpop', jwt: String(dpop), method, path: pathOf(request) };
 }

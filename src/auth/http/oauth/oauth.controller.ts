@@ -134,13 +134,13 @@ export class OAuthController {
   }
 
   private async ofAccessToken(token: string): Promise<IntrospectionDto | null> {
-    const principal = await this.authenticator.authenticate(token);
+    const principal = await this.authenticator.inspect(token);
     if (principal === null) return null;
-    const { userId, sessionId, expiresAt, roles, authTime, amr, acr, actor, claims } = principal;
+    const { userId, sessionId, expiresAt, roles, authTime, amr, acr, actor, jkt, claims } = principal;
     return {
       ...claims,
       active: true,
-      token_type: 'Bearer',
+      token_type: jkt === null ? 'Bearer' : 'DPoP',
       client_id: this.options.oauthClientId,
       iss: this.options.accessTokenIssuer,
       aud: this.options.accessTokenAudience,
@@ -152,13 +152,14 @@ export class OAuthController {
       ...(amr.length === 0 ? {} : { amr }),
       ...(acr === null ? {} : { acr }),
       ...(actor === null ? {} : { act: { sub: actor.userId } }),
+      ...(jkt === null ? {} : { cnf: { jkt } }),
     };
   }
 
   private async ofRefreshToken(token: string): Promise<IntrospectionDto | null> {
     const result = await this.queries.execute(new ValidateRefreshTokenQuery(token));
     if (!result.ok) return null;
-    const { userId, sessionId, expiresAt } = result.value;
+    const { userId, sessionId, expiresAt, binding } = result.value;
     return {
       active: true,
       client_id: this.options.oauthClientId,
@@ -166,6 +167,7 @@ export class OAuthController {
       sub: userId,
       sid: sessionId,
       exp: Math.floor(expiresAt.getTime() / 1000),
+      ...(binding === null ? {} : { cnf: { jkt: binding.jkt } }),
     };
   }
 
