@@ -15,7 +15,14 @@ export function buildClients() {
     const read = (...names: string[]) =>
       new Map(names.map((name) => [`/${name}`, readFileSync(join(folder, name), 'utf8')]));
     return {
-      scripts: read('client/index.mjs', 'client/answer.mjs', 'client/session.mjs', 'browser/index.mjs'),
+      scripts: read(
+        'client/index.mjs',
+        'client/answer.mjs',
+        'client/proofs.mjs',
+        'browser/device-key.mjs',
+        'client/session.mjs',
+        'browser/index.mjs',
+      ),
       types: read('client/session.d.mts', 'client/index.d.mts', 'browser/index.d.mts'),
       sizes: run('client-sizes.mjs', folder),
     };
