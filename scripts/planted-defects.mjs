@@ -2541,6 +2541,42 @@ export const plantedDefects = [
   },
 
   {
+    name: 'a nonce counts for its half minute alone',
+    changes: [
+      change(
+        `${AUTH}/domain/dpop-nonces.ts`,
+        '(epoch === epochOf(now) || epoch === epochOf(now) - 1)',
+        'epoch === epochOf(now)',
+      ),
+    ],
+    spec: 'test/domain/dpop.spec.ts',
+    only: 'counts for its half minute',
+  },
+  {
+    name: 'each instance remembers the proofs for itself, with Redis, too',
+    changes: [change(`${AUTH}/infrastructure/proofs/remembered-proofs.ts`, 'return answer !== null;', 'return true;')],
+    spec: 'test/redis/remembered-proofs.spec.ts',
+    only: 'new once for all',
+  },
+  {
+    name: 'the token endpoint asks for a nonce as a resource does',
+    changes: [
+      change(
+        `${AUTH}/http/oauth/oauth-error.filter.ts`,
+        'isChallenge ? challengeOf(exception.nonce) : exception',
+        'isChallenge ? exception : exception',
+      ),
+    ],
+    spec: 'test/http/oauth-clients.spec.ts',
+    only: 'with the nonce that it is asked for',
+  },
+  {
+    name: 'a bound access token is verified without its key',
+    changes: [change('src/guard/access-token.ts', '    ...(cnf === undefined ? {} : { jkt: cnf.jkt }),\n', '')],
+    spec: 'test/services/verifier.spec.ts',
+    only: 'a bound token with a proof',
+  },
+  {
     name: 'a bound access token counts as a bearer token once it is known',
     changes: [
       change(
@@ -2615,6 +2651,18 @@ export const plantedDefects = [
     changes: [change(CLIENT_ANSWER, "body.recovery === 'reauthenticate'", 'body.recovery !== undefined')],
     spec: 'test/client/session.spec.ts',
     only: 'learns when to try again',
+  },
+  {
+    name: 'the client takes a request for a nonce for its answer',
+    changes: [
+      change(
+        'src/client/proofs.mts',
+        'nonce === null || nonces.get(origin) === nonce',
+        'nonce === null || nonce !== ""',
+      ),
+    ],
+    spec: 'test/client/bound.spec.ts',
+    only: 'learns the nonce by itself',
   },
   {
     name: 'the contexts of a client refresh without their lock',

@@ -57,7 +57,6 @@ describeInChromium('a bound session in a browser', () => {
 
   const refresh = (tab: Page): Promise<string | null> => tab.evaluate(() => window.session.refresh());
 
-  // Seen red with a key for each tab.
   it('is refreshed by every tab with the one key of the origin, which no script can read', async () => {
     const [one, other] = [await open(), await open()];
     const sessionId = await signIn(one);

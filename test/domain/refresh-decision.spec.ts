@@ -285,7 +285,7 @@ describe('the decision of a refresh', () => {
   });
 });
 
-// Seen red with the binding looked at after the end of the session, and only for the current generation.
+// Seen red without the row, with it after the place of the token, and with older tokens answered like the predecessor.
 describe('the decision of a refresh of a bound session', () => {
   const session = { binding: BINDING };
   const isProven = true;

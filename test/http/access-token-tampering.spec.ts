@@ -123,7 +123,7 @@ describe('An access token', () => {
     },
   );
 
-  // Seen red without a look at it: a token of which nobody has proved anything.
+  // Seen red with confirmations that nobody knows passed over.
   it('with a confirmation, whatever it says, does not count as a bearer token', async () => {
     const confirmations = [
       { jkt: 'a thumbprint' },

@@ -71,7 +71,7 @@ describe('With DPOP=all, the access token of a bound session', () => {
     expect(changed).toMatchObject({ status: 200, body: { tokenType: 'DPoP' } });
   });
 
-  // Seen red with the proof looked at only when the token is verified for the first time.
+  // Seen red with a token that counts as a bearer token once a proof was accepted.
   it('is refused as a bearer token each time, whatever is remembered of it', async () => {
     const { accessToken } = await logInBound();
     for (const _time of [1, 2]) {

@@ -122,7 +122,7 @@ describe('A session that was opened with a proof', () => {
     UNPROVEN.map(([name, headers]) => ({ path, send, name, headers })),
   );
 
-  // Seen red: the proof looked at after the decision, and the proof's key not compared.
+  // Seen red with the key of the proof not compared.
   it.each(everywhere)('refreshes nothing at $path $name: recorded, and untouched', async ({ path, send, headers }) => {
     const { refreshToken, sessionId } = await logInBound();
     const current = successorOf(await refresh(refreshToken));
@@ -153,7 +153,6 @@ describe('A session that was opened with a proof', () => {
     expect(await refresh(third)).toMatchObject({ status: 200 });
   });
 
-  // Seen red with the predecessor answered after the successor was used.
   it('answers the predecessor at any time, until the successor is used; then it is a reuse', async () => {
     const { refreshToken, sessionId } = await logInBound();
     const first = await refresh(refreshToken);
@@ -195,7 +194,6 @@ describe('A session that was opened with a proof', () => {
     expect(await refresh(refreshToken)).toMatchObject({ status: 200 });
   });
 
-  // Seen red with the proof looked at after the adoption.
   it('demands the proof of a token that a recovery epoch would adopt', async () => {
     const { refreshToken, sessionId } = await logInBound();
     const row = await snapshotOf(app, sessionId);
