@@ -17,7 +17,7 @@ const http = packages(
 
 /** The parts that are no library: hosts have their own. */
 const application = [
-  '^src/(app\\.module|bootstrap|config|kept-keys|logging|main|new-keys|readings)\\.ts$',
+  '^src/(app\\.module|bootstrap|config|findings|kept-keys|logging|main|new-keys|readings)\\.ts$',
   '^src/(audit|cli|database|operations|users)/',
 ];
 
@@ -164,7 +164,7 @@ module.exports = {
     rule(
       'host-loads-late',
       'What the doors of the package load needs none of the packages that only some hosts install: those are required where they are used.',
-      { path: '^src/(index\\.ts$|(auth|guard|postgres|support|testing)/)', pathNot: late },
+      { path: '^src/(index\\.ts$|(auth|console|guard|postgres|support|testing)/)', pathNot: late },
       {
         path: [...late, ...http, ...packages('bcrypt', 'redis')],
         dependencyTypesNot: ['require', 'type-import', 'type-only'],
@@ -197,7 +197,13 @@ module.exports = {
       { pathNot: '^src/auth/' },
       { path: '^src/auth/', pathNot: '^src/auth/(http/)?index\\.ts$' },
     ),
-    ...['audit', 'operations', 'auth/http/oauth'].map((module) => oneDoor(module)),
+    ...['audit', 'console', 'operations', 'auth/http/oauth'].map((module) => oneDoor(module)),
+    rule(
+      'console-imports-the-guard',
+      'The console serves files: its data are public routes. It imports the doors of the guard and itself.',
+      { path: '^src/console/' },
+      { path: '^src/', pathNot: ['^src/console/', '^src/guard/(nest/)?index\\.ts$'] },
+    ),
     // What an e-mail is, the configuration asks as well, and must not load the routes of users for it.
     oneDoor('users', '(index|email)'),
     rule(

@@ -15,16 +15,28 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { argv, chdir, cwd, env, exit } from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { plantedDefects } from './planted-defects.mjs';
 
-// `npm run test:mutants [-- part of a name]`: plants one defect after the other in copies of the sources, and runs the
-// spec that must see it. A defect that survives is a test that is missing.
+// `npm run test:mutants [-- part of a name | -- --share N]`: plants one defect after the other in copies of the sources, and
+// runs the spec that must see it. A defect that survives is a test that is missing. `--share 3` plants every third one,
+// beginning where the commit's hash says, so that each commit meets others.
 
 chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 const LANES = Math.min(2, availableParallelism());
-const [wanted = ''] = argv.slice(2);
-const defects = plantedDefects.filter(({ name }) => name.includes(wanted));
+const { values, positionals } = parseArgs({
+  args: argv.slice(2),
+  options: { share: { type: 'string' } },
+  allowPositionals: true,
+});
+const [wanted = ''] = positionals;
+const share = Number(values.share ?? 1);
+if (!Number.isInteger(share) || share < 1)
+  throw new Error(`--share must be a whole number from 1, not ${values.share}`);
+const first =
+  share === 1 ? 0 : parseInt(execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).slice(0, 8), 16) % share;
+const defects = plantedDefects.filter(({ name }, place) => name.includes(wanted) && place % share === first);
 
 /** The text with the changes made; a search string that is not there exactly once is a stale entry. */
 function planted({ name, changes }, textOf) {
@@ -167,7 +179,18 @@ const missed = defects.length - caught;
 mkdirSync('reports', { recursive: true });
 writeFileSync(
   join(cwd(), 'reports/jest-mutants.json'),
-  JSON.stringify({ numPassedTests: caught, numFailedTests: missed, numRuntimeErrorTestSuites: 0 }),
+  JSON.stringify({
+    numPassedTests: caught,
+    numFailedTests: missed,
+    numRuntimeErrorTestSuites: 0,
+    // As Jest says it of a test, for the summary of `.ci/run`.
+    testResults: defects
+      .filter(({ name }) => results.get(name)?.caught !== true)
+      .map(({ name, spec }) => ({
+        name: spec,
+        assertionResults: [{ status: 'failed', fullName: `planted defect: ${name}` }],
+      })),
+  }),
 );
 console.log(
   `${defects.length} planted defects: ${caught} caught, ${missed} missed, in ${Math.round((Date.now() - started) / 1000)} s`,

@@ -22,8 +22,8 @@ const EVENT_LOG = `${AUTH}/infrastructure/postgres/typeorm-auth-event.log.ts`;
 const FOLD = `${AUTH}/ports/folded-refresh.ts`;
 const RESET = `${AUTH}/application/reset/reset-password.handler.ts`;
 const ACT_AS = `${AUTH}/application/act-as/act-as-user.handler.ts`;
-const POLLS = `${AUTH}/http/feed/revocation-polls.ts`;
-const RING = `${AUTH}/http/feed/revocation-ring.ts`;
+const POLLS = `${AUTH}/application/resource-servers/revocation-polls.ts`;
+const RING = `${AUTH}/application/resource-servers/revocation-ring.ts`;
 const SERVICE = 'src/resource-server';
 const JWT = `${AUTH}/infrastructure/jwt/jwt-access-token.signer.ts`;
 const ACCESS_KEY = `${AUTH}/domain/access-token-key.ts`;
@@ -32,6 +32,8 @@ const DPOP = `src/guard/dpop.ts`;
 const AUTHENTICATOR = `src/guard/access-token.authenticator.ts`;
 const PROOFS = `${AUTH}/application/dpop-proofs.ts`;
 const OAUTH = `${AUTH}/http/oauth/oauth.controller.ts`;
+const REDIS = `${AUTH}/infrastructure/redis/redis-connection.ts`;
+const FLEXIBLE_LIMITS = `${AUTH}/infrastructure/limits/flexible-rate-limits.ts`;
 
 const CLIENT = 'src/client/index.mts';
 const CLIENT_ANSWER = 'src/client/answer.mts';
@@ -1152,7 +1154,7 @@ export const plantedDefects = [
   },
   {
     name: 'a connection to a server that cannot write goes back to the pool',
-    changes: [change('src/postgres/data-source.ts', ' || SPENT.test(code)', '')],
+    changes: [change('src/postgres/data-source.ts', 'else if (!SPENT.test(code)) return;', 'else return;')],
     spec: 'test/database/data-source.spec.ts',
   },
   {
@@ -2669,5 +2671,119 @@ export const plantedDefects = [
     changes: [change(CLIENT, 'lock(() => persist()', '(async (work) => work())(() => persist()')],
     spec: 'test/client/session.spec.ts',
     only: 'which share a store and a lock',
+  },
+  // Screens
+  {
+    name: "a device of another user's session is renamed",
+    changes: [
+      change(
+        `${AUTH}/application/sessions/rename-session.handler.ts`,
+        'if (session.userId !== of && session.userId !== (await this.users.spellingOf(of))) return false;',
+        '',
+      ),
+    ],
+    spec: 'test/http/administration-reads.spec.ts',
+    only: 'fastify the name of a device of a foreign',
+  },
+  {
+    name: 'a session that is over is renamed',
+    changes: [change(SESSIONS, 'if (live === null) return false;', '')],
+    spec: 'test/ports/session.repository.spec.ts',
+    only: 'PostgreSQL .*changes nothing of a session that is over',
+  },
+  {
+    name: 'an export of the trail ends after its first page',
+    changes: [
+      change('src/audit/audit-events.controller.ts', 'while (next !== null) {', 'while (next === undefined) {'),
+    ],
+    spec: 'test/http/administration-reads.spec.ts',
+    only: 'fastify an export has every event',
+  },
+  {
+    name: 'a spreadsheet runs what a user agent says',
+    changes: [change('src/audit/exported.ts', '/^[=+\\-@\\t\\r]/.test(text)', 'false')],
+    spec: 'test/http/administration-reads.spec.ts',
+    only: 'fastify an export as CSV',
+  },
+
+  // Operations
+  {
+    name: 'answers during the delay of a shutdown keep their connection',
+    changes: [change('src/operations/drain.ts', "setHeader('Connection', 'close')", "setHeader('X-Drain', 'true')")],
+    spec: 'test/operations/drain.spec.ts',
+    only: 'on fastify',
+  },
+  {
+    name: 'readiness stays 200 during the delay of a shutdown',
+    changes: [
+      change('src/operations/health.controller.ts', 'drain.hasBegun ?', 'drain.hasBegun && redis === undefined ?'),
+    ],
+    spec: 'test/operations/drain.spec.ts',
+    only: 'on fastify',
+  },
+  {
+    name: 'a migration waits for a lock without a limit',
+    changes: [change('src/postgres/migrate.ts', '`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`', "'SELECT 1'")],
+    spec: 'test/database/migrate-under-load.spec.ts',
+  },
+  {
+    name: 'a statement that is given up continues on the server',
+    changes: [
+      change(
+        'src/postgres/data-source.ts',
+        "if (message === 'Query read timeout') this.cancelOnServer();",
+        "if (message === 'Query read timeout');",
+      ),
+    ],
+    spec: 'test/database/data-source.spec.ts',
+    only: 'is cancelled there',
+  },
+  {
+    name: 'a readonly Redis is kept',
+    changes: [change(REDIS, 'if (/\\bREADONLY\\b/.test(String(error)))', "if (String(error) === '')")],
+    spec: 'test/redis/rate-limits.spec.ts',
+    only: 'while it is a replica',
+  },
+  {
+    name: 'a replica of Redis is taken for a master',
+    changes: [change(REDIS, "if (name !== 'master')", "if (name === '')")],
+    spec: 'test/operations/health.spec.ts',
+    only: 'is degraded while that is a replica',
+  },
+  {
+    name: 'the sentinels are asked once',
+    changes: [
+      change(
+        REDIS,
+        'const client = clientFor(await masterOf(settings));',
+        'const client = clientFor(await (cache ??= masterOf(settings)));',
+      ),
+      change(REDIS, 'function end(client', 'let cache: Promise<string> | undefined;\n\nfunction end(client'),
+    ],
+    spec: 'test/redis/sentinel.spec.ts',
+    only: 'after a failover so does',
+  },
+  {
+    name: 'a fallback of the limits is not counted',
+    changes: [change(FLEXIBLE_LIMITS, 'this.metrics.limiterFellBack();', '')],
+    spec: 'test/redis/sentinel.spec.ts',
+    only: 'after a failover so does',
+  },
+  {
+    name: 'a site of IPv6 has no limit',
+    changes: [change(FLEXIBLE_LIMITS, '(await this.count(this.wider, name, siteOf(key)))', 'null')],
+    spec: 'test/redis/rate-limits.spec.ts',
+    only: 'the limits by network',
+  },
+  {
+    name: 'the limit that slows down does not',
+    changes: [change(FLEXIBLE_LIMITS, 'await this.pause();', '')],
+    spec: 'test/redis/rate-limits.spec.ts',
+    only: 'a limit that slows down',
+  },
+  {
+    name: 'a sign-in is counted although the queue is full',
+    changes: [change(`${AUTH}/application/password-check.ts`, '    this.hasher.demandRoom();\n', '')],
+    spec: 'test/application/password-check.spec.ts',
   },
 ];

@@ -8,12 +8,16 @@ const changedAt = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?
 export const mustInstall = () => changedAt('node_modules/.package-lock.json') < changedAt('package-lock.json');
 
 export function mustBuild() {
-  const sources = readdirSync('src', { recursive: true }).map((path) => `src/${path}`);
+  const sources = ['src', 'console'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true }).map((path) => `${folder}/${path}`),
+  );
   const inputs = [
     'src',
+    'console',
     'nest-cli.json',
     'scripts/openapi-imports.mjs',
     'scripts/build-clients.mjs',
+    'scripts/build-console.mjs',
     'package-lock.json',
     'tsconfig.json',
     'tsconfig.build.json',

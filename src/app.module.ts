@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { AuditModule } from './audit';
 import { AuthModule, authSchema, postgresStorage } from './auth';
 import type { Config } from './config';
+import { ConsoleModule } from './console';
 import type { DatabaseSchema } from './postgres/data-source';
 import { databaseModule } from './database/database.module';
 import { HealthModule, MetricsModule, PrometheusAuthMetrics } from './operations';
@@ -18,6 +19,8 @@ export function tablesIn(schema: string): DatabaseSchema {
     migrations: [...auth.migrations, ...users.migrations],
   };
 }
+
+export const CONSOLE_PATH = 'console';
 
 /** The composition root. */
 @Module({})
@@ -44,6 +47,7 @@ export class AppModule {
         AuditModule.forRoot(logger),
         HealthModule,
         MetricsModule.forRoot(config),
+        ...(config.http.consoleEnabled ? [ConsoleModule.forRoot({ path: CONSOLE_PATH })] : []),
       ],
     };
   }

@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DynamicModule, INestApplication, NestApplicationOptions } from '@nestjs/common';
 import { NestFactory, type AbstractHttpAdapter } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -9,13 +10,15 @@ import { setupSwagger } from './auth/http';
 import type { Config } from './config';
 import { EMBEDDED_DATA, startEmbeddedPostgres } from './database/embedded-postgres';
 import { createLogger, NestLogger } from './logging';
-import { watchRequests } from './operations';
+import { Drain, watchRequests } from './operations';
 
 /** How long requests in flight may take once the application is asked to close. */
 const GRACE_MS = 10_000;
 
 export interface Application {
   readonly app: INestApplication;
+  /** Announces the end by readiness and by closing connections, and returns after `SHUTDOWN_DELAY`; requests are still served. */
+  readonly drain: () => Promise<void>;
   /** Lets requests in flight finish, stores what waits to be recorded, then closes the database, the embedded one too. */
   readonly close: () => Promise<void>;
 }
@@ -53,7 +56,11 @@ export async function createApplication(config: Config, options: ApplicationOpti
     watchRequests(app, logger);
     configureHttp(app, config.http);
     if (config.http.swaggerEnabled) setupSwagger(app);
-    return { app, close: () => closeGracefully(app).finally(() => database.stop()) };
+    const drain = async (): Promise<void> => {
+      app.get(Drain).begin(app.getHttpServer() as Server);
+      await delay(config.http.shutdownDelaySeconds * 1000);
+    };
+    return { app, drain, close: () => closeGracefully(app).finally(() => database.stop()) };
   } catch (error) {
     await database.stop();
     throw error;

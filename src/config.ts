@@ -15,6 +15,7 @@ import { isKept, keptRing } from './kept-keys';
 import {
   accessKeys,
   addressOf,
+  duration,
   emailAddress,
   flag,
   goodPassword,
@@ -47,6 +48,9 @@ export interface Config {
     readonly trustProxy: readonly string[];
     readonly corsOrigins: readonly string[];
     readonly swaggerEnabled: boolean;
+    readonly consoleEnabled: boolean;
+    /** How long the instance still serves requests after the first signal, while proxies learn that it ends. */
+    readonly shutdownDelaySeconds: number;
   };
   readonly database: {
     /** Null: the embedded PostgreSQL. */
@@ -135,6 +139,8 @@ export function loadConfig(env: Environment = processEnvironment(), dataFolder =
       trustProxy: variables.read('TRUST_PROXY', proxies, []),
       corsOrigins: auth.corsOrigins,
       swaggerEnabled: variables.read('SWAGGER_ENABLED', flag, !production),
+      consoleEnabled: variables.read('CONSOLE_ENABLED', flag, environment === 'development'),
+      shutdownDelaySeconds: variables.read('SHUTDOWN_DELAY', duration(0, 300), production ? 5 : 0),
     },
     database,
     auth: auth as AuthOptions,
@@ -239,7 +245,7 @@ function readAuthOptions(
     if (part === undefined) given[option] = value;
     else (groups[group] ??= {})[part] = value;
   }
-  if (groups.redis?.url === undefined) delete groups.redis;
+  if (Object.keys(groups.redis ?? {}).every((part) => part === 'prefix')) delete groups.redis;
   given.accessTokenIssuer ??= given.publicOrigin;
   return { ...given, ...groups };
 }
@@ -262,7 +268,7 @@ function demandUsable(variables: Variables, auth: IncompleteAuthOptions, require
   for (const { option, rule } of optionProblems(auth)) {
     const missing = HAVE_NO_DEFAULT.some((name) => name === option && auth[name] === undefined);
     if (missing && !required) continue;
-    const words = rule.replace(/\w+/g, nameOf);
+    const words = rule.replace(/\w+(\.\w+)*/g, nameOf);
     variables.demand(nameOf(option), false, missing ? `is required and ${words}` : words);
   }
 }
@@ -333,6 +339,7 @@ const AUTH_VARIABLES: Readonly<Record<string, readonly [name: string, reading: R
   cleanUpIntervalSeconds: ['CLEANUP_INTERVAL', span],
   securityCacheTtlSeconds: ['SECURITY_CACHE_TTL', span],
   'limits.loginPerAccount': ['LIMIT_LOGIN_PER_ACCOUNT', limit],
+  'limits.loginAnywhere': ['LIMIT_LOGIN_ANYWHERE', limit],
   'limits.loginPerIp': ['LIMIT_LOGIN_PER_IP', limit],
   'limits.refreshPerSession': ['LIMIT_REFRESH_PER_SESSION', limit],
   'limits.refreshPerUser': ['LIMIT_REFRESH_PER_USER', limit],
@@ -343,6 +350,8 @@ const AUTH_VARIABLES: Readonly<Record<string, readonly [name: string, reading: R
   'limits.listPerUser': ['LIMIT_LIST_PER_USER', limit],
   'redis.url': ['REDIS_URL', text],
   'redis.prefix': ['REDIS_PREFIX', text],
+  'redis.sentinels': ['REDIS_SENTINELS', list(text)],
+  'redis.master': ['REDIS_MASTER', text],
 };
 
 /** The same for its storage, beside the schema. */

@@ -1,5 +1,6 @@
 /** The package's door: what a host imports from `nest-ratchet`. */
 import './peers';
 export * from './auth';
+export * from './console';
 export * from './guard';
 export * from './guard/nest';

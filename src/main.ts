@@ -1,3 +1,4 @@
+import { CONSOLE_PATH } from './app.module';
 import { createApplication } from './bootstrap';
 import { InvalidConfiguration, loadConfig, type Config } from './config';
 import { messageOf } from './support/message-of';
@@ -8,11 +9,12 @@ async function run(): Promise<void> {
   const config = loadConfig();
   // Before anything starts: a signal's default would leave the embedded server behind.
   const signalled = firstSignal();
-  const { app, close } = await createApplication(config);
+  const { app, drain, close } = await createApplication(config);
   try {
     await app.listen(config.http.port, config.http.host);
     process.stdout.write(welcome(await app.getUrl(), config));
     await signalled;
+    await drain();
   } finally {
     await close();
   }
@@ -36,6 +38,7 @@ function firstSignal(): Promise<void> {
 function welcome(url: string, { http, users }: Config): string {
   const lines = [
     `Ratchet is running on ${url}`,
+    ...(http.consoleEnabled ? [`Console: ${url}/${CONSOLE_PATH}/`] : []),
     ...(http.swaggerEnabled ? [`Swagger UI: ${url}/docs`] : []),
     ...(users.demoAccounts ? ['Demo accounts (e-mail, password):'] : []),
     ...(users.demoAccounts ? DEMO_ACCOUNTS.map(({ email, password }) => `  ${email}  ${password}`) : []),

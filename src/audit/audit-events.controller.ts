@@ -1,10 +1,13 @@
-import { Controller, Get, Param, Query, Req } from '@nestjs/common';
+import { Readable } from 'node:stream';
+import { Controller, Get, Param, Query, Req, StreamableFile } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiProblems, ApiTags, uuidPipe } from '../auth/http';
 import {
   actorOf,
   type AuthEventPage,
   CurrentPrincipal,
+  type EventFilter,
+  type EventPosition,
   FindAuthEventsQuery,
   GetSessionHistoryQuery,
   type HttpRequest,
@@ -14,7 +17,8 @@ import {
 } from '../index';
 import { AuditEventPageDto } from './audit-event.dto';
 import { cursorOf, positionOf } from './cursor';
-import { FindAuditEventsDto, SessionHistoryDto } from './find-audit-events.dto';
+import { exported, MEDIA_TYPES } from './exported';
+import { ExportAuditEventsDto, FindAuditEventsDto, SessionHistoryDto } from './find-audit-events.dto';
 
 @ApiTags('audit')
 @ApiBearerAuth()
@@ -39,17 +43,49 @@ export class AuditEventsController {
     @CurrentPrincipal() principal: Principal,
     @Req() request: HttpRequest,
   ): Promise<AuditEventPageDto> {
-    const { from, to, cursor, limit = 50, ...filter } = query;
+    const { cursor, limit = 50, ...filter } = query;
     return dtoOf(
       await this.queries.execute(
-        new FindAuthEventsQuery(
-          { ...filter, from: dateOf(from), to: dateOf(to) },
-          limit,
-          afterOf(cursor),
-          actorOf(principal, request),
-        ),
+        new FindAuthEventsQuery(filterOf(filter), limit, afterOf(cursor), actorOf(principal, request)),
       ),
     );
+  }
+
+  @ApiOperation({
+    summary: 'Export the audit trail',
+    description:
+      'Every event that matches all filters, newest first, as it is read. An export that is cut off was not whole.',
+  })
+  @ApiOkResponse({
+    content: {
+      'application/x-ndjson': { schema: { type: 'string' } },
+      'text/csv': { schema: { type: 'string' } },
+    },
+  })
+  @ApiProblems([400, 401, 403, 503], {
+    400: {
+      description: 'A filter is malformed or does not exist',
+      code: 'invalid_request',
+      errors: [{ path: 'format', message: 'format must be one of the following values: jsonl, csv' }],
+    },
+  })
+  @NoStore()
+  @Get('audit-events/export')
+  async exportAuditEvents(
+    @Query() { format = 'jsonl', ...filter }: ExportAuditEventsDto,
+    @CurrentPrincipal() principal: Principal,
+    @Req() request: HttpRequest,
+  ): Promise<StreamableFile> {
+    const actor = actorOf(principal, request);
+    const read = (after?: EventPosition) =>
+      this.queries.execute(new FindAuthEventsQuery(filterOf(filter), EXPORT_PAGE, after, actor));
+    // Before the answer begins, so that what fails at once is answered as by any other route.
+    const first = await read();
+    const stream = Readable.from(exported(format, pagesFrom(first, read)), { objectMode: false });
+    return new StreamableFile(stream, {
+      type: MEDIA_TYPES[format],
+      disposition: `attachment; filename="audit-events.${format}"`,
+    });
   }
 
   @NoStore()
@@ -71,6 +107,23 @@ export class AuditEventsController {
     );
   }
 }
+
+const EXPORT_PAGE = 200;
+
+async function* pagesFrom(first: AuthEventPage, read: (after: EventPosition) => Promise<AuthEventPage>) {
+  let { items, next } = first;
+  yield items;
+  while (next !== null) {
+    ({ items, next } = await read(next));
+    yield items;
+  }
+}
+
+const filterOf = ({ from, to, ...equal }: ExportAuditEventsDto): EventFilter => ({
+  ...equal,
+  from: dateOf(from),
+  to: dateOf(to),
+});
 
 const dtoOf = ({ items, next }: AuthEventPage): AuditEventPageDto => ({
   items: [...items],

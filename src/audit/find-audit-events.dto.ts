@@ -3,6 +3,7 @@ import { ByRule, IsIn, IsInt, IsOptional, IsUUID, Max, Min, rules, Transform, Ty
 import { AUTH_EVENTS, userIdProblem } from '../index';
 import { OUTCOMES } from './audit-event.dto';
 import { positionOf } from './cursor';
+import { EXPORT_FORMATS, type ExportFormat } from './exported';
 
 const TYPES = AUTH_EVENTS.map(({ type }) => type);
 const TIME = /^[1-9]\d{3}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/;
@@ -39,14 +40,12 @@ const IsId = () =>
     IsUUID(),
   );
 
-class PageDto {
+export class SessionHistoryDto {
   /** The `nextCursor` of the previous page. */
   @IsOptional()
   @IsCursor()
   cursor?: string;
-}
 
-export class SessionHistoryDto extends PageDto {
   /** The maximum number of items on a page; 1,000 by default. */
   @IsOptional()
   @Type(() => Number)
@@ -56,15 +55,8 @@ export class SessionHistoryDto extends PageDto {
   limit?: number;
 }
 
-export class FindAuditEventsDto extends PageDto {
-  /** The maximum number of items on a page; 50 by default. */
-  @IsOptional()
-  @Type(() => Number)
-  @IsInt()
-  @Min(1)
-  @Max(200)
-  limit?: number;
-
+/** Which events: those that match all that is given. */
+class EventFilterDto {
   /** Events about this user. */
   @IsOptional()
   @ByRule(userIdProblem)
@@ -98,4 +90,26 @@ export class FindAuditEventsDto extends PageDto {
   @IsOptional()
   @IsTime()
   to?: string;
+}
+
+export class FindAuditEventsDto extends EventFilterDto {
+  /** The `nextCursor` of the previous page. */
+  @IsOptional()
+  @IsCursor()
+  cursor?: string;
+
+  /** The maximum number of items on a page; 50 by default. */
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(1)
+  @Max(200)
+  limit?: number;
+}
+
+export class ExportAuditEventsDto extends EventFilterDto {
+  /** One JSON object a line, or a table for spreadsheets; `jsonl` by default. */
+  @IsOptional()
+  @IsIn(EXPORT_FORMATS)
+  format?: ExportFormat;
 }

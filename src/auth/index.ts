@@ -3,7 +3,13 @@ export { AuthModule, type AuthModuleAsyncOptions, type AuthModuleOptions } from 
 export { postgresStorage, type PostgresStorageOptions } from './infrastructure/postgres/providers';
 export { type AuthSchema, authSchema } from './infrastructure/postgres/schema';
 export { type AccessTokenKey, type PublicJwk } from './domain/access-token-key';
-export { AuthOptions, type Limit, type LimitName, type ResourceServer } from './options/auth.options';
+export {
+  AuthOptions,
+  type Limit,
+  type LimitName,
+  type RedisSettings,
+  type ResourceServer,
+} from './options/auth.options';
 export { AUTH_DEFAULTS, completeOptions, type GivenAuthOptions } from './options/complete-options';
 export { type GivenPostgresSettings, POSTGRES_DEFAULTS } from './options/postgres.settings';
 export { InvalidAuthOptions, type OptionProblem } from './options/rules';
@@ -38,6 +44,7 @@ export {
 } from './application/sessions/list-sessions.query';
 export { LogOutCommand, type LogOutToken } from './application/sessions/log-out.command';
 export { LogOutEverywhereCommand } from './application/sessions/log-out-everywhere.command';
+export { RenameSessionCommand } from './application/sessions/rename-session.command';
 export { RevokeOtherSessionsCommand } from './application/sessions/revoke-other-sessions.command';
 export { RevokeSessionCommand } from './application/sessions/revoke-session.command';
 export { RevokeUserSessionsCommand } from './application/sessions/revoke-user-sessions.command';
@@ -131,6 +138,7 @@ export {
   SecurityPolicyChanged,
   SessionCreated,
   SessionEvicted,
+  SessionRenamed,
   SessionRevoked,
   TokenForgerySuspected,
   TokenProofMissing,
@@ -167,7 +175,7 @@ export {
 } from './ports/auth-event.log';
 export { foldedFrom, pageOf, type StoredEvent } from './ports/folded-refresh';
 export { AuthEvents, type RecordBound } from './ports/auth-events';
-export { AuthMetrics } from './ports/auth-metrics';
+export { AuthMetrics, type FeedAnswerKind } from './ports/auth-metrics';
 export { Clock } from './ports/clock';
 export { PasswordHasher } from './ports/password-hasher';
 export { RateLimits } from './ports/rate-limits';
@@ -210,10 +218,11 @@ export {
   reasonProblem,
   userIdProblem,
 } from './domain/input-rules';
-export { RedisConnection } from './infrastructure/redis/redis-connection';
-export { problemsOfDatabase } from './infrastructure/postgres/database-check';
+export { openRedis, RedisConnection } from './infrastructure/redis/redis-connection';
+export { problemsOfDatabase, withClient } from './infrastructure/postgres/database-check';
 export { EventPartitions } from './infrastructure/postgres/event-partitions';
 export { names } from './infrastructure/postgres/names';
+export { isPooled, POOLED_LISTEN, POOLED_STATEMENTS } from './infrastructure/postgres/pooler';
 export { standbysOf } from './infrastructure/postgres/standbys';
 export { TypeOrmUnitOfWork } from './infrastructure/postgres/typeorm-unit-of-work';
 export { type IncompleteAuthOptions, optionProblems, withDefaults } from './options/complete-options';

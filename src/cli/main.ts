@@ -6,6 +6,7 @@ import { afterRestore } from './commands/after-restore';
 import { audit } from './commands/audit';
 import { clean } from './commands/clean';
 import { doctor } from './commands/doctor';
+import { drill } from './commands/drill';
 import { keys } from './commands/keys';
 import { migrate } from './commands/migrate';
 import { rotate } from './commands/rotate';
@@ -24,7 +25,7 @@ async function run(argv: readonly string[]): Promise<number> {
     .exitOverride()
     .configureOutput({ outputError: (text) => complain(text.replace(/^error: /, '')) });
   const shell = new Shell(program);
-  for (const add of [sessions, users, rotate, audit, clean, afterFailover, afterRestore, keys, migrate, doctor])
+  for (const add of [sessions, users, rotate, audit, clean, afterFailover, afterRestore, keys, migrate, doctor, drill])
     add(program, shell);
   try {
     await program.parseAsync(argv);

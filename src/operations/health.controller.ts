@@ -21,6 +21,7 @@ import {
 import { DataSource, MigrationExecutor } from 'typeorm';
 import { ApiOperation, ApiProblems, ApiTags, openapi, UNREADABLE } from '../auth/http';
 import { Public, RedisConnection, RevocationView } from '../index';
+import { Drain } from './drain';
 
 const PATIENCE_MS = 1000;
 /** A readiness probe often waits only a second, and must not time out because of Redis. */
@@ -59,6 +60,7 @@ export class HealthController {
     private readonly indicators: HealthIndicatorService,
     private readonly dataSource: DataSource,
     private readonly view: RevocationView,
+    private readonly drain: Drain,
     /** Null where none is configured; a type that may be null says no class to Nest. */
     @Inject(RedisConnection) private readonly redis: RedisConnection | null,
   ) {}
@@ -79,8 +81,9 @@ export class HealthController {
   @Get('ready')
   @Check()
   ready(): Promise<HealthCheckResult> {
-    const { redis } = this;
+    const { redis, drain } = this;
     return this.health.check([
+      ...(drain.hasBegun ? [() => this.indicators.check('shutdown').down('begun')] : []),
       () => this.attempt('database', () => this.demandWritable()),
       () => this.attempt('migrations', () => this.demandNoPendingMigrations()),
       () => this.attempt('revocations', () => this.view.currentPolicy()),
@@ -89,8 +92,8 @@ export class HealthController {
   }
 
   /** Without it limits count in each process, and nothing else changes. */
-  private async attemptWithRedis({ client }: RedisConnection): Promise<HealthIndicatorResult> {
-    const result = await this.attempt('redis', () => client.ping(), PATIENCE_WITH_REDIS_MS);
+  private async attemptWithRedis(redis: RedisConnection): Promise<HealthIndicatorResult> {
+    const result = await this.attempt('redis', () => redis.demandMaster(), PATIENCE_WITH_REDIS_MS);
     return result.redis.status === 'up' ? result : this.indicators.check('redis').degraded('unavailable');
   }
 

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { AUTH_EVENTS, AuthMetrics } from '../index';
+import { AUTH_EVENTS, AuthMetrics, type FeedAnswerKind } from '../index';
 
 /** What auth counts, for Prometheus. Labels have a handful of values each: never an id, an address or an e-mail. */
 @Injectable()
@@ -13,7 +13,10 @@ export class PrometheusAuthMetrics extends AuthMetrics {
   private readonly auditBatchSize: Histogram;
   private readonly rotationBatchSize: Histogram;
   private readonly hashQueueDepth: Gauge;
+  private readonly openPolls: Gauge;
+  private readonly feedAnswers: Counter<'kind'>;
   private readonly limiterHits: Counter<'limit'>;
+  private readonly limiterFallbacks: Counter;
   private readonly cleaned: Counter<'what'>;
   private readonly marked: Counter;
   private readonly listenerFailures: Counter<'event'>;
@@ -101,10 +104,29 @@ export class PrometheusAuthMetrics extends AuthMetrics {
       buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
       registers,
     });
+    this.openPolls = new Gauge({
+      name: 'ratchet_feed_polls',
+      help: 'Polls of services that follow the revocations and are open',
+      registers,
+    });
+    this.feedAnswers = new Counter({
+      name: 'ratchet_feed_answers_total',
+      help: 'Answers to polls by kind: snapshot, news, empty, or refused with 503',
+      labelNames: ['kind'],
+      registers,
+    });
+    for (const kind of ['snapshot', 'news', 'empty', 'refused'] satisfies FeedAnswerKind[]) {
+      this.feedAnswers.inc({ kind }, 0);
+    }
     this.limiterHits = new Counter({
       name: 'ratchet_limiter_hits_total',
-      help: 'Requests that a limit refused',
+      help: 'Requests that a limit refused or slowed down',
       labelNames: ['limit'],
+      registers,
+    });
+    this.limiterFallbacks = new Counter({
+      name: 'ratchet_limiter_fallbacks_total',
+      help: 'Counts that Redis did not take, so that this process took them alone',
       registers,
     });
     this.cleaned = new Counter({
@@ -166,8 +188,20 @@ export class PrometheusAuthMetrics extends AuthMetrics {
     this.propagationSeconds.observe(seconds);
   }
 
+  feedPolls(open: number): void {
+    this.openPolls.set(open);
+  }
+
+  feedAnswered(kind: FeedAnswerKind): void {
+    this.feedAnswers.inc({ kind });
+  }
+
   limited(limit: string): void {
     this.limiterHits.inc({ limit });
+  }
+
+  limiterFellBack(): void {
+    this.limiterFallbacks.inc();
   }
 
   cleanedUp(what: 'sessions' | 'revocations' | 'audit_partitions' | 'audit_rows', count: number): void {

@@ -19,6 +19,9 @@ const COUNTED_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'
  * string gets there. Call it before anything else is installed: what a guard, a parser or a limit refuses is counted as well,
  * which no interceptor would see.
  *
+ * Above `info` only answers of 5xx have their line, and the lines before it do not name the request: before Node 24 an
+ * AsyncLocalStorage in use makes every promise of the process call JavaScript, which doubles what a refresh costs.
+ *
  * The id is the trace id of `traceparent` (W3C Trace Context), else the caller's `x-request-id` if that is a plain one, else
  * a random UUID. An id that came with the request is returned as `X-Request-Id`. A random one is in the log alone: refusals
  * are identical to the byte.
@@ -52,8 +55,8 @@ export function watchRequests(app: INestApplication, logger: Logger): void {
         },
         durationMs / 1000,
       );
-      if (isLogged)
-        log.info(
+      if (isLogged || statusCode >= 500)
+        log[isLogged ? 'info' : 'warn'](
           {
             requestId: logged.id,
             method,
@@ -70,8 +73,8 @@ export function watchRequests(app: INestApplication, logger: Logger): void {
     return logged;
   };
 
-  if (app.getHttpAdapter() instanceof FastifyAdapter) watchFastify(app as NestFastifyApplication, watch);
-  else watchExpress(app as NestExpressApplication, watch);
+  if (app.getHttpAdapter() instanceof FastifyAdapter) watchFastify(app as NestFastifyApplication, watch, isLogged);
+  else watchExpress(app as NestExpressApplication, watch, isLogged);
 }
 
 /** The id that the request came with, if it is usable. */
@@ -82,15 +85,16 @@ function givenId({ headers }: IncomingMessage): string | undefined {
 
 type Watch = (request: IncomingMessage, response: ServerResponse, routeOf: () => string | undefined) => LoggedRequest;
 
-function watchFastify(app: NestFastifyApplication, watch: Watch): void {
+function watchFastify(app: NestFastifyApplication, watch: Watch, names: boolean): void {
   const fastify = app.getHttpAdapter().getInstance();
   const requests = new WeakMap<object, LoggedRequest>();
   fastify.addHook('onRequest', (request, reply, done) => {
     const logged = watch(request.raw, reply.raw, () => request.routeOptions.url);
     request.id = logged.id;
-    requests.set(request, logged);
+    if (names) requests.set(request, logged);
     done();
   });
+  if (!names) return;
   // Only here: a body is read in the context of its connection, and what follows it would have lost the request.
   fastify.addHook('preValidation', (request, _reply, done) => {
     const logged = requests.get(request);
@@ -99,11 +103,10 @@ function watchFastify(app: NestFastifyApplication, watch: Watch): void {
   });
 }
 
-function watchExpress(app: NestExpressApplication, watch: Watch): void {
-  app.use((request: IncomingMessage & { route?: { path: string } }, response: ServerResponse, next: () => void) =>
-    loggedRequests.run(
-      watch(request, response, () => request.route?.path),
-      next,
-    ),
-  );
+function watchExpress(app: NestExpressApplication, watch: Watch, names: boolean): void {
+  app.use((request: IncomingMessage & { route?: { path: string } }, response: ServerResponse, next: () => void) => {
+    const logged = watch(request, response, () => request.route?.path);
+    if (names) loggedRequests.run(logged, next);
+    else next();
+  });
 }

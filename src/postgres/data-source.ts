@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { Logger } from '@nestjs/common';
 import { Client, type ClientConfig } from 'pg';
 import type { DataSourceOptions } from 'typeorm';
@@ -48,6 +49,24 @@ export function dataSourceOptions({ url, poolSize, schema }: DatabaseConfig, tab
 /** SQLSTATEs of a server that accepts no changes (a standby, a former primary), or that is shutting down. */
 const SPENT = /^(25006|57P0\d)$/;
 
+/** For a server that accepts no connections either. */
+const CANCEL_PATIENCE_MS = 2000;
+
+/** What pg's types leave out. */
+interface CancelKey {
+  readonly processID: number;
+  readonly secretKey: number;
+  readonly host: string;
+  readonly port: number;
+}
+interface CancelConnection {
+  readonly stream: Socket;
+  on(event: 'error', listener: () => void): void;
+  once(event: 'connect', listener: () => void): void;
+  connect(portOrPath: number | string, host?: string): void;
+  cancel(processID: number, secretKey: number): void;
+}
+
 /**
  * A connection without an answer in time is closed: in the pool, it would make its next user wait for the same answer. So is
  * a connection whose server cannot write: the same address may lead to another server by now.
@@ -64,9 +83,25 @@ class ImpatientClient extends Client {
     if (answer instanceof Promise) {
       answer.catch((error: unknown) => {
         const { message, code = '' } = error as Error & { code?: string };
-        if (message === 'Query read timeout' || SPENT.test(code)) void this.end();
+        if (message === 'Query read timeout') this.cancelOnServer();
+        else if (!SPENT.test(code)) return;
+        void this.end();
       });
     }
     return answer as never; // a promise or nothing, as the overload says
+  }
+
+  /**
+   * A commit that waits for a synchronous standby does not notice that its client has left: each connection that is given up
+   * would leave a busy backend behind, until the server has no room for others.
+   */
+  private cancelOnServer(): void {
+    const { processID, secretKey, host, port } = this as unknown as CancelKey;
+    const { connection } = new Client({ host, port }) as unknown as { connection: CancelConnection };
+    connection.on('error', () => undefined);
+    connection.stream.setTimeout(CANCEL_PATIENCE_MS, () => connection.stream.destroy());
+    connection.once('connect', () => connection.cancel(processID, secretKey));
+    if (host.startsWith('/')) connection.connect(`${host}/.s.PGSQL.${port}`);
+    else connection.connect(port, host);
   }
 }

@@ -67,6 +67,7 @@ export class AuthTestingModule {
           cleanUpIntervalSeconds: 0,
           limits: {
             loginPerAccount: null,
+            loginAnywhere: null,
             loginPerIp: null,
             refreshPerSession: null,
             refreshPerUser: null,

@@ -136,6 +136,16 @@ export class InMemorySessionRepository extends SessionRepository {
     });
   }
 
+  rename(id: string, deviceName: string | null): Promise<boolean> {
+    return this.store.alone(async () => {
+      const found = this.find(id);
+      const session = found && (await this.liveOf(found.userId)).find((one) => one.id === id);
+      if (!session) return false;
+      this.store.sessions.set(id, { ...session, deviceName });
+      return true;
+    });
+  }
+
   revokeSome(which: SomeSessions, reason: RevocationReason, limit: number): Promise<string[]> {
     return this.store.alone(async () => {
       const live = await this.liveOf(which.userId);

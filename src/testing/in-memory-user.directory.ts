@@ -51,6 +51,17 @@ export class InMemoryUserDirectory extends UserDirectory {
     return this.administrate(id, (user) => ({ ...user, roles: [...roles] }));
   }
 
+  override search(text: string, limit: number): Promise<readonly DirectoryUser[]> {
+    const wanted = loginSpelling(text);
+    return this.store.alone(async () =>
+      [...this.store.users.values()]
+        .filter(({ id, email }) => email.includes(wanted) || id === text)
+        .sort((one, other) => (one.email < other.email ? -1 : 1))
+        .slice(0, limit)
+        .map(({ passwordHash: _, ...user }) => user),
+    );
+  }
+
   private administrate(id: string, changed: (user: UserWithPassword) => UserWithPassword): Promise<DirectoryChange> {
     return this.store.alone(async () => {
       const user = this.store.users.get(id);

@@ -4,6 +4,7 @@ import {
   administers,
   type DirectoryChange,
   type DirectoryUser,
+  loginSpelling,
   TypeOrmUnitOfWork,
   UserDirectory,
   type UserTable,
@@ -59,6 +60,18 @@ export class TypeOrmUserDirectory extends UserDirectory {
 
   override async setRoles(id: string, roles: readonly string[]): Promise<DirectoryChange> {
     return this.administrate(id, { roles: [...roles] });
+  }
+
+  override async search(text: string, limit: number): Promise<readonly DirectoryUser[]> {
+    const users = this.users
+      .createQueryBuilder('found')
+      .select(['found.id', 'found.email', 'found.roles', 'found.isActive'])
+      .orderBy('found.email')
+      .take(limit);
+    const wanted = loginSpelling(text);
+    if (wanted !== '') users.where('strpos(found.email, :wanted) > 0', { wanted });
+    if (UUID.test(text)) users.orWhere('found.id = :text', { text });
+    return users.getMany();
   }
 
   /** Refuses what would leave nobody to administer. Two administrators who demote each other at once wait here in turn. */

@@ -22,8 +22,9 @@ export function buildClients() {
         'browser/device-key.mjs',
         'client/session.mjs',
         'browser/index.mjs',
+        'browser/devices.mjs',
       ),
-      types: read('client/session.d.mts', 'client/index.d.mts', 'browser/index.d.mts'),
+      types: read('client/session.d.mts', 'client/index.d.mts', 'browser/index.d.mts', 'browser/devices.d.mts'),
       sizes: run('client-sizes.mjs', folder),
     };
   } finally {

@@ -183,6 +183,7 @@ describe('ratchet, beside a running application,', () => {
         newVersion,
         gracePeriodSeconds: 600,
         sessionsAffected,
+        sessionsBehind: expect.any(Number),
       });
       expect(sessionsAffected).toBeGreaterThanOrEqual(2);
       const [policy] = await app.query('SELECT * FROM security_policy');

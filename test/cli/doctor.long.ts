@@ -42,6 +42,7 @@ describe('ratchet doctor', () => {
       'access keys',
       'redis',
       'database',
+      'pooler',
       'standbys',
       'migrations',
       'tables',

@@ -95,6 +95,7 @@ describe('a development start', () => {
     });
     expect(config.auth.limits).toEqual({
       loginPerAccount: { points: 10, seconds: 900 },
+      loginAnywhere: { points: 100, seconds: 3600 },
       loginPerIp: { points: 100, seconds: 900 },
       refreshPerSession: { points: 30, seconds: 10 },
       refreshPerUser: { points: 600, seconds: 60 },
@@ -312,6 +313,9 @@ describe('every environment', () => {
       },
     ],
     ['REDIS_URL', 'rediss://cache:6380', { auth: { redis: { url: 'rediss://cache:6380', prefix: 'ratchet:' } } }],
+    ['LIMIT_LOGIN_ANYWHERE', '7/1m', { auth: { limits: { loginAnywhere: { points: 7, seconds: 60 } } } }],
+    ['SHUTDOWN_DELAY', '20s', { http: { shutdownDelaySeconds: 20 } }],
+    ['SHUTDOWN_DELAY', '0', { http: { shutdownDelaySeconds: 0 } }],
     ['REVOCATION_NOTIFY', 'none', { storage: { notify: 'none' } }],
     ['REVOCATION_MAX_STALENESS', '2s', { auth: { maxStalenessSeconds: 2 } }],
     ['REVOCATION_MAX_STALENESS', '2m', { auth: { maxStalenessSeconds: 120 } }],
@@ -423,6 +427,24 @@ describe('every environment', () => {
       'LIMIT_LOGIN_PER_IP must be whole points, at least 1, in whole seconds from 1 to 2073600',
       'REDIS_URL must be a URL that starts with redis:// or rediss://',
     ]);
+  });
+
+  it('takes sentinels together with the name of their master, with or without an address', () => {
+    const sentinels = { REDIS_SENTINELS: 's1:26379, [::1]:26380', REDIS_MASTER: 'main' };
+    const redis = { prefix: 'ratchet:', sentinels: ['s1:26379', '[::1]:26380'], master: 'main' };
+    expect(load({ ...PRODUCTION, ...sentinels }).auth.redis).toEqual(redis);
+    const url = 'rediss://ratchet:secret@cache/2';
+    expect(load({ ...PRODUCTION, ...sentinels, REDIS_URL: url }).auth.redis).toEqual({ ...redis, url });
+    expect(problemsOf({ ...PRODUCTION, REDIS_SENTINELS: 's1:26379' })).toEqual([
+      'REDIS_SENTINELS must be set together with REDIS_MASTER, the name of the master',
+    ]);
+    expect(problemsOf({ ...PRODUCTION, REDIS_MASTER: 'main' })).toEqual([
+      'REDIS_MASTER must be set together with REDIS_SENTINELS',
+    ]);
+    for (const address of ['s1', 's1:0', 's1:99999', 'redis://s1:26379', 'user:secret@s1:26379', '::1:26379'])
+      expect(problemsOf({ ...PRODUCTION, REDIS_MASTER: 'main', REDIS_SENTINELS: `s2:26379,${address}` })).toEqual([
+        'REDIS_SENTINELS must be addresses of sentinels, host:port each',
+      ]);
   });
 
   it('takes a bootstrap administrator whole, by the rules for everyone', () => {

@@ -4,6 +4,7 @@ import type { Pool } from 'pg';
 import type { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import { UserEntity } from '../../src/users/user.entity';
+import { until } from '../support/until';
 import { administer, type TestDatabase, testDatabase } from '../support/database/test-database';
 
 let database: TestDatabase;
@@ -37,6 +38,28 @@ test('a statement that finds no free connection fails instead of waiting for eve
   await expect(dataSource.query('SELECT 1')).rejects.toThrow('timeout');
   await busy.release();
   await expect(dataSource.query('SELECT 1')).resolves.toHaveLength(1);
+});
+
+// Seen red when the connection is only closed: a backend that waits for something does not notice.
+test('a statement that has no answer in time is cancelled there, too', async () => {
+  const other = await database.connect(2);
+  await other.query('CREATE TABLE held ()');
+  const holder = other.createQueryRunner();
+  await holder.startTransaction();
+  await holder.query('LOCK TABLE held');
+  const runner = dataSource.createQueryRunner();
+  await runner.query('SET statement_timeout = 0'); // the server's own limit is sooner
+  const waiting = async () =>
+    Number(
+      (await other.query(`SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'held'::regclass`))[0].count,
+    );
+  const given = runner.query('SELECT FROM held');
+  await until(async () => (await waiting()) === 1);
+  await expect(given).rejects.toThrow('Query read timeout');
+  await until(async () => (await waiting()) === 0);
+  await holder.rollbackTransaction();
+  await holder.release();
+  await runner.release();
 });
 
 test('an idle connection that the server ends is replaced', async () => {

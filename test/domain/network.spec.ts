@@ -1,4 +1,4 @@
-import { networkOf, unmapped } from '../../src/auth/domain/network';
+import { networkOf, siteOf, unmapped } from '../../src/auth/domain/network';
 
 describe('the network of an address', () => {
   // Seen red with the groups compared as they are written: 198.51.100.10 had six buckets, and shared one with everyone.
@@ -41,6 +41,15 @@ describe('the network of an address', () => {
     ];
     expect(new Set(networks.map(networkOf)).size).toBe(networks.length);
   });
+
+  it.each([
+    ['2001:db8:0:7', '2001:db8:0::/48'],
+    ['2001:db8:0:8', '2001:db8:0::/48'],
+    ['2001:db8:1:7', '2001:db8:1::/48'],
+    ['198.51.100.10', null],
+    ['an account 2001:db8:0:7', null],
+    ['', null],
+  ])('of %s is in the site %s', (network, site) => expect(siteOf(network)).toBe(site));
 
   it('is recorded as the socket should have written it', () => {
     expect(unmapped('::ffff:c633:640a')).toBe('198.51.100.10');

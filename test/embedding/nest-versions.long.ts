@@ -109,7 +109,7 @@ test.each(['guarded', 'composed'])('%s', async (path) => {
 /** Counts a login in the Redis that it is given. */
 const COUNT_IN_REDIS = `
 require('reflect-metadata');
-const { once } = require('node:events');
+const { setTimeout: delay } = require('node:timers/promises');
 const { NestFactory } = require('@nestjs/core');
 const { RateLimits, RedisConnection } = require('nest-ratchet');
 const { AuthTestingModule } = require('nest-ratchet/testing');
@@ -118,8 +118,8 @@ const { AuthTestingModule } = require('nest-ratchet/testing');
   const options = { redis: { url: process.argv[2], prefix: 'host:' }, limits: { loginPerIp: { points: 2, seconds: 60 } } };
   const module = AuthTestingModule.forRoot({ controllers: false, options });
   const app = await NestFactory.createApplicationContext(module, { logger: ['error', 'warn'] });
-  const { client } = app.get(RedisConnection, { strict: false });
-  if (!client.isReady) await once(client, 'ready');
+  const redis = app.get(RedisConnection, { strict: false });
+  while (!(await redis.demandMaster().then(() => true, () => false))) await delay(10);
   await app.get(RateLimits).take('loginPerIp', 'somewhere');
   await app.close();
 })();

@@ -116,6 +116,8 @@ describe("a host's options", () => {
     ],
     ['a limit of another name', { limits: { perIp: null } }, 'limits.perIp'],
     ['Redis without a prefix', { redis: { url: 'redis://cache' } }, 'redis.prefix'],
+    ['Redis nowhere', { redis: { prefix: 'r:' } }, 'redis.url'],
+    ['sentinels without a master', { redis: { prefix: 'r:', sentinels: ['s1:26379'] } }, 'redis.sentinels'],
     ['Redis at an address of another kind', { redis: { url: 'http://cache', prefix: 'r:' } }, 'redis.url'],
     [
       'a service with a short secret',

@@ -103,8 +103,13 @@ describeWithRedis('With a Redis that', () => {
     ['was flushed', () => redis.flushAll()],
   ])('%s, no decision is wrong', async (what, happens) => {
     // What the fault before this one has ended is there again, or nobody would meet this one.
-    const { client: connection } = app.app.get(RedisConnection, { strict: false });
-    await until(() => connection.isReady);
+    const connection = app.app.get(RedisConnection, { strict: false });
+    await until(() =>
+      connection.demandMaster().then(
+        () => true,
+        () => false,
+      ),
+    );
     tally.faults++;
     await happens();
     await expectRightDecisions(app, what);

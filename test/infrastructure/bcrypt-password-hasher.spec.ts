@@ -91,6 +91,24 @@ describe('BcryptPasswordHasher', () => {
     await expect(hasher.verify('a password', null)).resolves.toBe(false);
   });
 
+  it('says that there is room until its queue is full, and again after that', async () => {
+    const hasher = hasherWith({ hashQueueLimit: 1 });
+    const hashes = [];
+    for (;;) {
+      try {
+        hasher.demandRoom();
+      } catch (error) {
+        expect(error).toBeInstanceOf(Overloaded);
+        break;
+      }
+      hashes.push(hasher.hash('a password'));
+      await Promise.resolve();
+    }
+    expect(hashes.length).toBeGreaterThanOrEqual(3);
+    await Promise.all(hashes);
+    expect(() => hasher.demandRoom()).not.toThrow();
+  });
+
   it('keeps its places when hashing fails', async () => {
     const hasher = hasherWith({ hashQueueLimit: 1 });
     for (let i = 0; i < 10; i++) await expect(hasher.hash(7 as never)).rejects.toThrow();

@@ -106,6 +106,7 @@ const options = {
   emailClaim: false,
   limits: {
     loginPerAccount: null,
+    loginAnywhere: null,
     loginPerIp: null,
     refreshPerSession: null,
     refreshPerUser: null,

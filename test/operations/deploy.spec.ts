@@ -166,7 +166,7 @@ describe('the manifests', () => {
       expect(ports).toContain(container[probe].httpGet.port);
     }
     const [, wait] = container.lifecycle.preStop.exec.command;
-    expect(pod(Deployment).terminationGracePeriodSeconds).toBeGreaterThan(Number(wait) + 10);
+    expect(pod(Deployment).terminationGracePeriodSeconds).toBeGreaterThan(Number(wait) + 5 + 10);
   });
 
   it('run as nobody in particular, on a root that nothing can write', () => {

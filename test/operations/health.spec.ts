@@ -175,4 +175,21 @@ describeWithRedis('the health of an instance with a Redis', () => {
       }
     },
   );
+
+  // Seen red with PING, which a replica answers as well.
+  it('is degraded while that is a replica, which counts nothing', async () => {
+    const { redis, port, url, stop } = await startProxiedRedis();
+    const application = await startTestApplication({ env: { REDIS_URL: url } });
+    const status = async () => (await application.get('/health/ready')).body.details.redis.status;
+    try {
+      await until(async () => (await status()) === 'up');
+      await redis.sendCommand(['REPLICAOF', '127.0.0.1', String(port)]);
+      expect(await status()).toBe('degraded');
+      await redis.sendCommand(['REPLICAOF', 'NO', 'ONE']);
+      await until(async () => (await status()) === 'up');
+    } finally {
+      await application.close();
+      await stop();
+    }
+  });
 });

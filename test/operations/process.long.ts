@@ -68,6 +68,18 @@ describe('the process', () => {
     expect(await next.exited).toBe(0);
   });
 
+  it('serves requests for SHUTDOWN_DELAY after the signal, with readiness 503 and connections that close, and then ends', async () => {
+    const { child, exited, listening } = start({ SHUTDOWN_DELAY: '3s' });
+    const url = await listening();
+    child.kill('SIGTERM');
+    await until(async () => (await fetch(`${url}/health/ready`)).status === 503);
+    const response = await fetch(`${url}/health/live`);
+    expect([response.status, response.headers.get('Connection')]).toEqual([200, 'close']);
+    expect((await post(url, '/auth/login', { email: 'a@example.com', password: 'a guess' })).status).toBe(401);
+    expect(await exited).toBe(0);
+    await until(() => refused(url));
+  });
+
   it('ends at once on a second signal', async () => {
     const { child, exited, listening } = start();
     const url = await listening();

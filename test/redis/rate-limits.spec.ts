@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
-import { type AuthOptions, type LimitName, type RateLimits, Throttled } from '../../src';
+import { type AuthOptions, type LimitName, Overloaded, type RateLimits, Throttled } from '../../src';
 import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
 import { FlexibleRateLimits } from '../../src/auth/infrastructure/limits/flexible-rate-limits';
 import { RedisConnection } from '../../src/auth/infrastructure/redis/redis-connection';
@@ -8,6 +8,13 @@ import { LIMIT_NAMES } from '../../src/auth/options/auth.options';
 import { startTestApplication } from '../support/app/test-application';
 import { describeWithRedis, type ProxiedRedis, startProxiedRedis } from '../support/redis/redis-server';
 import { until } from '../support/until';
+
+class CountingMetrics extends NoMetrics {
+  hits = 0;
+  override limited(): void {
+    this.hits++;
+  }
+}
 
 const limitsOf = (given: Partial<AuthOptions['limits']>): AuthOptions['limits'] => ({
   ...(Object.fromEntries(LIMIT_NAMES.map((name) => [name, null])) as Record<LimitName, null>),
@@ -23,6 +30,12 @@ const waitOf = (limits: RateLimits, key: string, name: LimitName = 'loginPerAcco
       if (error instanceof Throttled) return error.retryAfterSeconds;
       throw error;
     },
+  );
+
+const answers = (connection: RedisConnection): Promise<boolean> =>
+  connection.demandMaster().then(
+    () => true,
+    () => false,
   );
 
 describe('the limits of one process', () => {
@@ -45,6 +58,71 @@ describe('the limits of one process', () => {
   });
 });
 
+describe('the limits by network', () => {
+  /** A network each; the last group of a /64. */
+  const network = (at: number, site = '2001:db8:7') => `${site}:${at.toString(16)}`;
+
+  // Seen red with the /64 alone: a site has 65,536 of them, each with points of its own.
+  it('refuse a site of IPv6 after sixteen networks, all of it and no other', async () => {
+    const limits = new FlexibleRateLimits(LIMITS, null, new NoMetrics());
+    for (let at = 0; at < 16; at++) expect(await waitOf(limits, network(at), 'loginPerIp')).toBeNull();
+    expect(await waitOf(limits, network(16), 'loginPerIp')).toBeGreaterThan(890);
+    expect(await waitOf(limits, network(0, '2001:db8:8'), 'loginPerIp')).toBeNull();
+    expect(await waitOf(limits, '198.51.100.7', 'loginPerIp')).toBeNull();
+  });
+
+  it('have no site of IPv4, and other limits have none of any address', async () => {
+    const limits = new FlexibleRateLimits(LIMITS, null, new NoMetrics());
+    for (let at = 0; at < 40; at++) expect(await waitOf(limits, `198.51.100.${at}`, 'loginPerIp')).toBeNull();
+    for (let at = 0; at < 40; at++) expect(await waitOf(limits, network(at))).toBeNull();
+  });
+});
+
+describe('a limit that slows down', () => {
+  // Seen red when it refuses, and when everybody waits.
+  it('lets requests beyond it wait, each of them, never refuses one, and starts anew when it is asked to forget', async () => {
+    const waiting: (() => void)[] = [];
+    const pause = () => new Promise<void>((resolve) => waiting.push(resolve));
+    const metrics = new CountingMetrics();
+    const limits = new FlexibleRateLimits(
+      limitsOf({ loginAnywhere: { points: 2, seconds: 900 } }),
+      null,
+      metrics,
+      undefined,
+      pause,
+    );
+    for (const _time of [1, 2]) await limits.slow('loginAnywhere', 'ann');
+    expect(metrics.hits).toBe(0);
+    const slowed = [1, 2, 3].map(() => limits.slow('loginAnywhere', 'ann'));
+    await limits.slow('loginAnywhere', 'bob');
+    await until(() => waiting.length === 3);
+    expect(metrics.hits).toBe(3);
+    for (const go of waiting) go();
+    await Promise.all(slowed);
+
+    await limits.forget('loginAnywhere', 'ann');
+    await limits.slow('loginAnywhere', 'ann');
+    expect(waiting).toHaveLength(3);
+  });
+
+  it('keeps no more than a thousand waiting: the others are to come again', async () => {
+    const pause = () => new Promise<never>(() => undefined);
+    const limits = new FlexibleRateLimits(
+      limitsOf({ loginAnywhere: { points: 1, seconds: 900 } }),
+      null,
+      new NoMetrics(),
+      undefined,
+      pause,
+    );
+    await limits.slow('loginAnywhere', 'ann');
+    const overloaded: unknown[] = [];
+    for (let at = 0; at < 1002; at++)
+      limits.slow('loginAnywhere', 'ann').catch((error: unknown) => overloaded.push(error));
+    await until(() => overloaded.length === 2);
+    expect(overloaded[0]).toBeInstanceOf(Overloaded);
+  });
+});
+
 describeWithRedis('the limits of instances that share a Redis', () => {
   let server: ProxiedRedis;
   let proxy: ProxiedRedis['proxy'];
@@ -63,10 +141,10 @@ describeWithRedis('the limits of instances that share a Redis', () => {
 
   /** An instance whose connection is up. By default as patient as a busy machine demands. */
   const instance = async (url = server.url, patienceMs = 10_000) => {
-    const connection = RedisConnection.to(url, 'ratchet:');
+    const connection = new RedisConnection({ url, prefix: 'ratchet:' });
     connection.onModuleInit();
     closers.push(() => connection.onApplicationShutdown());
-    await until(() => connection.client.isReady);
+    await until(() => answers(connection));
     return { connection, limits: new FlexibleRateLimits(LIMITS, connection, new NoMetrics(), patienceMs) };
   };
 
@@ -119,22 +197,42 @@ describeWithRedis('the limits of instances that share a Redis', () => {
     });
   });
 
+  // Seen red without the end of the connection: each count was refused for as long as it lasted.
+  it('are counted by each for itself while it is a replica, which is readonly, and together when it is none', async () => {
+    const { limits, connection } = await instance();
+    const key = randomUUID();
+    await waitOf(limits, key);
+    await redis.sendCommand(['REPLICAOF', '127.0.0.1', String(server.port)]);
+    try {
+      expect(await waitOf(limits, key)).toBeNull();
+      expect(await redis.get(`ratchet:limit:loginPerAccount:${key}`)).toBe('1');
+      expect(await answers(connection)).toBe(false);
+    } finally {
+      await redis.sendCommand(['REPLICAOF', 'NO', 'ONE']);
+    }
+    await until(() => answers(connection));
+    await waitOf(limits, key);
+    expect(await redis.get(`ratchet:limit:loginPerAccount:${key}`)).toBe('2');
+  });
+
   // Seen red without a bound: every request left its command behind.
   it('leave no more than a bounded number of commands behind with a Redis that is silent, and give it up', async () => {
     const { limits, connection } = await instance(server.proxiedUrl, 50);
     proxy.silence();
     const sent = await Promise.all(
       Array.from({ length: 3000 }, () =>
-        connection.client.incr('x').then(
-          () => 'answered',
-          (error: unknown) => String(error),
-        ),
+        connection
+          .run((client) => client.incr('x'))
+          .then(
+            () => 'answered',
+            (error: unknown) => String(error),
+          ),
       ).map((command) => Promise.race([command, new Promise<string>((resolve) => setImmediate(resolve, 'waits'))])),
     );
     expect(sent.filter((outcome) => outcome === 'waits').length).toBeLessThanOrEqual(1000);
     expect(sent.filter((outcome) => /queue is full/.test(outcome)).length).toBeGreaterThanOrEqual(2000);
     expect(await waitOf(limits, randomUUID())).toBeNull();
-    await until(() => !connection.client.isReady);
+    await until(async () => !(await answers(connection)));
     expect(await waitOf(limits, randomUUID())).toBeNull();
     await proxy.restore();
   });

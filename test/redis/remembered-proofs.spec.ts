@@ -28,10 +28,15 @@ describeWithRedis('the proofs that instances with one Redis remember', () => {
   });
 
   const instance = async (url = server.url, patienceMs = 10_000) => {
-    const connection = RedisConnection.to(url, 'ratchet:');
+    const connection = new RedisConnection({ url, prefix: 'ratchet:' });
     connection.onModuleInit();
     closers.push(() => connection.onApplicationShutdown());
-    await until(() => connection.client.isReady);
+    await until(() =>
+      connection.demandMaster().then(
+        () => true,
+        () => false,
+      ),
+    );
     return new RememberedProofs(connection, patienceMs);
   };
 

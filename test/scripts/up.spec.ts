@@ -28,7 +28,7 @@ describe('npm run up', () => {
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'ratchet-up-'));
-    for (const name of ['scripts', 'src', 'bin']) mkdirSync(join(folder, name));
+    for (const name of ['scripts', 'src', 'console', 'bin']) mkdirSync(join(folder, name));
     for (const name of ['up.mjs', 'stale.mjs']) {
       cpSync(resolve(__dirname, '../../scripts', name), join(folder, 'scripts', name));
     }

@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { HttpAdapterHost } from '@nestjs/core';
 import { AuthOptions, RevocationFeed, RevocationView } from '../../src';
-import { RevocationPolls } from '../../src/auth/http/feed/revocation-polls';
+import { RevocationPolls } from '../../src/auth/application/resource-servers/revocation-polls';
+import { FeedController } from '../../src/auth/http/feed/feed.controller';
 import { asAdmin, rotateAll, rotateUser } from '../http/support/administration';
 import { intercept } from '../http/support/intercept';
 import { type Answer, type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
@@ -78,6 +79,30 @@ describe.each([['fastify'], ['express']] as const)('The feed for services, on %s
     expect(performance.now() - askedAt).toBeGreaterThanOrEqual(990);
     expect(status).toBe(200);
     expect(body).toMatchObject({ snapshot: null, revocations: [] });
+  });
+
+  it('is counted: the polls that are open, and the answers by their kind', async () => {
+    const metric = async (series: string): Promise<number> => {
+      const { body } = await app.get('/metrics');
+      const line = (body as string).split('\n').find((one) => one.startsWith(`${series} `));
+      return Number(line?.split(' ')[1]);
+    };
+    const answers = () =>
+      Promise.all(
+        ['snapshot', 'news', 'empty', 'refused'].map((kind) => metric(`ratchet_feed_answers_total{kind="${kind}"}`)),
+      );
+    const { id } = await app.register();
+    const cursor = await upToDate(app);
+    const before = await answers();
+    await poll(app);
+    await poll(app, cursor, 0);
+    const waiting = poll(app, cursor, 20);
+    await until(async () => (await metric('ratchet_feed_polls')) === 1);
+    await rotateUser(app, id);
+    await waiting;
+    const after = await answers();
+    expect(after.map((count, kind) => count - (before[kind] ?? 0))).toEqual([1, 1, 1, 0]);
+    expect(await metric('ratchet_feed_polls')).toBe(0);
   });
 
   it('compresses a long answer for those who can read that', async () => {
@@ -275,10 +300,14 @@ describe('An instance of the feed', () => {
     try {
       const httpAdapter = new FastifyAdapter({ connectionTimeout });
       const options = app.app.get(AuthOptions);
-      const polls = new RevocationPolls(app.app.get(RevocationView), options, {
-        httpAdapter,
-      } as unknown as HttpAdapterHost);
-      const start = () => polls.onApplicationBootstrap();
+      const adapterHost = { httpAdapter } as unknown as HttpAdapterHost;
+      const controller = new FeedController(
+        app.app.get(RevocationPolls),
+        app.app.get(RevocationView),
+        options,
+        adapterHost,
+      );
+      const start = () => controller.onApplicationBootstrap();
       if (message === null) expect(start).not.toThrow();
       else expect(start).toThrow(message);
     } finally {

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { HttpAdapterHost } from '@nestjs/core';
 import { type AuthOptions, Overloaded, type RevocationReading, RevocationView } from '../../src';
-import { cursorOfText } from '../../src/auth/http/feed/feed-cursor';
-import { type FeedAnswer, RevocationPolls } from '../../src/auth/http/feed/revocation-polls';
+import { cursorOfText } from '../../src/auth/application/resource-servers/feed-cursor';
+import { type FeedAnswer, RevocationPolls } from '../../src/auth/application/resource-servers/revocation-polls';
 import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
 import { InMemoryRevocationFeed, InMemoryStore } from '../../src/testing';
 import { until } from '../support/until';
@@ -31,7 +30,7 @@ async function instance(store: InMemoryStore) {
   const limits = { accessTokenTtlSeconds: 900, maxStalenessSeconds: 60 };
   const view = new RevocationView(feed, limits, quiet, new NoMetrics());
   const options = { ...limits, resourceServers: [SERVICE] } as unknown as AuthOptions;
-  const polls = new RevocationPolls(view, options, {} as HttpAdapterHost);
+  const polls = new RevocationPolls(view, options, new NoMetrics());
   await view.start();
   const asked = (cursor?: string, wait = 0): Promise<FeedAnswer> =>
     polls.answer(cursorOfText(cursor), wait, new AbortController().signal);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { cursorOfText, type FeedCursor, textOfCursor } from '../../src/auth/http/feed/feed-cursor';
-import { RevocationRing } from '../../src/auth/http/feed/revocation-ring';
+import { cursorOfText, type FeedCursor, textOfCursor } from '../../src/auth/application/resource-servers/feed-cursor';
+import { RevocationRing } from '../../src/auth/application/resource-servers/revocation-ring';
 import type { Announced } from '../../src/guard';
 
 /** A database server as far as its snapshots go: transactions get numbers when they write, and commit in any order. */

@@ -156,6 +156,16 @@ export class MapSessionRepository extends SessionRepository {
     });
   }
 
+  rename(id: string, deviceName: string | null): Promise<boolean> {
+    return this.maps.run(async () => {
+      const found = this.found(id);
+      const session = found && (await this.liveOf(found.userId)).find((one) => one.id === id);
+      if (!session) return false;
+      this.written({ ...session, deviceName });
+      return true;
+    });
+  }
+
   revokeSome(which: SomeSessions, reason: RevocationReason, limit: number): Promise<string[]> {
     return this.maps.run(async () => {
       const live = await this.liveOf(which.userId);

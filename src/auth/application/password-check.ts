@@ -21,17 +21,20 @@ export class PasswordCheck {
   ) {}
 
   /**
-   * Counts a password that is given for a login name.
-   * @throws Throttled
+   * Counts a password that is given for a login name. From many addresses at once, an account cannot be locked, only slowed down.
+   * @throws Throttled, or Overloaded before anything is counted
    */
   async count(login: string, network: string | null): Promise<void> {
+    this.hasher.demandRoom();
     if (network !== null) await this.limits.take('loginPerIp', network);
-    await this.limits.take('loginPerAccount', accountOf(login, network));
+    await this.limits.take('loginPerAccount', `${accountOf(login)} ${network}`);
+    await this.limits.slow('loginAnywhere', accountOf(login));
   }
 
   /** After the success is recorded: the count of failures starts from zero, and a cheap hash is replaced. */
   async settle(login: string, network: string | null, account: UserWithPassword, password: string): Promise<void> {
-    await this.limits.forget('loginPerAccount', accountOf(login, network));
+    await this.limits.forget('loginPerAccount', `${accountOf(login)} ${network}`);
+    await this.limits.forget('loginAnywhere', accountOf(login));
     await this.rehash(account, password);
   }
 
@@ -47,8 +50,7 @@ export class PasswordCheck {
 }
 
 /**
- * What the limit of an account counts by: with the network, so that nobody can lock others out. The login name is hashed, so
- * that a reader of the counters does not learn it.
+ * What the limits of an account count by; the one that refuses, with the network, so that nobody can lock others out. The login
+ * name is hashed, so that a reader of the counters does not learn it.
  */
-const accountOf = (login: string, network: string | null): string =>
-  `${createHash('sha256').update(loginSpelling(login)).digest('base64url')} ${network}`;
+const accountOf = (login: string): string => createHash('sha256').update(loginSpelling(login)).digest('base64url');

@@ -266,6 +266,16 @@ export class SessionRevoked {
   ) {}
 }
 
+/** The user gave the device of a session another name, or took its name away. */
+export class SessionRenamed {
+  static readonly type = 'auth.session.renamed.v1';
+  static readonly outcome = 'succeeded';
+  constructor(
+    readonly context: EventContext,
+    readonly deviceName: string | null,
+  ) {}
+}
+
 /** The least recently used session ended because a new one exceeded the limit. */
 export class SessionEvicted {
   static readonly type = 'auth.session.evicted.v1';
@@ -607,6 +617,7 @@ export const AUTH_EVENTS = [
   LogoutSucceeded,
   LogoutFailed,
   SessionCreated,
+  SessionRenamed,
   SessionRevoked,
   SessionEvicted,
   AllSessionsRevoked,

@@ -13,6 +13,7 @@ import { DELIVERIES } from './session';
  */
 
 export const MAX_REASON = 500;
+export const MAX_DEVICE_NAME = 128;
 const MAX_ROLES = 32;
 const MAX_ROLE = 64;
 const MAX_AMR = 16;
@@ -41,6 +42,15 @@ export function reasonProblem(reason: unknown): Problem {
   if (problem !== null) return problem;
   if (!/\S/.test(reason as string)) return 'must not be empty';
   return (reason as string).length > MAX_REASON ? `must have at most ${MAX_REASON} characters` : null;
+}
+
+/** The name that people give a device; null for none. */
+export function deviceNameProblem(name: unknown): Problem {
+  if (name === null) return null;
+  const problem = plainTextProblem(name);
+  if (problem !== null) return problem;
+  if (!/\S/.test(name as string)) return 'must not be empty: null removes the name';
+  return (name as string).length > MAX_DEVICE_NAME ? `must have at most ${MAX_DEVICE_NAME} characters` : null;
 }
 
 const wholeProblem = (value: unknown, min: number, max: number): Problem =>

@@ -22,6 +22,12 @@ export function networkOf(ip: string): string {
   );
 }
 
+/** The /48 around a network of IPv6 as {@link networkOf} writes it, which one site may have (RFC 6177); null of anything else. */
+export function siteOf(network: string): string | null {
+  const [, site] = /^([\da-f]{1,4}(?::[\da-f]{1,4}){2}):[\da-f]{1,4}$/.exec(network) ?? [];
+  return site === undefined ? null : `${site}::/48`;
+}
+
 /** What is counted as one source: a network, or all requests without an address. */
 export const sourceOf = (ip: string | null): string => (ip === null ? '' : networkOf(ip));
 

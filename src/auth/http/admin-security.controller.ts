@@ -6,6 +6,7 @@ import { ProblemException } from '../../guard/nest/problem.exception';
 import type { Principal } from '../../guard/principal';
 import type { SecurityPolicy } from '../../guard/versions';
 import { GetSecurityPolicyQuery } from '../application/versions/get-security-policy.query';
+import { PreviewGlobalRotationQuery } from '../application/versions/preview-global-rotation.query';
 import { RecoverAfterFailoverCommand } from '../application/versions/recover-after-failover.command';
 import { TriggerGlobalTokenRotationCommand } from '../application/versions/trigger-global-token-rotation.command';
 import { TriggerUserTokenRotationCommand } from '../application/versions/trigger-user-token-rotation.command';
@@ -13,11 +14,13 @@ import { UpdateGracePeriodCommand } from '../application/versions/update-grace-p
 import { ApiProblems } from './kit/api-problems';
 import { AuthRoutes, JsonBody } from './kit/auth-routes';
 import { actorOf } from './kit/client-of';
+import { NoStore } from './kit/no-store';
 import { ApiBearerAuth, ApiBody, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from './kit/openapi';
 import { PROOF_TOO_OLD, RecentProof } from './kit/recent-proof';
 import { userIdPipe } from './kit/validation.pipe';
 import {
   GlobalRotationDto,
+  GlobalRotationPreviewDto,
   RecoverDto,
   RecoveryEpochDto,
   RotateAllDto,
@@ -107,6 +110,18 @@ export class AdminSecurityController {
     const result = await this.commands.execute(command);
     if (!result.ok) throw new ProblemException(409, { code: result.reason });
     return result.value;
+  }
+
+  @ApiOperation({
+    summary: 'Preview a rotation of all tokens',
+    description: 'What a rotation would affect at this moment. Changes nothing.',
+  })
+  @ApiOkResponse({ type: GlobalRotationPreviewDto })
+  @ApiProblems([401, 403, 503])
+  @NoStore()
+  @Get('security/rotations/preview')
+  async previewRotation(): Promise<GlobalRotationPreviewDto> {
+    return this.queries.execute(new PreviewGlobalRotationQuery());
   }
 
   @ApiOperation({

@@ -2,7 +2,7 @@ import { AdminSecurityController } from './admin-security.controller';
 import { AdminSessionsController } from './admin-sessions.controller';
 import { AuthController } from './auth.controller';
 import { FeedController } from './feed/feed.controller';
-import { RevocationPolls } from './feed/revocation-polls';
+import { RevocationPolls } from '../application/resource-servers/revocation-polls';
 import { WarmUp } from './kit/warm-up';
 import { ReauthenticationController } from './reauthentication.controller';
 import { SessionsController } from './sessions.controller';

@@ -1,4 +1,4 @@
-import { controlProblem } from '../domain/input-rules';
+import { controlProblem, MAX_DEVICE_NAME } from '../domain/input-rules';
 import { DELIVERIES, type Delivery } from '../domain/session';
 import { ApiProperty } from './kit/openapi';
 import { IsIn, MaxLength, MinLength } from './kit/rules';
@@ -16,7 +16,7 @@ export class DeviceDto {
   /** A name for the device; shown in the list of sessions. */
   @ApiProperty({ example: 'Firefox on the laptop' })
   @IsPlainText()
-  @MaxLength(128)
+  @MaxLength(MAX_DEVICE_NAME)
   @IfPresent()
   deviceName?: string;
 }

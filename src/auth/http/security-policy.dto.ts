@@ -1,3 +1,4 @@
+import type { GlobalRotationPreview } from '../application/versions/preview-global-rotation.query';
 import { CUT_OFF_MODES, type CutOffMode, MAX_GRACE_SECONDS, type SecurityPolicy } from '../../guard/versions';
 import {
   cutOffModeProblem,
@@ -112,6 +113,26 @@ export class GlobalRotationDto {
   /** Sessions that could be refreshed and were issued below the new version, counted after the commit. */
   @ApiProperty({ example: 42 })
   sessionsAffected!: number;
+}
+
+export class GlobalRotationPreviewDto implements GlobalRotationPreview {
+  @ApiProperty({ example: 1 })
+  previousVersion!: number;
+
+  @ApiProperty({ example: 2 })
+  newVersion!: number;
+
+  /** The policy's default, which applies to `drain` and `migrate` without a grace period of their own. */
+  @ApiProperty({ example: 300 })
+  gracePeriodSeconds!: number;
+
+  /** Sessions that can be refreshed and were issued below the new version. */
+  @ApiProperty({ example: 42 })
+  sessionsAffected!: number;
+
+  /** Those of them that were issued below the current version: in a grace period, the ones that have not returned yet. */
+  @ApiProperty({ example: 7 })
+  sessionsBehind!: number;
 }
 
 export class UserRotationDto {

@@ -1,5 +1,5 @@
 import { type ListedSession, MAX_PAGE } from '../application/sessions/list-sessions.query';
-import { cursorProblem, pageProblem } from '../domain/input-rules';
+import { cursorProblem, deviceNameProblem, MAX_DEVICE_NAME, pageProblem } from '../domain/input-rules';
 import { ApiProperty } from './kit/openapi';
 import { Equals, Type } from './kit/rules';
 import { ByRule, IfPresent } from './kit/validation.pipe';
@@ -72,6 +72,13 @@ export class ListSessionsDto {
   @IfPresent()
   @ByRule(cursorProblem)
   cursor?: string;
+}
+
+export class RenameSessionDto {
+  /** The name for the device; null removes it. */
+  @ApiProperty({ type: String, nullable: true, maxLength: MAX_DEVICE_NAME, example: 'The old laptop' })
+  @ByRule(deviceNameProblem)
+  deviceName!: string | null;
 }
 
 export class RevokeOthersQueryDto {

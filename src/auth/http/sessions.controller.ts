@@ -1,22 +1,37 @@
-import { Delete, Get, HttpCode, Param, Req, Res } from '@nestjs/common';
+import { Delete, Get, HttpCode, Param, Patch, Req, Res } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { CurrentPrincipal } from '../../guard/nest/decorators';
 import type { HttpRequest } from '../../guard/nest/http-request';
 import { ProblemException } from '../../guard/nest/problem.exception';
 import type { Principal } from '../../guard/principal';
 import { ListSessionsQuery, MAX_PAGE } from '../application/sessions/list-sessions.query';
+import { RenameSessionCommand } from '../application/sessions/rename-session.command';
 import { RevokeOtherSessionsCommand } from '../application/sessions/revoke-other-sessions.command';
 import { RevokeSessionCommand } from '../application/sessions/revoke-session.command';
 import { ApiProblems, IN_PERSON_REQUIRED } from './kit/api-problems';
-import { AuthRoutes, ValidQuery } from './kit/auth-routes';
+import { AuthRoutes, JsonBody, ValidQuery } from './kit/auth-routes';
 import { clientOf } from './kit/client-of';
 import { NoStore } from './kit/no-store';
-import { ApiBearerAuth, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiQuery, ApiTags } from './kit/openapi';
+import {
+  ApiBearerAuth,
+  ApiBody,
+  ApiNoContentResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiQuery,
+  ApiTags,
+} from './kit/openapi';
 import { ApiPage, badPage } from './kit/page.dto';
 import { PROOF_TOO_OLD, RecentProof } from './kit/recent-proof';
 import { uuidPipe } from './kit/validation.pipe';
 import { TokenDelivery } from './token-delivery';
-import { ListSessionsDto, RevokedSessionsDto, RevokeOthersQueryDto, SessionPageDto } from './session.dto';
+import {
+  ListSessionsDto,
+  RenameSessionDto,
+  RevokedSessionsDto,
+  RevokeOthersQueryDto,
+  SessionPageDto,
+} from './session.dto';
 
 @ApiTags('sessions')
 @ApiBearerAuth()
@@ -43,6 +58,26 @@ export class SessionsController {
     @CurrentPrincipal() { userId, sessionId }: Principal,
   ): Promise<SessionPageDto> {
     return this.queries.execute(new ListSessionsQuery(userId, sessionId, { limit, cursor, by: userId }));
+  }
+
+  @ApiOperation({ summary: 'Name the device of one of my sessions' })
+  @ApiBody({ type: RenameSessionDto })
+  @ApiNoContentResponse({ description: 'The session has the name' })
+  @ApiProblems([400, 401, 403, 404, 413, 415, 503], {
+    403: IN_PERSON_REQUIRED,
+    404: { description: 'No live session of yours has this id' },
+  })
+  @NoStore()
+  @HttpCode(204)
+  @Patch(':id')
+  async renameSession(
+    @Param('id', uuidPipe('id')) id: string,
+    @JsonBody(RenameSessionDto) { deviceName }: RenameSessionDto,
+    @CurrentPrincipal() { userId }: Principal,
+    @Req() request: HttpRequest,
+  ): Promise<void> {
+    const found = await this.commands.execute(new RenameSessionCommand(id, userId, deviceName, clientOf(request)));
+    if (!found) throw new ProblemException(404);
   }
 
   @ApiOperation({ summary: 'End one of my sessions' })

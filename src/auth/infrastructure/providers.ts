@@ -66,7 +66,7 @@ export const adapters: readonly Provider[] = [
   {
     provide: RedisConnection,
     inject: [AuthOptions],
-    useFactory: ({ redis }: AuthOptions) => (redis === null ? null : RedisConnection.to(redis.url, redis.prefix)),
+    useFactory: ({ redis }: AuthOptions) => (redis === null ? null : new RedisConnection(redis)),
   },
   {
     provide: RateLimits,

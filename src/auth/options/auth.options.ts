@@ -4,6 +4,7 @@ import type { RefreshTokenRootKey } from '../domain/refresh-token';
 /** The names of the rate limits. Only `maxReplays` bounds the replays within the window. */
 export const LIMIT_NAMES = [
   'loginPerAccount',
+  'loginAnywhere',
   'loginPerIp',
   'refreshPerSession',
   'refreshPerUser',
@@ -27,6 +28,18 @@ export interface ResourceServer {
   readonly name: string;
   /** 32 to 256 letters, digits, dots, dashes, underscores or tildes, such as `openssl rand -hex 32` prints. */
   readonly secret: string;
+}
+
+/** A Redis at `url`, or the master that sentinels name. */
+export interface RedisSettings {
+  /** `redis://` or `rediss://`. With `sentinels`, its host and port have no meaning: the rest (TLS, user, password, database) has. */
+  readonly url?: string | undefined;
+  /** In front of every key. */
+  readonly prefix: string;
+  /** `host:port` each; with TLS as `url` has it, and without a password. */
+  readonly sentinels?: readonly string[] | undefined;
+  /** The name under which the sentinels know the master. */
+  readonly master?: string | undefined;
 }
 
 /** The options that a host sets. An abstract class, so that it is its own injection token. */
@@ -82,7 +95,7 @@ export abstract class AuthOptions {
   /** How old the guard's view may be to serve as the cache of the security policy for displays, in seconds. */
   abstract readonly securityCacheTtlSeconds: number;
   /** Redis for limits that all instances count together; null: each process counts on its own. */
-  abstract readonly redis: { readonly url: string; readonly prefix: string } | null;
+  abstract readonly redis: RedisSettings | null;
   /** How many sessions a user may have; an extra one evicts the least recently used. 0: no limit. */
   abstract readonly maxSessionsPerUser: number;
   /** How long after its absolute limit a session is kept as evidence, in seconds. */
@@ -91,7 +104,7 @@ export abstract class AuthOptions {
   abstract readonly auditRetentionSeconds: number | null;
   /** How often ended sessions are cleaned up, in seconds; 0: by command only. */
   abstract readonly cleanUpIntervalSeconds: number;
-  /** Each rate limit; null: no limit. */
+  /** Each rate limit; null: no limit. `loginAnywhere` delays logins, the others refuse. */
   abstract readonly limits: Readonly<Record<LimitName, Limit | null>>;
   /** How long a ticket to set a new password is valid, in seconds. */
   abstract readonly resetTicketTtlSeconds: number;

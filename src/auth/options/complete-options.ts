@@ -81,6 +81,12 @@ const limit: Rule = {
     isWhole(fieldsOf(value).points, 1, 1e9) && isWhole(fieldsOf(value).seconds, 1, LONGEST_TIMER_SECONDS),
 };
 
+const isHostAndPort = (value: unknown): boolean =>
+  typeof value === 'string' &&
+  /^([\w.-]+|\[[\da-f:.]+\]):\d{1,5}$/i.test(value) &&
+  URL.canParse(`redis://${value}`) &&
+  !value.endsWith(':0');
+
 /** What has no safe default. */
 const NEEDED: Readonly<Record<Needed, Rule>> = {
   accessTokenKeys: ring(
@@ -155,6 +161,7 @@ export const AUTH_DEFAULTS: Pick<AuthOptions, Exclude<keyof AuthOptions, Needed>
   redis: null,
   limits: {
     loginPerAccount: { points: 10, seconds: 15 * MINUTE },
+    loginAnywhere: { points: 100, seconds: HOUR },
     loginPerIp: { points: 100, seconds: 15 * MINUTE },
     refreshPerSession: { points: 30, seconds: 10 },
     refreshPerUser: { points: 600, seconds: MINUTE },
@@ -174,9 +181,15 @@ const LIMIT_RULES = Object.fromEntries(LIMIT_NAMES.map((name) => [name, orNull(l
 const REDIS_RULES: Readonly<Record<string, Rule>> = {
   url: {
     words: 'must be a URL that starts with redis:// or rediss://',
-    holds: (value) => typeof value === 'string' && /^rediss?:\/\//.test(value) && URL.canParse(value),
+    holds: (value) =>
+      value === undefined || (typeof value === 'string' && /^rediss?:\/\//.test(value) && URL.canParse(value)),
   },
   prefix: text,
+  sentinels: {
+    words: 'must be addresses of sentinels, host:port each',
+    holds: (value) => value === undefined || (Array.isArray(value) && value.length > 0 && value.every(isHostAndPort)),
+  },
+  master: { words: text.words, holds: (value) => value === undefined || text.holds(value) },
 };
 
 /**
@@ -208,7 +221,7 @@ export function optionProblems({ limits, redis, ...flat }: IncompleteAuthOptions
     ...keyProblems(flat.accessTokenKeys),
     ...broken(RULES, flat),
     ...broken(LIMIT_RULES, limits, 'limits.'),
-    ...(redis === null ? [] : broken(REDIS_RULES, fieldsOf(redis), 'redis.')),
+    ...(redis === null ? [] : redisProblems(fieldsOf(redis))),
   ];
   if (flat.refreshTokenTtlSeconds > flat.sessionAbsoluteTtlSeconds) {
     const rule = 'must be at most sessionAbsoluteTtlSeconds, which nothing extends';
@@ -239,6 +252,21 @@ function isIssuer(issuer: string): boolean {
 function keyProblems(keys: AuthOptions['accessTokenKeys'] | undefined): OptionProblem[] {
   const unusable = keys !== undefined && NEEDED.accessTokenKeys.holds(keys) ? accessTokenKeyProblems(keys) : [];
   return unusable.length === 0 ? [] : [{ option: 'accessTokenKeys', rule: `must be usable: ${unusable.join('; ')}` }];
+}
+
+function redisProblems(redis: Fields): OptionProblem[] {
+  const problems = broken(REDIS_RULES, redis, 'redis.');
+  const [sentinels, master] = [redis.sentinels !== undefined, redis.master !== undefined];
+  if (sentinels && !master)
+    problems.push({
+      option: 'redis.sentinels',
+      rule: 'must be set together with redis.master, the name of the master',
+    });
+  if (master && !sentinels)
+    problems.push({ option: 'redis.master', rule: 'must be set together with redis.sentinels' });
+  if (!sentinels && !master && redis.url === undefined)
+    problems.push({ option: 'redis.url', rule: 'must be set, or redis.sentinels' });
+  return problems;
 }
 
 /** What browsers would refuse without a word (RFC 6265bis sections 4.1.3 and 5.6). */

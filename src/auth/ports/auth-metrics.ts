@@ -1,3 +1,6 @@
+/** An answer to a poll of the feed: a page of everything, what is new, nothing new, or 503. */
+export type FeedAnswerKind = 'snapshot' | 'news' | 'empty' | 'refused';
+
 /** Auth's metrics. The default counts nothing. It is a port, so that auth depends on no metrics library. No method throws. */
 export abstract class AuthMetrics {
   /** One refresh. `outcome` is `rotated`, `replayed_window`, `replayed_key`, `replayed_bound`, or the reason of its failure; `seconds` is its duration. */
@@ -20,7 +23,13 @@ export abstract class AuthMetrics {
   abstract viewRefreshed(size: number): void;
   /** How many seconds another instance's revocation took to arrive here. */
   abstract revocationSeen(seconds: number): void;
-  /** A request was refused by a limit. */
+  /** Polls of the feed that are open: those of services, most of which wait. */
+  abstract feedPolls(open: number): void;
+  /** One poll of the feed was answered. */
+  abstract feedAnswered(kind: FeedAnswerKind): void;
+  /** Redis did not count a request, so this process did. */
+  abstract limiterFellBack(): void;
+  /** A request was refused, or slowed down, by a limit. */
   abstract limited(limit: string): void;
   /** Rows, or partitions of the event log, that a clean-up removed. */
   abstract cleanedUp(what: 'sessions' | 'revocations' | 'audit_partitions' | 'audit_rows', count: number): void;

@@ -1,5 +1,14 @@
 /** Hashes passwords slowly, in a bounded queue, after normalising them to NFKC. */
 export abstract class PasswordHasher {
+  /**
+   * Called before a sign-in is counted, so that one that is refused for the queue leaves no count behind. Without a queue there is
+   * always room.
+   * @throws Overloaded when the queue is full
+   */
+  demandRoom(): void {
+    // no queue
+  }
+
   /** @throws Overloaded when the queue is full */
   abstract hash(password: string): Promise<string>;
 

@@ -113,6 +113,12 @@ export abstract class SessionRepository {
   ): Promise<boolean>;
 
   /**
+   * Gives the device of a live session a name, or takes it away; joins the current unit of work. Returns false, and writes
+   * nothing, if the session is over, marked or not, or unknown.
+   */
+  abstract rename(id: string, deviceName: string | null): Promise<boolean>;
+
+  /**
    * Housekeeping: writes the end into the rows of sessions that a raise of their user's floor has ended, of one user or, with
    * null, of all whose floor rose within the life of a session. Changes no answer. It skips rows that another transaction has
    * locked, and works in short transactions, with a pause for `stop` between them. Returns the number of marked sessions.

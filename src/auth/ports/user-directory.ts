@@ -87,6 +87,12 @@ export abstract class UserDirectory {
   /** Activates or deactivates a user; joins the current unit of work if the table is in auth's database. */
   setActive?(id: string, isActive: boolean): Promise<DirectoryChange>;
 
+  /**
+   * Finds users, active or not: at most `limit`, in the order of their e-mails, of those whose e-mail contains `text` in any
+   * case or whose id is `text`. An empty text finds all.
+   */
+  search?(text: string, limit: number): Promise<readonly DirectoryUser[]>;
+
   /** Replaces all roles of a user; joins the current unit of work if the table is in auth's database. */
   setRoles?(id: string, roles: readonly string[]): Promise<DirectoryChange>;
 }

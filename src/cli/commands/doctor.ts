@@ -1,12 +1,22 @@
 import type { Command } from 'commander';
+import { Client } from 'pg';
 import { type DataSource, MigrationExecutor } from 'typeorm';
 import { type CommandLineConfig, InvalidConfiguration, loadCommandLineConfig, loadConfig } from '../../config';
 import { EMBEDDED_DATA } from '../../database/embedded-postgres';
+import { accessKeys, type Finding, standbys, tables } from '../../findings';
 import { type Database, openDatabase } from '../database';
-import { accessKeys, type Finding } from '../access-keys';
 import { Failure } from '../failure';
 import { messageOf } from '../../support/message-of';
-import { EventPartitions, names, problemsOfDatabase, standbysOf, TypeOrmUnitOfWork } from '../../index';
+import {
+  EventPartitions,
+  isPooled,
+  names,
+  openRedis,
+  POOLED_LISTEN,
+  POOLED_STATEMENTS,
+  TypeOrmUnitOfWork,
+  withClient,
+} from '../../index';
 import { HostUserDirectory } from '../host-user.directory';
 import type { Shell } from '../shell';
 import { numberText, table, timeText } from '../text';
@@ -59,9 +69,10 @@ async function examine(shell: Shell): Promise<Check[]> {
       const { dataSource } = opened;
       try {
         await check('database', () => database(dataSource, config));
+        await check('pooler', () => pooler(dataSource, config));
         await check('standbys', () => standbys(dataSource));
         await check('migrations', () => migrations(opened));
-        await check('tables', () => tables(dataSource, config));
+        await check('tables', () => tables(dataSource, config.database.schema));
         await check('application', () => application(opened));
         await check('clock', () => clock(dataSource));
         await check('pool', () => pool(dataSource, config));
@@ -79,16 +90,8 @@ async function examine(shell: Shell): Promise<Check[]> {
 
 async function redis({ auth }: CommandLineConfig): Promise<Finding> {
   if (auth.redis === null) return ['ok', 'not configured: each process counts its limits alone'];
-  const { createClient } = await import('redis');
-  const client = createClient({ url: auth.redis.url, socket: { connectTimeout: 2000, reconnectStrategy: false } });
-  client.on('error', () => undefined); // reported by the awaited call
-  try {
-    await client.connect();
-    await client.ping();
-    return ['ok', 'answers'];
-  } finally {
-    client.destroy();
-  }
+  (await openRedis(auth.redis)).destroy();
+  return ['ok', auth.redis.sentinels === undefined ? 'answers' : 'the master that the sentinels name answers'];
 }
 
 const SUPPORTED = { from: 15, to: 18 };
@@ -109,15 +112,25 @@ async function database(dataSource: DataSource, { database: { url } }: CommandLi
   return ['ok', message];
 }
 
-async function standbys(dataSource: DataSource): Promise<Finding> {
-  const found = await standbysOf(dataSource);
-  if (found === null) return ['ok', 'unknown: the role may not see them; pg_monitor may'];
-  const { synchronous, asynchronous } = found;
-  if (synchronous + asynchronous === 0) return ['ok', 'none'];
-  const message = `${synchronous} synchronous, ${asynchronous} asynchronous`;
-  return synchronous > 0
-    ? ['ok', message]
-    : ['warn', `${message}: a failover loses commits, see docs/operations.md#high-availability`];
+async function pooler(dataSource: DataSource, { storage }: CommandLineConfig): Promise<Finding> {
+  const pooled = await withClient(dataSource, isPooled);
+  const listensPooled = storage.listenUrl === null ? pooled : await isPooledAt(storage.listenUrl);
+  const problems = [
+    ...(pooled && storage.preparedStatements ? [POOLED_STATEMENTS] : []),
+    ...(listensPooled && storage.notify === 'postgres' ? [POOLED_LISTEN] : []),
+  ];
+  if (problems.length > 0) return ['warn', problems.join('; ')];
+  return ['ok', pooled ? 'one, which the settings allow for' : 'none'];
+}
+
+async function isPooledAt(url: string): Promise<boolean> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 2000, query_timeout: 2000 });
+  await client.connect();
+  try {
+    return await isPooled(client);
+  } finally {
+    await client.end();
+  }
 }
 
 async function migrations({ dataSource, userDirectory }: Database): Promise<Finding> {
@@ -130,14 +143,6 @@ async function migrations({ dataSource, userDirectory }: Database): Promise<Find
   return unknown > 0
     ? ['warn', `${unknown} migrations that this version does not contain: the database is newer`]
     : ['ok', `${known} applied, none pending`];
-}
-
-/** What stops the start of auth, the rights of the role among it. */
-async function tables(dataSource: DataSource, { database: { schema } }: CommandLineConfig): Promise<Finding> {
-  const problems = await problemsOfDatabase(dataSource, schema);
-  return problems.length > 0
-    ? ['fail', problems.join('; ')]
-    : ['ok', `complete in the schema ${schema}, and the role may use them`];
 }
 
 /** Where the application's users are, its own rules count as well; another one's settings are not in our names. */

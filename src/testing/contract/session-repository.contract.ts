@@ -933,6 +933,39 @@ export function sessionRepositoryContract({ make }: UnderTest): readonly Contrac
       });
     });
 
+    describe('rename', () => {
+      const nameOf = async () => (await ports.sessions.findById(session.id))?.deviceName;
+
+      it('names the device of a live session, and takes the name away', async () => {
+        assert.equal(await ports.sessions.rename(session.id, 'The old laptop'), true);
+        assert.equal(await nameOf(), 'The old laptop');
+        assert.equal(await ports.sessions.rename(session.id, null), true);
+        assert.equal(await nameOf(), null);
+      });
+
+      // Seen red without the condition.
+      it('changes nothing of a session that is over', async () => {
+        const endings = [
+          () => ports.sessions.revoke(session.id, 'user_logout'),
+          () => ports.alterSession(session.id, { expiresAt: session.createdAt }),
+          () => ports.policies.raiseUserFloor(session.userId, 'a test', null),
+        ];
+        for (const end of endings) {
+          session = await ports.sessions.open(newSession({ deviceName: 'As it was' }));
+          await end();
+          assert.equal(await ports.sessions.rename(session.id, 'Late'), false);
+          assert.equal(await nameOf(), 'As it was');
+        }
+        assert.equal(await ports.sessions.rename(uuidv7(), 'Nobody’s'), false);
+      });
+
+      it('joins the current unit of work', async () => {
+        const before = await nameOf();
+        await undone(() => ports.sessions.rename(session.id, 'Undone'));
+        assert.equal(await nameOf(), before);
+      });
+    });
+
     describe('revokeSome', () => {
       let userId: string;
       let live: string[];

@@ -65,6 +65,26 @@ export function userDirectoryContract({ make }: UnderTest<UserDirectoryPorts>): 
       assert.equal(await directory.findByIdWithPassword(newId()), null);
     });
 
+    it('searches by a part of the e-mail or by the id, in the order of the e-mails, where it can', async () => {
+      const { directory } = under;
+      if (!directory.search) return;
+      const other = await added({ email: sam.email.replace('@', '-b@'), isActive: false });
+      const part = sam.email.slice('sam-'.length, sam.email.indexOf('@'));
+      const ids = async (text: string, limit = 10) => (await directory.search!(text, limit)).map(({ id }) => id);
+      const inOrder = [sam, other].sort((one, two) => (one.email < two.email ? -1 : 1)).map(({ id }) => id);
+      same(await ids(part), inOrder);
+      same(await ids(part.toUpperCase()), inOrder);
+      same(await ids(part, 1), inOrder.slice(0, 1));
+      same(await ids(sam.id), [sam.id]);
+      same(await ids(`${part}%`), []);
+      assert.equal((await ids('', 2)).length, 2);
+      const { passwordHash: _, ...user } = sam;
+      same(
+        (await directory.search(part, 10)).find(({ id }) => id === sam.id),
+        user,
+      );
+    });
+
     it('finds nobody behind an unknown id', async () => {
       assert.equal(await under.directory.findById(newId()), null);
     });

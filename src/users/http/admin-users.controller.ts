@@ -1,4 +1,4 @@
-import { Body, Controller, Param, Patch, Req } from '@nestjs/common';
+import { Body, Controller, Get, Param, Patch, Query, Req } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import {
   ApiBearerAuth,
@@ -15,6 +15,7 @@ import {
   CurrentPrincipal,
   type DirectoryUser,
   type HttpRequest,
+  NoStore,
   type Principal,
   ProblemException,
   type Result,
@@ -25,7 +26,7 @@ import {
   type UserChangeRefusal,
   UserDirectory,
 } from '../../index';
-import { UpdateUserDto, UserDto } from './admin-users.dto';
+import { FindUsersDto, FoundUsersDto, UpdateUserDto, UserDto } from './admin-users.dto';
 
 @ApiTags('users')
 @ApiBearerAuth()
@@ -37,6 +38,27 @@ export class AdminUsersController {
     private readonly unitOfWork: UnitOfWork,
     private readonly users: UserDirectory,
   ) {}
+
+  @ApiOperation({
+    summary: 'Search users',
+    description: 'In the order of their e-mails. A search that finds too many is refined, not paged.',
+  })
+  @ApiOkResponse({ type: FoundUsersDto })
+  @ApiProblems([400, 401, 403, 404, 503], {
+    404: { description: 'The directory of users offers no search' },
+    400: {
+      description: 'A parameter is malformed or unknown',
+      code: 'invalid_request',
+      errors: [{ path: 'limit', message: 'limit must not be greater than 100' }],
+    },
+  })
+  @NoStore()
+  @Get()
+  async findUsers(@Query() { query = '', limit = 20 }: FindUsersDto): Promise<FoundUsersDto> {
+    const found = await this.users.search?.(query, limit + 1);
+    if (found === undefined) throw new ProblemException(404);
+    return { items: found.slice(0, limit), hasMore: found.length > limit };
+  }
 
   @ApiOperation({
     summary: 'Activate or deactivate a user, or set roles',

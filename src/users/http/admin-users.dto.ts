@@ -1,5 +1,18 @@
-import { ApiProperty, ArrayMaxSize, ArrayUnique, IfPresent, IsArray, IsBoolean, Matches } from '../../auth/http';
-import { type DirectoryUser } from '../../index';
+import {
+  ApiProperty,
+  ArrayMaxSize,
+  ArrayUnique,
+  ByRule,
+  IfPresent,
+  IsArray,
+  IsBoolean,
+  IsInt,
+  Matches,
+  Max,
+  Min,
+  Type,
+} from '../../auth/http';
+import { type DirectoryUser, plainTextProblem } from '../../index';
 
 const ROLE = /^[a-z][a-z0-9_-]{0,63}$/;
 
@@ -19,6 +32,28 @@ export class UpdateUserDto {
   roles?: string[];
 }
 
+const MAX_QUERY = 320;
+
+export class FindUsersDto {
+  /** A part of the e-mail in any case, or the whole id; without it, all users. */
+  @ApiProperty({ required: false, maxLength: MAX_QUERY, example: 'user@example.com' })
+  @ByRule((query) => plainTextProblem(query) ?? lengthProblem(query as string))
+  @IfPresent()
+  query?: string;
+
+  /** The maximum number of users; 20 by default. */
+  @ApiProperty({ required: false, minimum: 1, maximum: 100, default: 20 })
+  @Max(100)
+  @Min(1)
+  @IsInt()
+  @Type(() => Number)
+  @IfPresent()
+  limit?: number;
+}
+
+const lengthProblem = (query: string) =>
+  query.length > MAX_QUERY ? `must have at most ${MAX_QUERY} characters` : null;
+
 export class UserDto implements DirectoryUser {
   @ApiProperty({ format: 'uuid' })
   id!: string;
@@ -31,4 +66,13 @@ export class UserDto implements DirectoryUser {
 
   @ApiProperty({ example: true })
   isActive!: boolean;
+}
+
+export class FoundUsersDto {
+  @ApiProperty({ type: [UserDto] })
+  items!: readonly UserDto[];
+
+  /** Whether the search has found others, too. */
+  @ApiProperty({ example: false })
+  hasMore!: boolean;
 }

@@ -8,6 +8,7 @@ import { createLogger } from '../../../src/logging';
 import { newAccessTokenKey, newRefreshTokenRoot } from '../../../src/new-keys';
 import type { AdapterName } from '../adapters';
 import { testDatabase, type TestDatabase } from '../database/test-database';
+import { atPort } from '../network/database-proxy';
 import { EVENTS } from './events';
 
 export interface TestApplicationOptions {
@@ -52,6 +53,7 @@ const SETTINGS = {
   BCRYPT_COST: '4',
   LOG_LEVEL: 'silent',
   LIMIT_LOGIN_PER_ACCOUNT: '0',
+  LIMIT_LOGIN_ANYWHERE: '0',
   LIMIT_LOGIN_PER_IP: '0',
   LIMIT_REFRESH_PER_SESSION: '0',
   LIMIT_REFRESH_PER_USER: '0',
@@ -68,10 +70,20 @@ const SETTINGS = {
   REFRESH_TOKEN_KEYS: `0:${newRefreshTokenRoot()}`,
 };
 
+/** Through the pooler of `npm run test:pooler`, with the settings of docs/operations.md. */
+const addressOf = ({ url }: TestDatabase): Record<string, string> =>
+  process.env.TEST_POOLER
+    ? {
+        DATABASE_URL: atPort(url, Number(process.env.TEST_POOLER)),
+        DATABASE_LISTEN_URL: url,
+        DATABASE_PREPARED_STATEMENTS: 'false',
+      }
+    : { DATABASE_URL: url };
+
 /** Boots the whole application on a database of its own and a free port. */
 export async function startTestApplication(options: TestApplicationOptions = {}): Promise<TestApplication> {
   const { adapter = 'fastify', env = {}, overrides = (module) => module, database = await testDatabase() } = options;
-  const config = loadConfig({ ...SETTINGS, DATABASE_URL: database.url, ...env });
+  const config = loadConfig({ ...SETTINGS, ...addressOf(database), ...env });
   const log: Record<string, unknown>[] = [];
   const { app, close } = await createApplication(config, {
     adapter,

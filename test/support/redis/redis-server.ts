@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from 'redis';
@@ -15,20 +15,35 @@ export const describeWithRedis = describeWith(REDIS, 'redis-server');
 export interface RedisServer {
   readonly port: number;
   readonly url: string;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
-/** An empty server of the caller's own, which keeps nothing. */
-export async function startRedis(): Promise<RedisServer> {
+/** An empty server of the caller's own, which keeps nothing; `more` are lines of its configuration. */
+export const startRedis = (...more: string[]): Promise<RedisServer> =>
+  start([], ["save ''", 'appendonly no', ...more], 'Ready to accept connections');
+
+/** One that watches the master at `port`, calls it `main`, and needs another one's word for a failover. */
+export const startSentinel = (port: number): Promise<RedisServer> =>
+  start(
+    ['--sentinel'],
+    [
+      `sentinel monitor main 127.0.0.1 ${port} 2`,
+      'sentinel down-after-milliseconds main 500',
+      'sentinel failover-timeout main 3000',
+    ],
+    '+monitor master main',
+  );
+
+async function start(args: string[], lines: string[], ready: string): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), 'ratchet-redis-'));
   const port = await freePort();
-  const settings = { port, bind: '127.0.0.1', dir: folder, save: '', appendonly: 'no' };
-  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const child = spawn(REDIS, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const config = join(folder, 'redis.conf');
+  await writeFile(config, [`port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, ...lines, ''].join('\n'));
+  const child = spawn(REDIS, [config, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(child, 'close');
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
-  while (!output.includes('Ready to accept connections')) {
+  while (!output.includes(ready)) {
     const ended = await Promise.race([once(child.stdout, 'data').then(() => false), exited.then(() => true)]);
     if (ended) throw new Error(`redis-server did not start:\n${output}`);
   }
@@ -56,5 +71,5 @@ export async function startProxiedRedis() {
     redis.destroy();
     await server.stop();
   };
-  return { redis, proxy, url: server.url, proxiedUrl: `redis://127.0.0.1:${proxy.port}`, stop };
+  return { redis, proxy, port: server.port, url: server.url, proxiedUrl: `redis://127.0.0.1:${proxy.port}`, stop };
 }

@@ -7,6 +7,7 @@ import { ListSessionsHandler } from './list-sessions.handler';
 import { LogOutLimits } from './log-out-limits';
 import { LogOutHandler } from './log-out.handler';
 import { OtherSessionsRevocation } from './other-sessions.revocation';
+import { RenameSessionHandler } from './rename-session.handler';
 import { RevokeOtherSessionsHandler } from './revoke-other-sessions.handler';
 import { RevokeSessionHandler } from './revoke-session.handler';
 import { SessionCredentials } from './session-credentials';
@@ -25,6 +26,7 @@ export const sessionsProviders = [
   LogOutHandler,
   LogOutLimits,
   OtherSessionsRevocation,
+  RenameSessionHandler,
   RevokeOtherSessionsHandler,
   RevokeSessionHandler,
   SessionCredentials,

@@ -14,7 +14,9 @@ export class PreviewGlobalRotationHandler implements IQueryHandler<PreviewGlobal
     const { policy } = await this.policies.read();
     const previousVersion = policy.globalMinTokenVersion;
     const newVersion = previousVersion + 1;
+    const { gracePeriodSeconds } = policy;
     const sessionsAffected = await this.sessions.countBelowGlobal(newVersion);
-    return { previousVersion, newVersion, gracePeriodSeconds: policy.gracePeriodSeconds, sessionsAffected };
+    const sessionsBehind = await this.sessions.countBelowGlobal(previousVersion);
+    return { previousVersion, newVersion, gracePeriodSeconds, sessionsAffected, sessionsBehind };
   }
 }

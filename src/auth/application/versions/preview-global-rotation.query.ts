@@ -7,6 +7,8 @@ export interface GlobalRotationPreview {
   readonly gracePeriodSeconds: number;
   /** Sessions that could be refreshed and were issued below the new version. */
   readonly sessionsAffected: number;
+  /** Those of them that were issued below the current version: in a grace period, the ones that have not returned yet. */
+  readonly sessionsBehind: number;
 }
 
 /** Shows what a global rotation would affect if it were triggered now. Changes nothing. */

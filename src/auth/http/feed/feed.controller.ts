@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { Get, Header, Req, Res, StreamableFile, UseGuards } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
+import { Get, Header, type OnApplicationBootstrap, Req, Res, StreamableFile, UseGuards } from '@nestjs/common';
+import { type AbstractHttpAdapter, HttpAdapterHost } from '@nestjs/core';
 import { Public } from '../../../guard/nest/decorators';
 import type { HttpRequest } from '../../../guard/nest/http-request';
 import { RevocationView } from '../../../guard/revocation.view';
@@ -11,12 +11,13 @@ import { AuthRoutes, ValidQuery } from '../kit/auth-routes';
 import { NoStore } from '../kit/no-store';
 import { ApiBasicAuth, ApiOkResponse, ApiOperation, ApiQuery, ApiTags } from '../kit/openapi';
 import { RESOURCE_SERVER, ResourceServerGuard } from '../kit/resource-server-credentials';
-import { cursorOfText } from './feed-cursor';
+import { cursorOfText } from '../../application/resource-servers/feed-cursor';
 import { FeedRevocationDto, PollDto, RevocationsDto } from './feed.dto';
-import { type FeedAnswer, MAX_WAIT, RevocationPolls } from './revocation-polls';
+import { type FeedAnswer, MAX_WAIT, RevocationPolls } from '../../application/resource-servers/revocation-polls';
 
 /** In bytes: one packet has as much room. */
 const WORTH_GZIP = 1400;
+const MIN_CONNECTION_MS = 25_000;
 const zip = promisify(gzip);
 
 /** A response of Node's, or one of Fastify's around it. */
@@ -28,13 +29,27 @@ interface Response {
 @ApiTags('services')
 @ApiBasicAuth(RESOURCE_SERVER)
 @AuthRoutes('auth/revocations')
-export class FeedController {
+export class FeedController implements OnApplicationBootstrap {
   constructor(
     private readonly polls: RevocationPolls,
     private readonly view: RevocationView,
     private readonly options: AuthOptions,
     private readonly adapterHost: HttpAdapterHost,
   ) {}
+
+  /** @throws Error when the server would cut connections that wait */
+  onApplicationBootstrap(): void {
+    if (!this.polls.isOn) return;
+    // A context without a server has no adapter.
+    const adapter = this.adapterHost.httpAdapter as AbstractHttpAdapter | undefined;
+    const { timeout = 0 } = (adapter?.getHttpServer() ?? {}) as { timeout?: number };
+    if (timeout !== 0 && timeout <= MIN_CONNECTION_MS) {
+      throw new Error(
+        `The HTTP server closes connections after ${timeout} ms, and GET /auth/revocations waits up to ${MAX_WAIT} s: ` +
+          `set connectionTimeout of Fastify, or the server's timeout, to 0 or above ${MIN_CONNECTION_MS} ms`,
+      );
+    }
+  }
 
   @ApiOperation({
     summary: 'Follow the revocations',

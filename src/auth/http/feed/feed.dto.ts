@@ -2,8 +2,8 @@ import { CUT_OFF_MODES, type CutOffMode } from '../../../guard/versions';
 import { ApiProperty } from '../kit/openapi';
 import { Type } from '../kit/rules';
 import { ByRule, IfPresent } from '../kit/validation.pipe';
-import { cursorOfText } from './feed-cursor';
-import { MAX_WAIT } from './revocation-polls';
+import { cursorOfText } from '../../application/resource-servers/feed-cursor';
+import { MAX_WAIT } from '../../application/resource-servers/revocation-polls';
 
 const cursorProblem = (cursor: unknown): string | null =>
   cursorOfText(cursor) === null ? 'must be the `cursor` of an earlier answer' : null;

@@ -59,6 +59,11 @@ export class BcryptPasswordHasher extends PasswordHasher {
     return getRounds(stored) < this.options.bcryptCost;
   }
 
+  override demandRoom(): void {
+    if (this.running >= CONCURRENCY && this.waiting.length >= this.options.hashQueueLimit)
+      throw new Overloaded('Too many passwords wait to be hashed');
+  }
+
   private async queued<T>(work: () => Promise<T>): Promise<T> {
     if (this.running < CONCURRENCY) this.running++;
     else await this.turn();
@@ -74,8 +79,7 @@ export class BcryptPasswordHasher extends PasswordHasher {
   }
 
   private turn(): Promise<void> {
-    if (this.waiting.length >= this.options.hashQueueLimit)
-      throw new Overloaded('Too many passwords wait to be hashed');
+    this.demandRoom();
     return new Promise((resolve) => {
       this.waiting.push(resolve);
       this.metrics.hashQueue(this.waiting.length);

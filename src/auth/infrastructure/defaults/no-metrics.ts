@@ -14,6 +14,9 @@ export class NoMetrics extends AuthMetrics {
   securityCache(): void {}
   viewRefreshed(): void {}
   revocationSeen(): void {}
+  limiterFellBack(): void {}
+  feedPolls(): void {}
+  feedAnswered(): void {}
   limited(): void {}
   cleanedUp(): void {}
   sessionsMarked(): void {}

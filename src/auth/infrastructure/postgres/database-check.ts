@@ -1,5 +1,5 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
-import type { Pool } from 'pg';
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import type { Pool, PoolClient } from 'pg';
 import type { DataSource } from 'typeorm';
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
@@ -7,10 +7,11 @@ import { PostgresSettings } from '../../options/postgres.settings';
 import { type DatabaseFacts, databaseProblems } from './database-problems';
 import { names } from './names';
 import { OWN_TYPES } from './own-types';
+import { isPooled, POOLED_STATEMENTS } from './pooler';
 import { authSchema } from './schema';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 
-/** Stops the start on a DataSource, a database or a role that auth cannot work with, and says what to set. */
+/** Stops the start on a DataSource, a database or a role that auth cannot work with, and says what to set; warns of a pooler. */
 @Injectable()
 export class DatabaseCheck implements OnModuleInit {
   constructor(
@@ -19,13 +20,17 @@ export class DatabaseCheck implements OnModuleInit {
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const problems = await problemsOfDatabase(this.unitOfWork.dataSource, this.settings.schema);
+    const { dataSource } = this.unitOfWork;
+    const { schema, preparedStatements } = this.settings;
+    const problems = await problemsOfDatabase(dataSource, schema);
     if (problems.length > 0) {
       throw new Error(
         `AuthModule cannot use the DataSource:\n${problems.map((problem) => `  - ${problem}`).join('\n')}\n` +
           'If your application needs a setting as it is, give auth a DataSource of its own with `dataSource`, or a database of its own with `database: { url }`.',
       );
     }
+    if (preparedStatements && (await withClient(dataSource, isPooled)))
+      new Logger(DatabaseCheck.name).warn(`The database: ${POOLED_STATEMENTS}`);
   }
 }
 
@@ -52,9 +57,18 @@ const FACTS = `
                                         WHERE has_table_privilege(pg_class.oid, privilege)))), '{}')
                         FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relkind IN ('r', 'p'))) AS facts`;
 
-async function factsOf(dataSource: DataSource, schema: string): Promise<DatabaseFacts> {
+/** A connection of the pool, for what TypeORM does not show of it. */
+export async function withClient<T>(dataSource: DataSource, look: (client: PoolClient) => Promise<T>): Promise<T> {
   const client = await ((dataSource.driver as PostgresDriver).master as Pool).connect();
   try {
+    return await look(client);
+  } finally {
+    client.release();
+  }
+}
+
+const factsOf = (dataSource: DataSource, schema: string): Promise<DatabaseFacts> =>
+  withClient(dataSource, async (client) => {
     const { rows } = await client.query<{ facts: StoredFacts }>({
       text: FACTS,
       values: [`"${schema}"`],
@@ -80,7 +94,4 @@ async function factsOf(dataSource: DataSource, schema: string): Promise<Database
       isNative: 'native' in client,
       isBinary: (client as { binary?: unknown }).binary === true,
     };
-  } finally {
-    client.release();
-  }
-}
+  });

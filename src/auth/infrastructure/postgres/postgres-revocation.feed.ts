@@ -15,6 +15,7 @@ import { AuthOptions } from '../../options/auth.options';
 import { PostgresSettings } from '../../options/postgres.settings';
 import { type Names, names } from './names';
 import { withPolicy } from './policy-row';
+import { isPooled, POOLED_LISTEN } from './pooler';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 
 const RECONNECT_AFTER_MS = 1000;
@@ -46,7 +47,8 @@ interface ReadingRow {
  */
 @Injectable()
 export class PostgresRevocationFeed extends RevocationFeed {
-  private readonly outage = new Outage(new Logger(RevocationFeed.name), 'Listening for revocations again');
+  private readonly logger = new Logger(RevocationFeed.name);
+  private readonly outage = new Outage(this.logger, 'Listening for revocations again');
   private readonly watchers = new Set<RevocationWatcher>();
   private readonly names: Names;
 
@@ -126,7 +128,9 @@ export class PostgresRevocationFeed extends RevocationFeed {
     const listener =
       this.settings.notify === 'none'
         ? null
-        : new Listener(this.clientConfig(), this.names.channel, watcher, this.outage);
+        : new Listener(this.clientConfig(), this.names.channel, watcher, this.outage, () =>
+            this.logger.warn(`Revocations: ${POOLED_LISTEN}`),
+          );
     await listener?.connect();
     return async () => {
       this.watchers.delete(watcher);
@@ -175,12 +179,14 @@ class Listener {
   private client: Client | null = null;
   private reconnect: NodeJS.Timeout | undefined;
   private stopped = false;
+  private hasLooked = false;
 
   constructor(
     private readonly config: ClientConfig,
     private readonly channel: string,
     private readonly watcher: RevocationWatcher,
     private readonly outage: Outage,
+    private readonly pooled: () => void,
   ) {}
 
   async connect(): Promise<void> {
@@ -201,6 +207,9 @@ class Listener {
       await client.query(`LISTEN ${this.channel}`);
       this.outage.ends();
       this.watcher.reset();
+      if (this.hasLooked) return;
+      this.hasLooked = true;
+      if (await isPooled(client)) this.pooled();
     } catch (error) {
       this.lost(client, error);
     }

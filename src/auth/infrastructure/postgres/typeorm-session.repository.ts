@@ -167,6 +167,23 @@ export class TypeOrmSessionRepository extends SessionRepository {
     });
   }
 
+  async rename(id: string, deviceName: string | null): Promise<boolean> {
+    return this.unitOfWork.run(async () => {
+      const live = await this.live()
+        .andWhere('session.id = :id', { id })
+        .setLock('pessimistic_write', undefined, ['session'])
+        .getOne();
+      if (live === null) return false;
+      await this.unitOfWork.ownManager
+        .createQueryBuilder()
+        .update(this.entity)
+        .set({ deviceName })
+        .where('id = :id', { id })
+        .execute();
+      return true;
+    });
+  }
+
   async revokeSome(which: SomeSessions, reason: RevocationReason, limit: number): Promise<string[]> {
     return this.unitOfWork.run(async () => {
       const chosen = await this.choose(which, limit);

@@ -24,13 +24,13 @@ export class RememberedProofs extends SeenProofs {
     if (this.local.has(id)) return false;
     this.local.set(id, true); // before anything is awaited: of two at once, one is new
     if (this.redis === null) return true;
-    const { client, prefix } = this.redis;
+    const key = `${this.redis.prefix}proof:${id}`;
+    const once = { condition: 'NX', expiration: { type: 'EX', value: SECONDS } } as const;
     try {
-      const set = client.set(`${prefix}proof:${id}`, '1', {
-        condition: 'NX',
-        expiration: { type: 'EX', value: SECONDS },
-      });
-      const answer = await inTime(set, this.patienceMs);
+      const answer = await inTime(
+        this.redis.run((client) => client.set(key, '1', once)),
+        this.patienceMs,
+      );
       this.outage.ends();
       return answer !== null;
     } catch (error) {

@@ -1,6 +1,7 @@
-import { type AccessTokenKey, fingerprintOf, ringKeyOf } from '../index';
-import { numberText } from './text';
+import type { DataSource } from 'typeorm';
+import { type AccessTokenKey, fingerprintOf, problemsOfDatabase, ringKeyOf, standbysOf } from './index';
 
+/** What a check has found, for `ratchet doctor` and for the console. */
 export type Finding = readonly [status: 'ok' | 'warn' | 'fail', message: string];
 
 /** NIST SP 800-57 part 1 revision 5, 5.3.6: a key signs, or makes authentication codes, for two years at most. */
@@ -15,7 +16,7 @@ export function accessKeys(given: readonly AccessTokenKey[] | undefined): Findin
   if (signing === undefined) return ['ok', 'not configured here'];
   const ring = [signing, ...others];
   const days = Math.floor((Date.now() - Date.parse(signing.kid.slice(0, 10))) / DAY_MS);
-  const age = Number.isNaN(days) ? 'of unknown age' : `${numberText(days)} days old`;
+  const age = Number.isNaN(days) ? 'of unknown age' : `${days.toLocaleString('en')} days old`;
   const found = [
     `${signing.kid} (${signing.alg}) signs, ${age}`,
     ...others.map(({ kid, alg }) => `${kid} (${alg}) verifies`),
@@ -35,4 +36,24 @@ export function accessKeys(given: readonly AccessTokenKey[] | undefined): Findin
   for (const { kid } of secrets)
     warnings.push(`${kid} is a secret, by which its holders can still sign: remove it when its tokens have expired`);
   return [warnings.length > 0 ? 'warn' : 'ok', [...found, ...warnings].join('; ')];
+}
+
+/** Whether a failover would lose commits. */
+export async function standbys(dataSource: DataSource): Promise<Finding> {
+  const found = await standbysOf(dataSource);
+  if (found === null) return ['ok', 'unknown: the role may not see them; pg_monitor may'];
+  const { synchronous, asynchronous } = found;
+  if (synchronous + asynchronous === 0) return ['ok', 'none'];
+  const message = `${synchronous} synchronous, ${asynchronous} asynchronous`;
+  return synchronous > 0
+    ? ['ok', message]
+    : ['warn', `${message}: a failover loses commits, see docs/operations.md#high-availability`];
+}
+
+/** What stops the start of auth, the rights of the role among it. */
+export async function tables(dataSource: DataSource, schema: string): Promise<Finding> {
+  const problems = await problemsOfDatabase(dataSource, schema);
+  return problems.length > 0
+    ? ['fail', problems.join('; ')]
+    : ['ok', `complete in the schema ${schema}, and the role may use them`];
 }

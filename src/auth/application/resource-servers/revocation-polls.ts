@@ -1,10 +1,10 @@
-import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { type AbstractHttpAdapter, HttpAdapterHost } from '@nestjs/core';
+import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
 import { type Announced, type Revocation, type RevocationReading } from '../../../guard/ports/revocation.feed';
 import { RevocationView, type ViewFollower } from '../../../guard/revocation.view';
 import type { SecurityPolicy } from '../../../guard/versions';
 import { Overloaded } from '../../../support/overloaded';
 import { AuthOptions } from '../../options/auth.options';
+import { AuthMetrics, type FeedAnswerKind } from '../../ports/auth-metrics';
 import { type FeedCursor, textOfCursor } from './feed-cursor';
 import { RevocationRing } from './revocation-ring';
 
@@ -18,7 +18,6 @@ const MAX_AGE_SECONDS = 2;
 const MAX_WAITING = 1000;
 /** For the reading that brings this instance to where another one's snapshot began. */
 const CATCH_UP_MS = 2000;
-const MIN_CONNECTION_MS = 25_000;
 
 /** What a poll is answered. */
 export interface FeedAnswer {
@@ -33,7 +32,7 @@ export interface FeedAnswer {
  * Answers the polls of other services from the readings of this instance's view: no query, however many services there are.
  */
 @Injectable()
-export class RevocationPolls implements ViewFollower, OnApplicationBootstrap, BeforeApplicationShutdown {
+export class RevocationPolls implements ViewFollower, BeforeApplicationShutdown {
   private readonly ring = new RevocationRing(PAGE);
   private readonly waiting = new Set<() => void>();
   private polls = 0;
@@ -42,7 +41,7 @@ export class RevocationPolls implements ViewFollower, OnApplicationBootstrap, Be
   constructor(
     private readonly view: RevocationView,
     private readonly options: AuthOptions,
-    private readonly adapterHost: HttpAdapterHost,
+    private readonly metrics: AuthMetrics,
   ) {
     if (this.isOn) view.follow(this);
   }
@@ -50,20 +49,6 @@ export class RevocationPolls implements ViewFollower, OnApplicationBootstrap, Be
   /** Whether there are resource servers that may ask. */
   get isOn(): boolean {
     return this.options.resourceServers.length > 0;
-  }
-
-  /** @throws Error when the server would cut connections that wait */
-  onApplicationBootstrap(): void {
-    if (!this.isOn) return;
-    // A context without a server has no adapter.
-    const adapter = this.adapterHost.httpAdapter as AbstractHttpAdapter | undefined;
-    const { timeout = 0 } = (adapter?.getHttpServer() ?? {}) as { timeout?: number };
-    if (timeout !== 0 && timeout <= MIN_CONNECTION_MS) {
-      throw new Error(
-        `The HTTP server closes connections after ${timeout} ms, and GET /auth/revocations waits up to ${MAX_WAIT} s: ` +
-          `set connectionTimeout of Fastify, or the server's timeout, to 0 or above ${MIN_CONNECTION_MS} ms`,
-      );
-    }
   }
 
   beforeApplicationShutdown(): void {
@@ -82,24 +67,39 @@ export class RevocationPolls implements ViewFollower, OnApplicationBootstrap, Be
    * @throws Overloaded while this instance has no reading younger than two polls, and beyond 1,000 polls at a time
    */
   async answer(after: FeedCursor | null, waitSeconds: number, gone: AbortSignal): Promise<FeedAnswer> {
+    try {
+      const answer = await this.admitted(() => this.find(after, waitSeconds, gone));
+      this.metrics.feedAnswered(kindOf(answer));
+      return answer;
+    } catch (error) {
+      this.metrics.feedAnswered('refused');
+      throw error;
+    }
+  }
+
+  private async admitted(find: () => Promise<FeedAnswer>): Promise<FeedAnswer> {
     this.demandFresh();
     if (this.polls >= MAX_WAITING) throw new Overloaded('Too many polls are waiting');
-    this.polls++;
+    this.metrics.feedPolls(++this.polls);
     try {
-      if (after?.page !== undefined) return await this.nextPage(after, after.page, gone);
-      if (after === null) return this.firstPage();
-      const deadline = performance.now() + waitSeconds * 1000;
-      while (this.ring.covers(after) && !this.hasNews(after) && !this.isClosing && !gone.aborted) {
-        const restMs = deadline - performance.now();
-        if (restMs <= 0) break;
-        await this.nextReading(restMs, gone);
-      }
-      // What is said now must be true now, and much may have happened while this poll waited.
-      this.demandFresh();
-      return this.ring.covers(after) ? this.changes(after) : this.firstPage();
+      return await find();
     } finally {
-      this.polls--;
+      this.metrics.feedPolls(--this.polls);
     }
+  }
+
+  private async find(after: FeedCursor | null, waitSeconds: number, gone: AbortSignal): Promise<FeedAnswer> {
+    if (after?.page !== undefined) return this.nextPage(after, after.page, gone);
+    if (after === null) return this.firstPage();
+    const deadline = performance.now() + waitSeconds * 1000;
+    while (this.ring.covers(after) && !this.hasNews(after) && !this.isClosing && !gone.aborted) {
+      const restMs = deadline - performance.now();
+      if (restMs <= 0) break;
+      await this.nextReading(restMs, gone);
+    }
+    // What is said now must be true now, and much may have happened while this poll waited.
+    this.demandFresh();
+    return this.ring.covers(after) ? this.changes(after) : this.firstPage();
   }
 
   private hasNews(after: FeedCursor): boolean {
@@ -175,6 +175,11 @@ export class RevocationPolls implements ViewFollower, OnApplicationBootstrap, Be
     for (const wake of [...this.waiting]) wake();
   }
 }
+
+const kindOf = ({ snapshot, revocations }: FeedAnswer): FeedAnswerKind => {
+  if (snapshot !== null) return 'snapshot';
+  return revocations.length === 0 ? 'empty' : 'news';
+};
 
 /** FNV-1a. The last characters are enough: those of a UUID are random. */
 function pageOf(subject: string, of: number): number {
