@@ -37,8 +37,8 @@ export interface UnverifiedProof {
 }
 
 /**
- * Null for what is no proof: another `typ`, an algorithm that is not among {@link PROOF_ALGORITHMS} or not that of the key, a key
- * that is private or weak, an extension that must be understood, a claim that is missing or of another type (RFC 9449 section 4.3).
+ * Null for what is no proof: another `typ`, a key that is private, weak or of no algorithm among {@link PROOF_ALGORITHMS}, an
+ * extension that must be understood, a claim that is missing or of another type (RFC 9449 section 4.3).
  */
 export function parseProof(jwt: string): UnverifiedProof | null {
   const jws = jwt.length > MAX_PROOF ? null : parseJws(jwt);
@@ -47,7 +47,7 @@ export function parseProof(jwt: string): UnverifiedProof | null {
   if (typ !== 'dpop+jwt' || crit !== undefined) return null;
   const key = asymmetricKeyOf('public', typeof jwk === 'string' ? null : jwk);
   const claims = objectOf(jws.payload);
-  if (key === null || claims === null || jws.header.alg !== key.alg || isSlow(key)) return null;
+  if (key === null || claims === null || isSlow(key)) return null;
   const { jti, htm, htu, iat, nonce, ath } = claims;
   if (!isText(jti) || jti.length > MAX_JTI || !isText(htm) || !isText(htu)) return null;
   if (typeof iat !== 'number' || !Number.isFinite(iat)) return null;
