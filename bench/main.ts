@@ -7,7 +7,6 @@ import { core } from './core';
 import { crowd } from './crowd';
 import { endurance } from './endurance';
 import { growth } from './growth';
-import { migration } from './migration';
 import { partitions } from './partitions';
 import { peers } from './peers';
 import { processes } from './processes';
@@ -30,7 +29,6 @@ Parts; without one the core: refreshes, junk, the guard, starts.
   --crowd [300k]          the end of all sessions of a user who has that many
   --services [200]        from that many revocations of each kind to the refusal by 20 services
   --partitions            refreshes while partitions of the audit trail are created and dropped
-  --migration [20]        refreshes while a migration waits for a reader of that many seconds
   --steps                 the product without one step of its tuning each
   --peers                 oidc-provider and better-auth, from npm
   --all                   the core and all of these
@@ -56,7 +54,6 @@ const ALONE = {
   trail: '1m',
   crowd: '300k',
   services: '200',
-  migration: '20',
 } as const;
 const SHORT = {
   growth: '10k,20k',
@@ -65,7 +62,6 @@ const SHORT = {
   trail: '20k',
   crowd: '2k',
   services: '3',
-  migration: '2',
 } as const;
 
 async function run(): Promise<void> {
@@ -81,7 +77,6 @@ async function run(): Promise<void> {
       trail: { type: 'string' },
       crowd: { type: 'string' },
       services: { type: 'string' },
-      migration: { type: 'string' },
       partitions: { type: 'boolean', default: false },
       steps: { type: 'boolean', default: false },
       peers: { type: 'boolean', default: false },
@@ -158,7 +153,6 @@ interface PartOptions {
   readonly trail?: string | undefined;
   readonly crowd?: string | undefined;
   readonly services?: string | undefined;
-  readonly migration?: string | undefined;
   readonly partitions: boolean;
   readonly steps: boolean;
   readonly peers: boolean;
@@ -183,8 +177,6 @@ function partsOf({ all, short, ...asked }: PartOptions): Part[] {
   const revocations = value('services');
   if (revocations !== undefined) parts.push((setting) => services(setting, countOf(revocations)));
   if (asked.partitions || all) parts.push(partitions);
-  const held = value('migration');
-  if (held !== undefined) parts.push((setting) => migration(setting, countOf(held)));
   if (asked.steps || all) parts.push(steps);
   if (asked.peers || all) parts.push(peers);
   const { against: ref } = asked;
