@@ -28,6 +28,10 @@ const SERVICE = 'src/resource-server';
 const JWT = `${AUTH}/infrastructure/jwt/jwt-access-token.signer.ts`;
 const ACCESS_KEY = `${AUTH}/domain/access-token-key.ts`;
 const JWS = `src/guard/jws.ts`;
+const DPOP = `src/guard/dpop.ts`;
+const AUTHENTICATOR = `src/guard/access-token.authenticator.ts`;
+const PROOFS = `${AUTH}/application/dpop-proofs.ts`;
+const OAUTH = `${AUTH}/http/oauth/oauth.controller.ts`;
 const REDIS = `${AUTH}/infrastructure/redis/redis-connection.ts`;
 const FLEXIBLE_LIMITS = `${AUTH}/infrastructure/limits/flexible-rate-limits.ts`;
 
@@ -1795,8 +1799,8 @@ export const plantedDefects = [
       change(`${AUTH}/domain/claims.ts`, "if (isReservedClaim(name)) return 'must not have a reserved name';", ''),
       change(
         JWT,
-        '{ ...claims, ...ours, iss, aud, client_id: this.clientId, gv, uv, roles, auth_time, act }',
-        '{ ...ours, iss, aud, client_id: this.clientId, gv, uv, roles, auth_time, act, ...claims }',
+        '{ ...claims, ...ours, iss, aud, client_id: this.clientId, gv, uv, roles, auth_time, act, cnf }',
+        '{ ...ours, iss, aud, client_id: this.clientId, gv, uv, roles, auth_time, act, cnf, ...claims }',
       ),
     ],
     spec: 'test/application/claims.spec.ts',
@@ -2113,7 +2117,7 @@ export const plantedDefects = [
   {
     name: 'a new time of a proof keeps the level of an old one',
     changes: [
-      change(REFRESH, '{ ...proof, claims: session.claims }', '{ ...proof, acr: session.acr, claims: session.claims }'),
+      change(REFRESH, '{ ...proof, claims: session.claims,', '{ ...proof, acr: session.acr, claims: session.claims,'),
     ],
     spec: 'test/http/reauthentication.spec.ts',
     only: 'is a refresh that proves the password again',
@@ -2409,6 +2413,202 @@ export const plantedDefects = [
     only: 'encodes what a header cannot hold',
   },
 
+  // Bound sessions
+  {
+    name: 'a bound token refreshes without a proof',
+    changes: [change(DECISION, 'session.binding !== null && !presented.isProven', 'session === null')],
+    spec: 'test/domain/refresh-decision.spec.ts',
+    only: 'that one is required',
+  },
+  {
+    name: 'a bound token without a proof is judged by its generation first',
+    changes: [
+      change(DECISION, "  if (session.binding !== null && !presented.isProven) return refuse('proof_required');\n", ''),
+      change(
+        DECISION,
+        '  const way = wayOf(behind, presented, facts, rules);\n',
+        "  const way = wayOf(behind, presented, facts, rules);\n  if (session.binding !== null && !presented.isProven) return refuse('proof_required');\n",
+      ),
+    ],
+    spec: 'test/domain/refresh-decision.spec.ts',
+    only: 'that one is required',
+  },
+  {
+    name: 'a proof of another key refreshes',
+    changes: [change(PROOFS, 'thumbprintOf(proof.key) !== binding.jkt || ', '')],
+    spec: 'test/http/bound.spec.ts',
+    only: 'with a proof by another key',
+  },
+  {
+    name: 'a route that refreshes passes no proof on',
+    changes: [
+      change(
+        `${AUTH}/http/reauthentication.controller.ts`,
+        'retryKeyOf(request), delivery, dpopProofOf(request)',
+        'retryKeyOf(request), delivery',
+      ),
+      change(`${AUTH}/http/reauthentication.controller.ts`, 'ApiDpop, dpopProofOf', 'ApiDpop'),
+    ],
+    spec: 'test/http/bound.spec.ts',
+    only: 'with a proof',
+  },
+  {
+    name: 'a route of OAuth that refreshes passes no proof on',
+    changes: [
+      change(OAUTH, "retryKeyOf(request), 'body', dpopProofOf(request)", "retryKeyOf(request), 'body'"),
+      change(OAUTH, 'ApiDpop, dpopProofOf', 'ApiDpop'),
+    ],
+    spec: 'test/http/bound.spec.ts',
+    only: 'with a proof',
+  },
+  {
+    name: 'the challenge for a nonce is sent after the refresh',
+    changes: [
+      change(
+        PROOFS,
+        '    if (!this.nonces.accepts(proof.nonce, this.clock.now())) throw this.challenge();\n    return proof;',
+        '    return proof;',
+      ),
+      change(
+        REFRESH,
+        '    return (await written) ? this.granted(pair, record) : null;',
+        '    if (!(await written)) return null;\n    if (token.generation === 0) throw new ProofProblem("a nonce");\n    return this.granted(pair, record);',
+      ),
+      change(
+        REFRESH,
+        "import { AuthMetrics } from '../../ports/auth-metrics';",
+        "import { ProofProblem } from '../../../support/proof-problem';\nimport { AuthMetrics } from '../../ports/auth-metrics';",
+      ),
+    ],
+    spec: 'test/http/bound.spec.ts',
+    only: 'uses nothing up',
+  },
+  {
+    name: 'a proof counts again',
+    changes: [
+      change(PROOFS, "if (!(await this.seen.isNew(hash('sha256', `${jkt} ${jti}`, 'base64url'))))", 'if (jti === jkt)'),
+    ],
+    spec: 'test/http/bound.spec.ts',
+    only: 'a captured request',
+  },
+  {
+    name: 'a proof for another URL counts',
+    changes: [change(DPOP, ' && isOneOf(urls, proof.htu)', ' && isOneOf([...urls, proof.htu], proof.htu)')],
+    spec: 'test/domain/dpop.spec.ts',
+    only: 'for another path',
+  },
+  {
+    name: 'a private key in a proof is accepted',
+    changes: [change('src/guard/asymmetric-key.ts', "'d' in jwk", "'x5c' in jwk")],
+    spec: 'test/domain/dpop.spec.ts',
+    only: 'with a private key',
+  },
+  {
+    name: 'the predecessor of a bound session is answered after its successor was used',
+    changes: [
+      change(
+        DECISION,
+        'return behind === 1 ? wayOfPredecessor(presented, facts, rules) : REUSE;',
+        'return behind === 1 || facts.session.binding !== null ? wayOfPredecessor(presented, facts, rules) : REUSE;',
+      ),
+    ],
+    spec: 'test/domain/refresh-decision.spec.ts',
+    only: 'that of any other session, except',
+  },
+  {
+    name: 'a password change opens a session without the key',
+    changes: [
+      change(`${AUTH}/application/sign-in/change-password.handler.ts`, 'binding: session.binding,', 'binding: null,'),
+    ],
+    spec: 'test/http/bound.spec.ts',
+    only: 'hands its key on',
+  },
+  {
+    name: 'a refusal for want of a proof counts against the session',
+    changes: [
+      change(
+        `${AUTH}/application/refresh/refresh-limits.ts`,
+        'if (token === null || isUnproven(decision)) {',
+        'if (token === null) {',
+      ),
+    ],
+    spec: 'test/http/limits.spec.ts',
+    only: 'without their proof',
+  },
+
+  {
+    name: 'a nonce counts for its half minute alone',
+    changes: [
+      change(
+        `${AUTH}/domain/dpop-nonces.ts`,
+        '(epoch === epochOf(now) || epoch === epochOf(now) - 1)',
+        'epoch === epochOf(now)',
+      ),
+    ],
+    spec: 'test/domain/dpop.spec.ts',
+    only: 'counts for its half minute',
+  },
+  {
+    name: 'each instance remembers the proofs for itself, with Redis, too',
+    changes: [change(`${AUTH}/infrastructure/proofs/remembered-proofs.ts`, 'return answer !== null;', 'return true;')],
+    spec: 'test/redis/remembered-proofs.spec.ts',
+    only: 'new once for all',
+  },
+  {
+    name: 'the token endpoint asks for a nonce as a resource does',
+    changes: [
+      change(
+        `${AUTH}/http/oauth/oauth-error.filter.ts`,
+        'isChallenge ? challengeOf(exception.nonce) : exception',
+        'isChallenge ? exception : exception',
+      ),
+    ],
+    spec: 'test/http/oauth-clients.spec.ts',
+    only: 'with the nonce that it is asked for',
+  },
+  {
+    name: 'a bound access token is verified without its key',
+    changes: [change('src/guard/access-token.ts', '    ...(cnf === undefined ? {} : { jkt: cnf.jkt }),\n', '')],
+    spec: 'test/services/verifier.spec.ts',
+    only: 'a bound token with a proof',
+  },
+  {
+    name: 'a bound access token counts as a bearer token once it is known',
+    changes: [
+      change(
+        AUTHENTICATOR,
+        'if (jkt === null || given === undefined) return jkt === null && given === undefined;',
+        'if (jkt === null || given === undefined) return this.used.size > 0 || (jkt === null && given === undefined);',
+      ),
+    ],
+    spec: 'test/http/bound-access.spec.ts',
+    only: 'as a bearer token each time',
+  },
+  {
+    name: 'a proof is for any access token',
+    changes: [change(AUTHENTICATOR, 'proof === null || proof.ath !== accessTokenHashOf(token)', 'proof === null')],
+    spec: 'test/http/bound-access.spec.ts',
+    only: 'another token',
+  },
+  {
+    name: 'a proof of an access token counts again',
+    changes: [change(AUTHENTICATOR, '    if (this.used.has(id)) return false;\n', '')],
+    spec: 'test/http/bound-access.spec.ts',
+    only: 'once with each proof',
+  },
+  {
+    name: 'a confirmation that nobody knows is no reason to refuse a token',
+    changes: [
+      change(
+        'src/guard/access-token.ts',
+        '  if (cnf !== undefined && !isConfirmation(cnf)) return null;\n',
+        '  if (cnf !== undefined && !isConfirmation(cnf)) return claimsOf({ ...payload, cnf: undefined });\n',
+      ),
+    ],
+    spec: 'test/http/access-token-tampering.spec.ts',
+    only: 'confirmation',
+  },
+
   // The client
   {
     name: 'the client draws another key for each attempt',
@@ -2447,6 +2647,18 @@ export const plantedDefects = [
     changes: [change(CLIENT_ANSWER, "body.recovery === 'reauthenticate'", 'body.recovery !== undefined')],
     spec: 'test/client/session.spec.ts',
     only: 'learns when to try again',
+  },
+  {
+    name: 'the client takes a request for a nonce for its answer',
+    changes: [
+      change(
+        'src/client/proofs.mts',
+        'nonce === null || nonces.get(origin) === nonce',
+        'nonce === null || nonce !== ""',
+      ),
+    ],
+    spec: 'test/client/bound.spec.ts',
+    only: 'learns the nonce by itself',
   },
   {
     name: 'the contexts of a client refresh without their lock',

@@ -322,6 +322,7 @@ const AUTH_VARIABLES: Readonly<Record<string, readonly [name: string, reading: R
   replayWindowSeconds: ['REFRESH_REPLAY_WINDOW', span],
   maxReplays: ['REFRESH_MAX_REPLAYS', number],
   retryKeys: ['REFRESH_RETRY_KEYS', flag],
+  dpop: ['DPOP', text],
   adminReauthentication: ['ADMIN_REAUTHENTICATION', spanOrNone],
   sessionReauthentication: ['SESSION_REAUTHENTICATION', spanOrNone],
   reuseScope: ['REUSE_SCOPE', text],

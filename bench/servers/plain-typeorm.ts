@@ -14,7 +14,8 @@ import { tablesIn } from '../../src/app.module';
 import { authEventEntity } from '../../src/auth/infrastructure/postgres/auth-event.entity';
 import { TABLES } from '../../src/auth/infrastructure/postgres/names';
 import { securityPolicyEntity } from '../../src/auth/infrastructure/postgres/security-policy.entity';
-import { sessionEntity, type SessionRow } from '../../src/auth/infrastructure/postgres/session.entity';
+import type { Session } from '../../src/auth/domain/session';
+import { sessionEntity } from '../../src/auth/infrastructure/postgres/session.entity';
 import { TypeOrmSessionRepository } from '../../src/auth/infrastructure/postgres/typeorm-session.repository';
 import { TypeOrmUnitOfWork } from '../../src/auth/infrastructure/postgres/typeorm-unit-of-work';
 import {
@@ -45,7 +46,7 @@ const own = names(POSTGRES_DEFAULTS.schema);
 const Policy = securityPolicyEntity(own);
 const AuthEvents = authEventEntity(own);
 
-const RelatedSession = new EntitySchema<SessionRow & { floor: UserTokenVersionRow | null }>({
+const RelatedSession = new EntitySchema<Session & { floor: UserTokenVersionRow | null }>({
   name: 'RelatedSession',
   schema: own.schema,
   tableName: TABLES.sessions,

@@ -18,6 +18,7 @@ import { CurrentRoles } from '../guard/ports/current-roles';
 import { RevocationView } from '../guard/revocation.view';
 import { installLine, loaded, missingIn } from '../support/packages';
 import { actAsProviders } from './application/act-as/providers';
+import { DpopProofs } from './application/dpop-proofs';
 import { historyProviders } from './application/history/providers';
 import { HostUsers } from './application/host-users';
 import { PasswordCheck } from './application/password-check';
@@ -232,6 +233,7 @@ class GlobalAuthModule {}
     TokenPairIssuer,
     HostUsers,
     PasswordCheck,
+    DpopProofs,
     RefusedSeals,
     ...refreshProviders,
     ...signInProviders,

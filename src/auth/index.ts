@@ -16,9 +16,10 @@ export { InvalidAuthOptions, type OptionProblem } from './options/rules';
 export { InvalidInput } from '../support/invalid-input';
 export { type PagePosition } from '../support/cursor';
 export { Overloaded } from '../support/overloaded';
+export { ProofProblem } from '../support/proof-problem';
 export { Throttled } from '../support/throttled';
 export { type Actor } from './application/actor';
-export { type ActingToken, type TokenPair } from './application/token-pair.issuer';
+export { type ActingToken, type TokenPair, type TokenType } from './application/token-pair.issuer';
 export { type ActingAs, ActAsUserCommand } from './application/act-as/act-as-user.command';
 export { FindAuthEventsQuery } from './application/history/find-auth-events.query';
 export { GetSessionHistoryQuery } from './application/history/get-session-history.query';
@@ -79,9 +80,10 @@ export {
   type UserRotation,
 } from './application/versions/trigger-user-token-rotation.command';
 export { UpdateGracePeriodCommand } from './application/versions/update-grace-period.command';
+export type { Binding, DpopProof } from './domain/binding';
 export { loginSpelling } from './domain/login';
 export { passwordProblem } from './domain/password-rules';
-export type { BulkEnding } from './domain/refresh-decision';
+export type { BulkEnding, ReplayDoor } from './domain/refresh-decision';
 export { type RefreshRefusal, REVOCATION_REASONS, type RefusalReason, type RevocationReason } from './domain/refusals';
 export { ok, refusal, type Result } from './domain/result';
 export {
@@ -139,6 +141,7 @@ export {
   SessionRenamed,
   SessionRevoked,
   TokenForgerySuspected,
+  TokenProofMissing,
   TokenRejectedDueToRotation,
   UserActAsFailed,
   UserActedAs,
@@ -153,6 +156,7 @@ export {
 } from './domain/events';
 export { type VerifiedUser } from './domain/verified-user';
 export { actorOf, clientOf } from './http/kit/client-of';
+export { dpopProofOf } from './http/kit/dpop';
 export { configureHttp, fastifyOptions, type HttpOptions } from './http/kit/http-server';
 export { OAUTH_ROUTES } from './http/kit/oauth-routes';
 export { NoStore } from './http/kit/no-store';
@@ -175,6 +179,7 @@ export { AuthMetrics, type FeedAnswerKind } from './ports/auth-metrics';
 export { Clock } from './ports/clock';
 export { PasswordHasher } from './ports/password-hasher';
 export { RateLimits } from './ports/rate-limits';
+export { SeenProofs } from './ports/seen-proofs';
 export { type GlobalRaise, type MovedRecovery, SecurityPolicyRepository } from './ports/security-policy.repository';
 export {
   type CrowdedUsers,

@@ -2,13 +2,18 @@ import { createSession as createClientSession } from '../client/index.mjs';
 import type { Session, SessionLock, SessionOptions, SessionStore } from '../client/index.mjs';
 
 export { Unavailable, WrongPassword } from '../client/index.mjs';
-export type { CurrentSession, Fetch, Session, SessionStore, TokenPair } from '../client/index.mjs';
+export type { CurrentSession, Fetch, KeyPair, Session, SessionStore, TokenPair } from '../client/index.mjs';
 
-export interface BrowserSessionOptions extends Omit<SessionOptions, 'store' | 'lock'> {
+export interface BrowserSessionOptions extends Omit<SessionOptions, 'store' | 'lock' | 'binding'> {
   /** As in `nest-ratchet/client`, but may be relative to the page. */
   readonly refreshUrl: string;
   /** By default an item of `localStorage`. */
   readonly store?: SessionStore;
+  /**
+   * `dpop` binds the session to a key that no script can read, in IndexedDB, one for the origin: a thief of the refresh token alone
+   * cannot use it. It requires https. Sign in with `session.bind`.
+   */
+  readonly binding?: 'dpop';
 }
 
 /** How long a tab keeps the lock after its last write: in another process, `localStorage` is a few milliseconds behind. */
@@ -21,8 +26,10 @@ export function createSession(options: BrowserSessionOptions): Session {
   const name = `ratchet:${href}`;
   const locks = (navigator as Partial<Navigator>).locks;
   const lock: SessionLock = locks ? (work) => locks.request(name, work) : lockOver(new BroadcastChannel(name));
+  const { binding, ...others } = options;
   return createClientSession({
-    ...options,
+    ...others,
+    ...(binding && { binding: async () => (await import('./device-key.mjs')).keyOfOrigin() }),
     refreshUrl: href,
     logoutUrl: beside(options.logoutUrl ?? 'logout'),
     reauthenticateUrl: beside(options.reauthenticateUrl ?? 'reauthenticate'),

@@ -2,6 +2,7 @@ import { failure, isRefused, lacksCookie, mayBeRefused, post } from './answer.mj
 import {
   type CurrentSession,
   type Fetch,
+  type KeyPair,
   type Session,
   type SessionLock,
   type SessionOptions,
@@ -14,6 +15,7 @@ export { Unavailable, WrongPassword } from './session.mjs';
 export type {
   CurrentSession,
   Fetch,
+  KeyPair,
   Session,
   SessionLock,
   SessionOptions,
@@ -38,12 +40,25 @@ const FIRST_PAUSE_MS = 500;
  * that shares the store, until the answer is stored. The server then returns the identical successor.
  */
 export function createSession(options: SessionOptions): Session {
-  const { refreshUrl, delivery, store, fetch = globalThis.fetch, lock = inTurn() } = options;
+  const { refreshUrl, delivery, store, binding, fetch = globalThis.fetch, lock = inTurn() } = options;
   // A relative one would fail with every request, and look like an outage.
   if (!/^https?:/.test(refreshUrl)) throw new TypeError('refreshUrl must be an absolute URL');
   const beside = (name: string): string => refreshUrl.replace(/[^/]*(\?.*)?$/, name);
   const { logoutUrl = beside('logout'), reauthenticateUrl = beside('reauthenticate') } = options;
-  const wire = { fetch, delivery };
+  let loaded: ReturnType<typeof load> | undefined;
+  const load = async (pair: () => Promise<KeyPair>) => (await import('./proofs.mjs')).signing(fetch, await pair());
+  /** Tried again after a failure, such as code that cannot be loaded at the moment. */
+  const signing = () =>
+    binding &&
+    (loaded ??= load(binding).catch((error: unknown) => {
+      loaded = undefined;
+      throw error;
+    }));
+  const bind: Fetch = async (input, init) => {
+    const sign = await signing();
+    return sign ? sign(new Request(input, init)) : fetch(input, init);
+  };
+  const wire = { fetch: bind, delivery };
   const listeners = new Set<(current: CurrentSession | null) => void>();
   let current: CurrentSession | null | undefined;
   let writes = 0;
@@ -154,10 +169,11 @@ export function createSession(options: SessionOptions): Session {
 
   const authorized: Fetch = async (input, init) => {
     const request = new Request(input, init);
-    const send = (token: string | null): Promise<Response> => {
+    const send = async (token: string | null): Promise<Response> => {
       const copy = request.clone();
-      if (token !== null) copy.headers.set('Authorization', `Bearer ${token}`);
-      return fetch(copy);
+      const sign = token !== null && (await find())?.tokenType === 'DPoP' && (await signing());
+      if (token !== null) copy.headers.set('Authorization', `${sign ? 'DPoP' : 'Bearer'} ${token}`);
+      return sign ? sign(copy, token) : fetch(copy);
     };
     const token = await accessToken();
     const response = await send(token);
@@ -192,6 +208,7 @@ export function createSession(options: SessionOptions): Session {
     accessToken,
     refresh,
     reauthenticate: (password) => alone(() => exchange('', password)),
+    bind,
     fetch: authorized,
     end,
   };

@@ -4,6 +4,8 @@ export interface TokenPair {
   readonly refreshToken?: string;
   /** Seconds until the access token expires. */
   readonly expiresIn: number;
+  /** `DPoP`: each use of the access token requires a proof by the key of the device. */
+  readonly tokenType?: string;
   readonly sessionId: string;
 }
 
@@ -23,6 +25,12 @@ export interface SessionStore {
 /** Runs `work` while no other context with the same store runs any. `work` never rejects. */
 export type SessionLock = (work: () => Promise<void>) => Promise<unknown>;
 
+/** A key pair of Web Crypto for ECDSA over P-256. */
+export interface KeyPair {
+  readonly publicKey: object;
+  readonly privateKey: object;
+}
+
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
 export interface SessionOptions {
@@ -38,6 +46,11 @@ export interface SessionOptions {
   /** By default the calls of this object wait for each other, which is enough if nothing else uses the store. */
   readonly lock?: SessionLock;
   readonly fetch?: Fetch;
+  /**
+   * Binds the session to a key of this device, which you keep as long as the session: a thief of the refresh token alone cannot use
+   * it (DPoP, RFC 9449). Called once, with the first request. Sign in with {@link Session.bind}.
+   */
+  readonly binding?: () => Promise<KeyPair>;
 }
 
 export interface CurrentSession {
@@ -65,6 +78,11 @@ export interface Session {
    * was refused. @throws Unavailable
    */
   accessToken(): Promise<string | null>;
+  /**
+   * `fetch` with a proof by the key of this device. Send the login with it: the session that it opens is bound to the key. Without
+   * the option `binding` it is `fetch`.
+   */
+  readonly bind: Fetch;
   /** Returns a newer access token than the current one; null as above. @throws Unavailable */
   refresh(): Promise<string | null>;
   /**

@@ -1,33 +1,69 @@
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import { accessTokenHashOf, isProofFor, parseProof, type ProvenRequest, thumbprintOf } from './dpop';
 import { type AccessTokenClaims, AccessTokenKeys } from './ports/access-token.keys';
 import type { Principal } from './principal';
 import { RevocationView, type ViewLimits } from './revocation.view';
 import { isHonoured, type VersionStamps } from './versions';
 
 const MAX_REMEMBERED = 20_000;
+const MAX_PROOFS = 100_000;
 const NONE = Object.freeze({});
+/** How far the clock of a device may be from that of the database, in seconds. */
+const PROOF_WINDOW = 60;
+
+/** The `DPoP` header that came with an access token, and the request that it must be for. */
+export interface AccessProof extends ProvenRequest {
+  readonly jwt: string;
+}
 
 /** Decides whether an access token is accepted, without a query: all the data is in memory. */
 export class AccessTokenAuthenticator {
   /** Claims by the SHA-256 of the whole token: nothing shorter may be the key. It caches the signature check, never the decision. */
   private readonly genuine = new LRUCache<string, AccessTokenClaims>({ max: MAX_REMEMBERED });
 
+  /** The proofs of the last two minutes, in which a proof is recent: each counts once in this process. */
+  private readonly used = new LRUCache<string, true>({ max: MAX_PROOFS, ttl: 2 * PROOF_WINDOW * 1000 });
+
   constructor(
     private readonly keys: AccessTokenKeys,
     private readonly view: RevocationView,
     /** The longest life that a token is granted, whatever it says. */
     private readonly limits: Pick<ViewLimits, 'accessTokenTtlSeconds'>,
+    /** The origins that requests are sent to, as proofs name them; without one, no bound token is accepted by the guard. */
+    readonly origins: readonly string[] = [],
   ) {}
 
   /**
    * The principal, or null for a token that is not valid, or not any more: at once, and as a promise only when the process
    * was frozen and must learn first what has been revoked meanwhile, or while the key of the token is fetched.
+   *
+   * A token that is bound to a key requires its proof, and any other token refuses one (RFC 9449 section 7.1).
    * @throws Overloaded when this instance does not know the revocations well enough to decide
    */
-  authenticate(token: string): Principal | null | Promise<Principal | null> {
+  authenticate(token: string, proof?: AccessProof): Principal | null | Promise<Principal | null> {
+    const principal = this.inspect(token);
+    // Outside of what is remembered of a token, which anyone who has it could ask for.
+    const proven = (found: Principal | null) => (found !== null && this.isProven(found, token, proof) ? found : null);
+    return principal instanceof Promise ? principal.then(proven) : proven(principal);
+  }
+
+  /** The principal as {@link authenticate} finds it, but for somebody who asks about a token and does not use it: without a proof. */
+  inspect(token: string): Principal | null | Promise<Principal | null> {
     const claims = this.claimsOf(token);
     return claims instanceof Promise ? claims.then((found) => this.judge(found)) : this.judge(claims);
+  }
+
+  private isProven({ jkt }: Principal, token: string, given: AccessProof | undefined): boolean {
+    if (jkt === null || given === undefined) return jkt === null && given === undefined;
+    const proof = parseProof(given.jwt);
+    if (proof === null || proof.ath !== accessTokenHashOf(token)) return false;
+    if (Math.abs(this.now().getTime() / 1000 - proof.iat) > PROOF_WINDOW) return false;
+    if (thumbprintOf(proof.key) !== jkt || !isProofFor(proof, given)) return false;
+    const id = hash('sha256', `${jkt} ${proof.jti}`, 'base64');
+    if (this.used.has(id)) return false;
+    this.used.set(id, true);
+    return true;
   }
 
   private judge(claims: AccessTokenClaims | null): Principal | null | Promise<Principal | null> {
@@ -54,6 +90,7 @@ export class AccessTokenAuthenticator {
       authTime: claims.authTime ?? null,
       amr: [...(claims.amr ?? [])],
       acr: claims.acr ?? null,
+      jkt: claims.jkt ?? null,
       claims: claims.claims ?? NONE,
     };
   }

@@ -47,7 +47,24 @@ const RESERVED: ReadonlySet<string> = new Set([
 export const isReservedClaim = (name: string): boolean => RESERVED.has(name);
 
 function claimsOf(payload: Record<string, unknown>): AccessTokenClaims | null {
-  const { sub, sid, jti, iat, exp, nbf, gv, uv, roles, email, auth_time: authTime, amr, acr, act, ...others } = payload;
+  const {
+    sub,
+    sid,
+    jti,
+    iat,
+    exp,
+    nbf,
+    gv,
+    uv,
+    roles,
+    email,
+    auth_time: authTime,
+    amr,
+    acr,
+    act,
+    cnf,
+    ...others
+  } = payload;
   if (userIdProblem(sub) !== null || !isUuid(sid) || typeof jti !== 'string') return null;
   // None of ours has a `nbf`, and nothing here would judge it.
   if (!isCount(iat) || !isCount(exp) || !isCount(gv) || !isCount(uv) || nbf !== undefined) return null;
@@ -56,6 +73,7 @@ function claimsOf(payload: Record<string, unknown>): AccessTokenClaims | null {
   if (acr !== undefined && typeof acr !== 'string') return null;
   if (authTime !== undefined && !isCount(authTime)) return null;
   if (act !== undefined && !isAct(act)) return null;
+  if (cnf !== undefined && !isConfirmation(cnf)) return null;
   const hosts = Object.entries(others).filter(([name]) => !isReservedClaim(name));
   return {
     sub: sub as string,
@@ -70,6 +88,7 @@ function claimsOf(payload: Record<string, unknown>): AccessTokenClaims | null {
     ...(amr === undefined ? {} : { amr }),
     ...(acr === undefined ? {} : { acr }),
     ...(act === undefined ? {} : { act: frozen(act) }),
+    ...(cnf === undefined ? {} : { jkt: cnf.jkt }),
     // The claims are remembered for the next request with this token, so no handler may change them.
     ...(hosts.length === 0 ? {} : { claims: frozen(Object.fromEntries(hosts)) }),
   };
@@ -85,6 +104,13 @@ const isAct = (value: unknown): value is NonNullable<AccessTokenClaims['act']> =
   Object.keys(value).sort().join() === 'sub,uv' &&
   userIdProblem((value as { sub: unknown }).sub) === null &&
   isCount((value as { uv: unknown }).uv);
+
+/** A confirmation that nobody here can check would make a bearer token of one that is bound. */
+const isConfirmation = (value: unknown): value is { readonly jkt: string } =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.keys(value).join() === 'jkt' &&
+  typeof (value as { jkt: unknown }).jkt === 'string';
 
 function frozen<T>(value: T): T {
   if (typeof value === 'object' && value !== null) for (const item of Object.values(Object.freeze(value))) frozen(item);

@@ -1,4 +1,4 @@
-export { AccessTokenAuthenticator } from './access-token.authenticator';
+export { type AccessProof, AccessTokenAuthenticator } from './access-token.authenticator';
 export { type AccessDenial, AccessDenials } from './ports/access-denials';
 export { AccessTokenKeys, type AccessTokenClaims } from './ports/access-token.keys';
 export { CurrentRoles } from './ports/current-roles';

@@ -14,6 +14,8 @@ export interface Principal {
   readonly amr: readonly string[];
   /** The level that this is, as the host names its levels. */
   readonly acr: string | null;
+  /** The thumbprint of the key that has proved the request (RFC 7638); null for a bearer token. */
+  readonly jkt: string | null;
   /** The host's own claims: the user's, and the session's. */
   readonly claims: Readonly<Record<string, unknown>>;
 }

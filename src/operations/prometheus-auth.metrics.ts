@@ -30,7 +30,7 @@ export class PrometheusAuthMetrics extends AuthMetrics {
     const registers = [registry];
     this.refreshes = new Counter({
       name: 'ratchet_refresh_total',
-      help: 'Refreshes by outcome: rotated, replayed_window, replayed_key, or why not',
+      help: 'Refreshes by outcome: rotated, replayed_window, replayed_key, replayed_bound, or why not',
       labelNames: ['outcome'],
       registers,
     });
@@ -42,7 +42,7 @@ export class PrometheusAuthMetrics extends AuthMetrics {
     });
     this.reauthentications = new Counter({
       name: 'ratchet_reauthentications_total',
-      help: 'Step-ups by outcome: rotated, replayed_window, replayed_key, or why not',
+      help: 'Step-ups by outcome: rotated, replayed_window, replayed_key, replayed_bound, or why not',
       labelNames: ['outcome'],
       registers,
     });

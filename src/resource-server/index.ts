@@ -5,6 +5,7 @@ import { RatchetVerifier } from './verifier';
 
 export { Overloaded } from '../support/overloaded';
 export type { Log } from '../support/outage';
+export type { AccessProof } from '../guard/access-token.authenticator';
 export type { Principal } from '../guard/principal';
 export { InvalidResourceServerOptions, type ResourceServerOptions } from './options';
 export { type RatchetVerifier } from './verifier';

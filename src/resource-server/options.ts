@@ -17,6 +17,11 @@ export interface ResourceServerOptions {
     readonly secret: string;
   };
   /**
+   * The origin that requests to this service are sent to, such as `https://orders.example`: the guard compares the proofs of access
+   * tokens that are bound to a key with it (`DPOP=all`). Without one, the guard refuses such tokens.
+   */
+  readonly publicOrigin?: string | undefined;
+  /**
    * After this long without an answer of the feed, every token is answered with 503, as a duration from `30s` to `1h`; by
    * default `60s`. It counts from when the answer was asked for, so a third of it is the longest wait of a poll.
    */
@@ -32,6 +37,7 @@ export interface ResourceServerSettings {
   /** The `Authorization` header of the feed. */
   readonly authorization: string;
   readonly maxStalenessSeconds: number;
+  readonly publicOrigin: string | null;
 }
 
 /** The one error of a start with bad options: every option that is wrong, and its rule, never its value. */
@@ -53,7 +59,8 @@ export function completeResourceServerOptions(given: ResourceServerOptions): Res
     if (!holds) problems.push(problem);
   };
   // Not every host is compiled: anything may be missing.
-  const { issuer, audience, jwksUrl, feed, maxStaleness = '60s' } = given as Partial<ResourceServerOptions>;
+  const options = given as Partial<ResourceServerOptions>;
+  const { issuer, audience, jwksUrl, feed, publicOrigin, maxStaleness = '60s' } = options;
   const { url, name, secret } = (feed ?? {}) as Partial<ResourceServerOptions['feed']>;
   demand(isText(issuer), 'issuer must be a non-empty string');
   demand(isText(audience), 'audience must be a non-empty string');
@@ -66,6 +73,8 @@ export function completeResourceServerOptions(given: ResourceServerOptions): Res
     keysUrl !== null,
     `jwksUrl ${SECURE}${jwksUrl === undefined ? '; without one, the issuer must be such a URL' : ''}`,
   );
+  const isOrigin = publicOrigin === undefined || secureUrl(publicOrigin)?.origin === publicOrigin;
+  demand(isOrigin, 'publicOrigin must be an https origin, or http on localhost, without a path or a final slash');
   const seconds = stalenessOf(maxStaleness);
   demand(seconds >= MIN_STALENESS && seconds <= MAX_STALENESS, 'maxStaleness must be a duration from 30s to 1h');
   if (problems.length > 0 || feedUrl === null || keysUrl === null) throw new InvalidResourceServerOptions(problems);
@@ -77,6 +86,7 @@ export function completeResourceServerOptions(given: ResourceServerOptions): Res
     feedUrl,
     authorization: `Basic ${Buffer.from(credentials).toString('base64')}`, // RFC 6749 section 2.3.1
     maxStalenessSeconds: seconds,
+    publicOrigin: publicOrigin ?? null,
   };
 }
 

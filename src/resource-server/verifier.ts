@@ -1,6 +1,7 @@
-import { AccessTokenAuthenticator } from '../guard/access-token.authenticator';
+import { type AccessProof, AccessTokenAuthenticator } from '../guard/access-token.authenticator';
 import type { Principal } from '../guard/principal';
 import { RevocationView, type ViewLimits } from '../guard/revocation.view';
+import { spellingsOf } from '../support/loopback';
 import type { Log } from '../support/outage';
 import { HttpRevocationFeed, longestWait } from './http-revocation.feed';
 import { JwksAccessTokenKeys } from './jwks-access-token.keys';
@@ -27,7 +28,7 @@ export class RatchetVerifier {
     };
     this.view = new RevocationView(feed, limits, log, NO_METRICS);
     this.keys = new JwksAccessTokenKeys(settings, log);
-    this.authenticator = new AccessTokenAuthenticator(this.keys, this.view, feed);
+    this.authenticator = new AccessTokenAuthenticator(this.keys, this.view, feed, spellingsOf(settings.publicOrigin));
     this.keys.onWithdrawn = () => this.authenticator.forget();
   }
 
@@ -44,10 +45,13 @@ export class RatchetVerifier {
   /**
    * The user and session of an access token, or null for one that is not valid, or not any more: answer it with 401. At once,
    * and as a promise only while a key is fetched, or after this process was frozen.
+   *
+   * Of a request with `Authorization: DPoP …`, give the `DPoP` header as the `proof`: a token that is bound to a key is refused
+   * without it, and any other token with it (RFC 9449 section 7.1).
    * @throws Overloaded when this service cannot decide: answer 503 with `Retry-After`
    */
-  verify(token: string): Principal | null | Promise<Principal | null> {
-    return this.authenticator.authenticate(token);
+  verify(token: string, proof?: AccessProof): Principal | null | Promise<Principal | null> {
+    return this.authenticator.authenticate(token, proof);
   }
 }
 

@@ -85,7 +85,7 @@ it('a refresh and the guard judge the same session alike, whatever its stamps, t
         globalVersionAtIssuance: past + given.globalVersionAtIssuance,
       };
       const session = await sessions.open(
-        newSession({ ...stamps, id: token.sessionId, userId: user.id, tokenHash: digestOf(token) }),
+        newSession({ ...stamps, id: token.sessionId, userId: user.id, tokenHash: digestOf(token), binding: null }),
       );
       for (let floor = 1; floor < given.userMinTokenVersion; floor++)
         await policies.raiseUserFloor(user.id, 'a test', null);
@@ -100,7 +100,10 @@ it('a refresh and the guard judge the same session alike, whatever its stamps, t
       const before = { globalMinTokenVersion: 1, mode: 'immediate', graceEndsAt: null } as const;
       const { accessToken } = await pairs.issue(user, token, session, session, { floors: before, now: NOW });
 
-      const judgement = await judge.judge(keys.seal(token), undefined, 'body');
+      const judgement = await judge.judge(
+        { refreshToken: keys.seal(token), retryKey: undefined, delivery: 'body' },
+        undefined,
+      );
       const refusal = 'reason' in judgement.decision ? judgement.decision.reason : null;
       const principal = await authenticator.authenticate(accessToken);
       expect([refusal, principal?.sessionId]).toEqual(

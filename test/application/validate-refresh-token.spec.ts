@@ -29,7 +29,8 @@ async function validate(refreshToken: string, retryKey?: string) {
 
 // Seen red: a query that revokes what the refresh would.
 describe('Asked whether a refresh token is valid, auth changes nothing and answers', () => {
-  it.each(REFUSALS)('$reason for $name, as the refresh after it', async ({ arrange, reason }) => {
+  // It asks for no proof, which only a request has.
+  it.each(REFUSALS.filter(({ reason }) => reason !== 'proof_required'))('$reason for $name, as the refresh after it', async ({ arrange, reason }) => {
     const token = await arrange(app, await openChain(app, 2));
     expect(refusedFor(await validate(token))).toEqual({ kind: 'refused', reason });
     expect((await present(app, token)).answer).toMatchObject({ status: 401, body: { code: reason } });
@@ -39,11 +40,19 @@ describe('Asked whether a refresh token is valid, auth changes nothing and answe
     const retryKey = newRetryKey();
     const { sessionId, account, tokens, current } = await openChain(app, 1, { retryKey });
     const { expires_at: expiresAt } = await rowOf(app, sessionId);
-    const valid = { userId: account.id, sessionId, generation: 1, expiresAt };
+    const valid = { userId: account.id, sessionId, generation: 1, expiresAt, binding: null };
     expect(granted(await validate(current))).toEqual(valid);
     expect(granted(await validate(tokens[0], retryKey))).toEqual(valid);
     expect(await app.refresh(tokens[0], retryKey)).toMatchObject({ status: 200, body: { refreshToken: current } });
     expect(await app.refresh(current, newRetryKey())).toMatchObject({ status: 200, body: { generation: 2 } });
+  });
+
+  it('of a bound session what a refresh with a proof would be answered, and the key', async () => {
+    const { sessionId, tokens, current } = await openChain(app, 2);
+    const binding = { kind: 'dpop', jkt: 'a thumbprint' };
+    await app.query('UPDATE sessions SET binding = $2 WHERE id = $1', [sessionId, JSON.stringify(binding)]);
+    for (const token of [current, tokens[1]!])
+      expect(granted(await validate(token))).toMatchObject({ sessionId, generation: 2, binding });
   });
 
   it('that a replay has to wait, without the key and beyond the cap', async () => {

@@ -18,6 +18,8 @@ export function buildClients() {
       scripts: read(
         'client/index.mjs',
         'client/answer.mjs',
+        'client/proofs.mjs',
+        'browser/device-key.mjs',
         'client/session.mjs',
         'browser/index.mjs',
         'browser/devices.mjs',

@@ -285,6 +285,7 @@ describe('every environment', () => {
     ['METRICS_PORT', 'same'],
     ['METRICS_PORT', '3000'],
     ['LOG_LEVEL', 'loud'],
+    ['DPOP', 'on'],
   ])('refuses %s=%s', (name, value) => {
     expect(problemsOf({ ...PRODUCTION, NODE_ENV: 'test', [name]: value })).toEqual([
       expect.stringMatching(`^${name} must be .`),
@@ -294,6 +295,8 @@ describe('every environment', () => {
   it.each([
     ['REFRESH_REPLAY_WINDOW', '0', { auth: { replayWindowSeconds: 0 } }],
     ['REFRESH_RETRY_KEYS', 'false', { auth: { retryKeys: false } }],
+    ['DPOP', 'off', { auth: { dpop: 'off' } }],
+    ['DPOP', 'required', { auth: { dpop: 'required' } }],
     ['LIMIT_LOGIN_PER_IP', '0', { auth: { limits: { loginPerIp: null } } }],
     ['LIMIT_INVALID_PER_IP', '5/2h', { auth: { limits: { invalidPerIp: { points: 5, seconds: 7200 } } } }],
     ['LIMIT_REGISTER_PER_IP', '1/24d', { auth: { limits: { registerPerIp: { points: 1, seconds: 24 * 86_400 } } } }],

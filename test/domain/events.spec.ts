@@ -88,6 +88,7 @@ const facts: RefreshFacts = {
     amr: null,
     acr: null,
     claims: null,
+    binding: null,
   },
   floors: {
     userMinTokenVersion: 1,
@@ -116,6 +117,7 @@ const denials: RefreshDenial[] = [
     revoke: 'token_version_rejected',
     rejection: { rejectionReason: 'user_rotation', tokenVersion: 1, requiredVersion: 2 },
   },
+  { outcome: 'refuse', reason: 'proof_required' },
   { outcome: 'wait', reason: 'replay_refused', retryAfterSeconds: 1 },
 ];
 
@@ -139,6 +141,7 @@ const samples: AuthEvent[] = [
   new LogoutSucceeded(attempt.ending(subject), 1),
   new LogoutFailed(attempt.ending({}), 'token_invalid'),
   new SessionCreated(attempt.finding(subject), 'body', 'phone', null),
+  new SessionCreated(attempt.finding(subject), 'body', 'phone', null, 'dpop'),
   new AllSessionsRevoked(attempt.finding(subject), 'reuse_detected', 2),
   new SessionRevoked(attempt.finding(subject), 'admin_action', user.id),
   new SessionEvicted(attempt.finding(subject), 'session_limit_exceeded'),

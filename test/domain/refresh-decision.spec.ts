@@ -21,6 +21,7 @@ const OLDER = hash(3);
 const FOREIGN = hash(0xee);
 const KEY = hash(0xaa);
 const OTHER_KEY = hash(0xbb);
+const BINDING = { kind: 'dpop', jkt: 'a thumbprint' } as const;
 
 const RULES: ReplayRules = { replayWindowSeconds: 10, maxReplays: 20, retryKeys: true };
 const FLOORS: RefreshFacts['floors'] = {
@@ -60,9 +61,16 @@ const SESSION: RefreshSession = {
   amr: null,
   acr: null,
   claims: null,
+  binding: null,
 };
 
-const current: Presentation = { generation: GENERATION, digest: CURRENT, retryKeyHash: null, delivery: 'body' };
+const current: Presentation = {
+  generation: GENERATION,
+  digest: CURRENT,
+  retryKeyHash: null,
+  delivery: 'body',
+  isProven: false,
+};
 const previous: Presentation = { ...current, generation: GENERATION - 1, digest: PREVIOUS };
 const older: Presentation = { ...current, generation: GENERATION - 2, digest: OLDER };
 
@@ -83,7 +91,7 @@ const decide = (
   );
 
 const rotate = { outcome: 'rotate', user: USER };
-const replay = (door: 'window' | 'key') => ({ outcome: 'replay', door, user: USER });
+const replay = (door: 'window' | 'key' | 'bound') => ({ outcome: 'replay', door, user: USER });
 const refused = (reason: string, more = {}) => ({ outcome: 'refuse', reason, ...more });
 const reuse = refused('token_revoked', { revoke: 'reuse_detected' });
 const replayRefused = { outcome: 'wait', reason: 'replay_refused', retryAfterSeconds: 1 };
@@ -102,6 +110,7 @@ const belowGlobal = refused('token_version_rejected', {
 /** Everything that can be the matter, in the order of the decision table: what comes first decides. */
 const TABLE: [name: string, outcome: unknown, aspect: string, presented: Partial<Presentation>, found: Found][] = [
   ['delivered the other way', refused('token_invalid'), 'delivery', { delivery: 'cookie' }, {}],
+  ['of a bound session, without a proof', refused('proof_required'), 'binding', {}, { session: { binding: BINDING } }],
   [
     'ahead of the session',
     { ...forgery('generation_ahead'), adoptable: true },
@@ -273,6 +282,50 @@ describe('the decision of a refresh', () => {
     const before = structuredClone(facts);
     for (const presented of [current, previous, older]) decideRefresh(presented, facts, RULES);
     expect(facts).toEqual(before);
+  });
+});
+
+// Seen red without the row, with it after the place of the token, and with older tokens answered like the predecessor.
+describe('the decision of a refresh of a bound session', () => {
+  const session = { binding: BINDING };
+  const isProven = true;
+
+  it('is, without a proof, that one is required, whatever else is the matter, and it ends nothing', () => {
+    const ended = { revokedAt: ago(1), revokedReason: 'user_logout', expiresAt: ago(1), keyed: true } as const;
+    for (const presented of [current, previous, older, { ...current, digest: FOREIGN }, { ...current, generation: 6 }])
+      for (const more of [{}, ended])
+        for (const recoveryUntil of [null, ahead(60)]) {
+          const found = { session: { ...session, ...more }, recoveryUntil };
+          expect(decide({ ...presented, retryKeyHash: KEY }, found)).toEqual(refused('proof_required'));
+        }
+  });
+
+  it('is, with a proof, that of any other session, except for its predecessor', () => {
+    expect(decide({ ...current, isProven }, { session })).toEqual(rotate);
+    expect(decide({ ...older, isProven }, { session })).toEqual(reuse);
+    expect(decide({ ...current, digest: FOREIGN, isProven }, { session })).toEqual(forgery('digest_differs'));
+    expect(decide({ ...current, isProven }, { session: { ...session, expiresAt: NOW } })).toEqual(
+      refused('token_expired'),
+    );
+  });
+
+  it.each<[string, Partial<RefreshSession>]>([
+    ['inside the window', { rotatedAt: ago(3) }],
+    ['long after it', { rotatedAt: ago(50_000) }],
+    ['when a clock steps back', { rotatedAt: ahead(5) }],
+    ['when the cap of the window is used up', { replayCount: 20 }],
+    ['when an earlier request had a retry key', { keyed: true, retryKeyHash: KEY }],
+  ])('lets the device have the successor again %s', (_when, more) => {
+    for (const retryKeyHash of [null, OTHER_KEY])
+      for (const rules of [RULES, { ...RULES, replayWindowSeconds: 0, retryKeys: false }])
+        expect(decide({ ...previous, retryKeyHash, isProven }, { session: { ...session, ...more } }, rules)).toEqual(
+          replay('bound'),
+        );
+  });
+
+  it('asks for no proof of a session that is not bound', () => {
+    expect(decide({ ...current, isProven })).toEqual(rotate);
+    expect(decide({ ...previous, isProven }, { session: { rotatedAt: ago(11) } })).toEqual(reuse);
   });
 });
 

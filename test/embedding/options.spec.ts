@@ -42,6 +42,16 @@ describe("a host's options", () => {
     ]);
   });
 
+  // Without the origin, every proof would be refused.
+  it('that bind access tokens go with a public origin', () => {
+    for (const dpop of ['all', 'required'] as const) {
+      expect(problemsOf({ ...NEEDED, dpop })).toEqual([
+        'publicOrigin must be given while dpop is all or required: proofs name it',
+      ]);
+      expect(problemsOf({ ...NEEDED, dpop, publicOrigin: 'https://app.example' })).toEqual([]);
+    }
+  });
+
   it('that are undefined are not given', () => {
     expect(completeOptions({ ...NEEDED, bcryptCost: undefined }).bcryptCost).toBe(12);
   });

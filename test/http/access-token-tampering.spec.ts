@@ -123,6 +123,21 @@ describe('An access token', () => {
     },
   );
 
+  // Seen red with confirmations that nobody knows passed over.
+  it('with a confirmation, whatever it says, does not count as a bearer token', async () => {
+    const confirmations = [
+      { jkt: 'a thumbprint' },
+      { 'x5t#S256': 'a' },
+      { jkt: 'a', kid: 'b' },
+      { jkt: 7 },
+      {},
+      [],
+      null,
+      'a',
+    ];
+    await expectRefused(confirmations.map((cnf) => signed(header, { ...claims, cnf })));
+  });
+
   it('that is over, or older than any token lives, does not count', async () => {
     const now = Math.floor(Date.now() / 1000);
     await expectRefused([

@@ -380,6 +380,20 @@ describe('There is a limit', () => {
     });
   });
 
+  // Seen red with the session's limit, which a thief of the token would use up for its owner.
+  it('to tokens of bound sessions without their proof, by address and not by session', async () => {
+    const { sessionId, current } = await open(0);
+    const binding = JSON.stringify({ kind: 'dpop', jkt: 'a thumbprint' });
+    await app.query('UPDATE sessions SET binding = $2 WHERE id = $1', [sessionId, binding]);
+    for (const ip of [newIp(), newIp(), newIp()]) {
+      for (let time = 0; time < 4; time++)
+        expect(await refresh(current, ip)).toMatchObject({ status: 401, body: { code: 'proof_required' } });
+      expectThrottled(await refresh(current, ip), 3600);
+    }
+    await app.query('UPDATE sessions SET binding = NULL WHERE id = $1', [sessionId]);
+    expect((await refresh(current, newIp())).status).toBe(200);
+  });
+
   it('to tokens of one address that this system has not sealed; genuine ones pass', async () => {
     const { current } = await open(0);
     const ip = newIp();

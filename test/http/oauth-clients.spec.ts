@@ -1,4 +1,5 @@
-import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { randomUUID } from 'node:crypto';
+import { createRemoteJWKSet, exportJWK, jwtVerify, SignJWT } from 'jose';
 import { passportJwtSecret } from 'jwks-rsa';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
@@ -35,6 +36,25 @@ afterAll(() => app.close());
 const logIn = async (): Promise<{ accessToken: string; refreshToken: string; sessionId: string }> =>
   (await app.logIn()).body;
 
+/** A login whose session is bound to the key of an unmodified client. */
+async function logInBound({
+  publicKey,
+  privateKey,
+}: oauth.CryptoKeyPair): Promise<{ refreshToken: string; sessionId: string }> {
+  const { email, password } = await app.register();
+  const url = `${app.url}/auth/login`;
+  const logInWith = async (nonce?: string) => {
+    const proof = new SignJWT({ jti: randomUUID(), htm: 'POST', htu: url, ...(nonce !== undefined && { nonce }) })
+      .setIssuedAt()
+      .setProtectedHeader({ typ: 'dpop+jwt', alg: 'ES256', jwk: await exportJWK(publicKey) });
+    return app.post('/auth/login', { email, password }, { DPoP: await proof.sign(privateKey) });
+  };
+  const challenge = await logInWith();
+  const answer = await logInWith(challenge.headers.get('DPoP-Nonce')!);
+  expect(answer.status).toBe(200);
+  return answer.body;
+}
+
 describe('oauth4webapi, unmodified,', () => {
   const client: oauth.Client = { client_id: 'app' };
   let server: oauth.AuthorizationServer;
@@ -60,6 +80,25 @@ describe('oauth4webapi, unmodified,', () => {
     const second = await refreshed(first.refresh_token!, headers);
     await age(app, sessionId, DAY);
     expect((await refreshed(first.refresh_token!, headers)).refresh_token).toBe(second.refresh_token);
+  });
+
+  // Seen red with 401 in the place of 400, with which it takes the challenge for a refusal.
+  it('refreshes a bound session, with the nonce that it is asked for', async () => {
+    const pair = await oauth.generateKeyPair('ES256');
+    const { refreshToken, sessionId } = await logInBound(pair);
+    const DPoP = oauth.DPoP(client, pair);
+    const exchanged = async (token: string) => {
+      const answer = await oauth.refreshTokenGrantRequest(server, client, oauth.None(), token, { ...http, DPoP });
+      return oauth.processRefreshTokenResponse(server, client, answer);
+    };
+    const challenge: unknown = await exchanged(refreshToken).catch((error: unknown) => error);
+    expect(oauth.isDPoPNonceError(challenge)).toBe(true);
+    const first = await exchanged(refreshToken);
+    expect(first).toMatchObject({ token_type: 'bearer' });
+    await age(app, sessionId, DAY);
+    expect((await exchanged(refreshToken)).refresh_token).toBe(first.refresh_token);
+    await expect(refreshed(first.refresh_token!)).rejects.toMatchObject({ error: 'invalid_grant' });
+    expect((await exchanged(first.refresh_token!)).refresh_token).not.toBe(first.refresh_token);
   });
 
   it('reads a refusal as OAuth has it', async () => {
@@ -120,6 +159,16 @@ describe('openid-client, unmodified,', () => {
     await openid.tokenRevocation(config, successor!);
     expect(await rowOf(app, sessionId)).toMatchObject({ revoked_reason: 'user_logout' });
     await expect(openid.refreshTokenGrant(config, successor!)).rejects.toMatchObject({ error: 'invalid_grant' });
+  });
+
+  it('refreshes a bound session, and learns the nonce by itself', async () => {
+    const config = await discover('app', openid.None());
+    const pair = await openid.randomDPoPKeyPair('ES256');
+    const { refreshToken } = await logInBound(pair);
+    const DPoP = openid.getDPoPHandle(config, pair);
+    const { refresh_token: successor } = await openid.refreshTokenGrant(config, refreshToken, undefined, { DPoP });
+    await expect(openid.refreshTokenGrant(config, successor!)).rejects.toMatchObject({ error: 'invalid_grant' });
+    await openid.refreshTokenGrant(config, successor!, undefined, { DPoP });
   });
 
   it('introspects, as a service', async () => {

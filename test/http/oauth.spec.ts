@@ -73,6 +73,7 @@ describe.each(ADAPTERS)("OAuth's shapes on %s", (adapter) => {
         token_endpoint_auth_methods_supported: ['none'],
         revocation_endpoint_auth_methods_supported: ['none'],
         introspection_endpoint_auth_methods_supported: ['client_secret_basic'],
+        dpop_signing_alg_values_supported: ['ES256', 'EdDSA', 'RS256'],
       });
     });
   });

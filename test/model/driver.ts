@@ -1,4 +1,5 @@
 import type { CutOffMode } from '../../src';
+import type { Device } from '../support/dpop';
 
 /** What a login, a refresh and a password change give. */
 export interface Pair {
@@ -29,11 +30,12 @@ export interface Driver {
   readonly agesAccessTokens: boolean;
   globalFloor(): Promise<number>;
   openAccount(): Promise<User>;
-  logIn(user: User, password: string): Promise<Pair>;
-  refresh(token: string, key: string | undefined): Promise<Refreshed>;
+  /** With a device, the session is bound to its key. */
+  logIn(user: User, password: string, device?: Device): Promise<Pair>;
+  refresh(token: string, key: string | undefined, device?: Device): Promise<Refreshed>;
   /** A refresh that also proves the password. */
-  reauthenticate(token: string, password: string, key: string | undefined): Promise<Refreshed>;
-  /** What a refresh would be answered, without doing it: the generation that it would leave, or the reason. */
+  reauthenticate(token: string, password: string, key: string | undefined, device?: Device): Promise<Refreshed>;
+  /** What a refresh would be answered, with the proof that it requires, without doing it: the generation that it would leave, or the reason. */
   validate(token: string): Promise<number | string>;
   /** Whether the guard lets an access token in. */
   admits(accessToken: string): Promise<boolean>;

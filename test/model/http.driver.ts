@@ -4,6 +4,7 @@ import { guardHasLooked, policyOf, rotateAll, rotateUser, statusOfMe } from '../
 import { age, putBack, snapshotOf } from '../http/support/sessions';
 import { EVENTS } from '../support/app/events';
 import type { Answer, TestApplication } from '../support/app/test-application';
+import { type Device, proofFor } from '../support/dpop';
 import { type Driver, type Ending, LIMITS, type Refreshed } from './driver';
 import { PASSWORD } from './model';
 
@@ -25,6 +26,10 @@ export function httpDriver(app: TestApplication): Driver {
     expect({ status: answer.status, body: answer.body }).toMatchObject({ status });
     return answer;
   };
+  const headersOf = (path: string, device: Device | undefined, key?: string) => ({
+    ...(key !== undefined && { 'Idempotency-Key': key }),
+    ...(device !== undefined && proofFor(app, device, path)),
+  });
   return {
     agesAccessTokens: false,
     globalFloor: async () => (await policyOf(app)).global_min_token_version,
@@ -32,16 +37,20 @@ export function httpDriver(app: TestApplication): Driver {
       const { id, email } = await app.register({ password: PASSWORD });
       return { id, login: email };
     },
-    logIn: async ({ login }, password) => expecting(200, await app.logIn({ email: login, password })).body,
-    refresh: async (token, key): Promise<Refreshed> => {
-      const { status, body } = await app.refresh(token, key);
+    logIn: async ({ login: email }, password, device) => {
+      const headers = headersOf('/auth/login', device);
+      return expecting(200, await app.post('/auth/login', { email, password }, headers)).body;
+    },
+    refresh: async (refreshToken, key, device): Promise<Refreshed> => {
+      const headers = headersOf('/auth/refresh', device, key);
+      const { status, body } = await app.post('/auth/refresh', { refreshToken }, headers);
       return status === 200 ? body : body.code;
     },
-    reauthenticate: async (refreshToken, password, key): Promise<Refreshed> => {
+    reauthenticate: async (refreshToken, password, key, device): Promise<Refreshed> => {
       const { status, body } = await app.post(
         '/auth/reauthenticate',
         { refreshToken, password },
-        key === undefined ? {} : { 'Idempotency-Key': key },
+        headersOf('/auth/reauthenticate', device, key),
       );
       return status === 200 ? body : body.code;
     },

@@ -9,6 +9,7 @@ import {
   type CutOffMode,
   type Session,
 } from '../../src';
+import { DpopProofs } from '../../src/auth/application/dpop-proofs';
 import { HostUsers } from '../../src/auth/application/host-users';
 import { RecordedChange } from '../../src/auth/application/recorded-change';
 import { PasswordCheck } from '../../src/auth/application/password-check';
@@ -43,11 +44,13 @@ import { TriggerGlobalTokenRotationCommand } from '../../src/auth/application/ve
 import { TriggerGlobalTokenRotationHandler } from '../../src/auth/application/versions/trigger-global-token-rotation.handler';
 import { TriggerUserTokenRotationCommand } from '../../src/auth/application/versions/trigger-user-token-rotation.command';
 import { TriggerUserTokenRotationHandler } from '../../src/auth/application/versions/trigger-user-token-rotation.handler';
+import { DpopNonces } from '../../src/auth/domain/dpop-nonces';
 import { RefreshTokenKeyRing } from '../../src/auth/domain/refresh-token';
 import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
 import { RecordedAuthEvents } from '../../src/auth/infrastructure/events/recorded-auth-events';
 import { JwtAccessTokenSigner } from '../../src/auth/infrastructure/jwt/jwt-access-token.signer';
 import { FlexibleRateLimits } from '../../src/auth/infrastructure/limits/flexible-rate-limits';
+import { RememberedProofs } from '../../src/auth/infrastructure/proofs/remembered-proofs';
 import { AccessTokenAuthenticator } from '../../src/guard/access-token.authenticator';
 import { RevocationView } from '../../src/guard/revocation.view';
 import {
@@ -60,6 +63,7 @@ import {
   InMemoryUserDirectory,
 } from '../../src/testing';
 import { newUser } from '../ports/adapters';
+import { type Device, ORIGIN } from '../support/dpop';
 import { granted } from '../support/result';
 import { type Driver, LIMITS, type Refreshed } from './driver';
 import { PASSWORD } from './model';
@@ -90,6 +94,8 @@ const options = {
   replayWindowSeconds: LIMITS.windowSeconds,
   maxReplays: LIMITS.maxReplays,
   retryKeys: true,
+  dpop: 'refresh',
+  publicOrigin: ORIGIN,
   reuseScope: 'session',
   reuseEscalationThreshold: LIMITS.reuseEscalationThreshold,
   maxSessionsPerUser: 0,
@@ -111,7 +117,9 @@ const options = {
     listPerUser: null,
   },
 } as unknown as AuthOptions;
-const keys = new RefreshTokenKeyRing([{ id: 1, root: randomBytes(32) }]);
+const roots = [{ id: 1, root: randomBytes(32) }];
+const keys = new RefreshTokenKeyRing(roots);
+const nonces = new DpopNonces(roots);
 const signer = new JwtAccessTokenSigner(options);
 const metrics = new NoMetrics();
 const hasher = new CheapHasher();
@@ -152,10 +160,19 @@ export async function inMemoryDriver(): Promise<Driver> {
   const termination = new SessionTermination(changes, sessions, revocation, options);
   const limit = new SessionLimit(sessions, changes, options, clock);
   const openSession = new OpenSession(sessions, keys, pairs, limit, options);
+  const proofs = new DpopProofs(nonces, new RememberedProofs(null), options, clock);
+  const proofOf = (device: Device | undefined) =>
+    device && {
+      kind: 'dpop' as const,
+      jwt: device.proof(`${ORIGIN}/here`, nonces.current(clock.now())),
+      method: 'POST',
+      path: '/here',
+    };
   const judge = new RefreshJudge(keys, sessions, hostUsers, options, currentView);
 
   const refresh = new RefreshAccessTokenHandler(
     judge,
+    proofs,
     new RefreshLimits(limits),
     sessions,
     termination,
@@ -171,7 +188,7 @@ export async function inMemoryDriver(): Promise<Driver> {
   const check = new PasswordCheck(hostUsers, hasher, limits);
   const reauthenticate = new ReauthenticateHandler(refresh, check, hostUsers, hasher, clock);
   const passwords = new PasswordProof(hostUsers, policies, hasher, check, events, clock, metrics);
-  const logIn = new LogInHandler(passwords, openSession, changes);
+  const logIn = new LogInHandler(proofs, passwords, openSession, changes);
   const logOutLimits = new LogOutLimits(limits);
   const credentials = new SessionCredentials(keys, signer);
   const logOut = new LogOutHandler(credentials, changes, sessions, logOutLimits, events, clock);
@@ -208,13 +225,16 @@ export async function inMemoryDriver(): Promise<Driver> {
       await users.add(user);
       return { id: user.id, login: user.email };
     },
-    logIn: async ({ login }, password) => granted(await logIn.execute(new LogInCommand(login, password))),
-    refresh: async (token, key): Promise<Refreshed> => {
-      const answer = await refresh.execute(new RefreshAccessTokenCommand(token, {}, key));
+    logIn: async ({ login }, password, device) =>
+      granted(await logIn.execute(new LogInCommand(login, password, {}, 'body', proofOf(device)))),
+    refresh: async (token, key, device): Promise<Refreshed> => {
+      const command = new RefreshAccessTokenCommand(token, {}, key, 'body', proofOf(device));
+      const answer = await refresh.execute(command);
       return answer.ok ? answer.value : answer.reason.reason;
     },
-    reauthenticate: async (token, password, key): Promise<Refreshed> => {
-      const answer = await reauthenticate.execute(new ReauthenticateCommand(token, password, {}, key));
+    reauthenticate: async (token, password, key, device): Promise<Refreshed> => {
+      const command = new ReauthenticateCommand(token, password, {}, key, 'body', proofOf(device));
+      const answer = await reauthenticate.execute(command);
       if (answer.ok) return answer.value;
       return answer.reason.kind === 'invalid_credentials' ? answer.reason.kind : answer.reason.reason;
     },

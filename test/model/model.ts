@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import type { CutOffMode } from '../../src';
+import { Device } from '../support/dpop';
 import { type Driver, LIMITS, type Pair, type Refreshed, type User } from './driver';
 
 /*
@@ -57,7 +58,9 @@ interface ModelSession {
   lastPair: Pair;
   /** Where the client's store stands, and the key of the refresh whose answer it has not seen. */
   client: { held: Held; readonly usesKeys: boolean; pending: string | undefined };
-  thief: Held | null;
+  /** Whose key the session is bound to. */
+  readonly device: Device | undefined;
+  thief: { held: Held; readonly device: Device | undefined } | null;
   /** Nobody but the client has ever used it, and the client by the rule. */
   honest: boolean;
 }
@@ -72,7 +75,7 @@ interface ModelUser {
 type Expected =
   | { readonly kind: 'rotation' }
   | { readonly kind: 'adoption' }
-  | { readonly kind: 'replay'; readonly door: 'window' | 'key' }
+  | { readonly kind: 'replay'; readonly door: 'window' | 'key' | 'bound' }
   | { readonly kind: 'no'; readonly reason: string; readonly ends?: 'reuse' | 'versions' };
 
 class Model {
@@ -104,8 +107,9 @@ class Model {
   isRecovering = (): boolean => this.now < this.recoveryUntil;
 
   /** The table of the protocol, as a client reads it. */
-  expect(session: ModelSession, { at, token }: Held, key: string | undefined): Expected {
+  expect(session: ModelSession, { at, token }: Held, key: string | undefined, device: Device | undefined): Expected {
     if (this.isGone(session)) return { kind: 'no', reason: 'token_invalid' };
+    if (device !== session.device) return { kind: 'no', reason: 'proof_required' };
     const { row } = session;
     const behind = row.tokens.length - 1 - at;
     const inWindow = this.now - row.rotatedAt < LIMITS.windowSeconds;
@@ -116,9 +120,11 @@ class Model {
     if (behind === 0 && otherBranch && !this.isRecovering()) return forgery;
     if (session.ended !== null) return { kind: 'no', reason: 'token_revoked' };
     if (otherBranch) return this.isRecovering() ? reuse : forgery;
-    let door: 'window' | 'key' | null = null;
+    let door: 'window' | 'key' | 'bound' | null = null;
     if (behind > 1) return reuse;
-    if (behind === 1 && row.keyed) {
+    if (behind === 1 && session.device !== undefined) {
+      door = 'bound';
+    } else if (behind === 1 && row.keyed) {
       if (key === undefined || key !== row.key) return inWindow ? { kind: 'no', reason: 'replay_refused' } : reuse;
       door = 'key';
     } else if (behind === 1) {
@@ -135,8 +141,14 @@ class Model {
   }
 
   /** One presentation: what was answered is what the book says, and the book is brought up to date. */
-  presented(session: ModelSession, held: Held, key: string | undefined, answer: Refreshed): void {
-    const expected = this.expect(session, held, key);
+  presented(
+    session: ModelSession,
+    held: Held,
+    key: string | undefined,
+    answer: Refreshed,
+    device: Device | undefined,
+  ): void {
+    const expected = this.expect(session, held, key, device);
     if (expected.kind === 'no') {
       expect(answer).toBe(expected.reason);
       if (expected.ends === 'reuse') this.endByReuse(session);
@@ -152,12 +164,12 @@ class Model {
       expect(answer.refreshToken).toBe(row.tokens[held.at + 1]);
       const replays = row.replays + (expected.door === 'window' ? 1 : 0);
       // The key of a replay through the window is the key of the rotation from then on.
-      session.row = { ...row, replays, ...(key !== undefined && { key, keyed: true }) };
+      session.row = { ...row, replays, ...(key !== undefined && { key: row.key ?? key, keyed: true }) };
     }
     this.remember(session, answer);
   }
 
-  open(owner: ModelUser, pair: Pair, usesKeys: boolean, floor = owner.floor): ModelSession {
+  open(owner: ModelUser, pair: Pair, usesKeys: boolean, device: Device | undefined): ModelSession {
     const session: ModelSession = {
       id: pair.sessionId,
       owner,
@@ -165,7 +177,7 @@ class Model {
       row: {
         tokens: [pair.refreshToken],
         idleLimit: this.now + LIMITS.idleTtlSeconds,
-        stamps: { user: floor, global: this.policy.version },
+        stamps: { user: owner.floor, global: this.policy.version },
         rotatedAt: -Infinity,
         key: undefined,
         keyed: false,
@@ -176,6 +188,7 @@ class Model {
       access: [],
       lastPair: pair,
       client: { held: { at: 0, token: pair.refreshToken }, usesKeys, pending: undefined },
+      device,
       thief: null,
       honest: true,
     };
@@ -254,11 +267,11 @@ async function expectToHold(model: Model, driver: Driver, sessions: readonly Mod
     const { tokens } = session.row;
     const last = tokens.length - 1;
     const known = [...new Set([0, last - 2, last - 1, last].filter((at) => at >= 0 && tokens[at] !== 'lost'))];
-    const held = [session.client.held, ...(session.thief ? [session.thief] : [])];
+    const held = [session.client.held, ...(session.thief ? [session.thief.held] : [])];
     for (const one of [...known.map((at) => ({ at, token: tokens[at]! })), ...held]) {
-      const expected = model.expect(session, one, undefined);
+      const expected = model.expect(session, one, undefined, session.device);
       const found = await driver.validate(one.token);
-      // Asked without a key, so of a predecessor only the window's door can open.
+      // Asked without a retry key, so of a predecessor only the window's door can open, or that of a bound session.
       expect(found).toBe(expected.kind === 'no' ? expected.reason : Math.max(one.at, last));
     }
     for (const access of session.access) {
@@ -325,17 +338,17 @@ async function refreshAsClient(
   answered: boolean,
   password?: string,
 ): Promise<void> {
-  const { client } = session;
+  const { client, device } = session;
   const key = client.usesKeys ? (client.pending ?? newKey()) : undefined;
   const { held } = client;
-  const expected = model.expect(session, held, key);
+  const expected = model.expect(session, held, key, device);
   const lost = held.at - (session.row.tokens.length - 1);
   const answer = await (password === undefined
-    ? driver.refresh(held.token, key)
-    : driver.reauthenticate(held.token, password, key));
-  model.presented(session, held, key, answer);
+    ? driver.refresh(held.token, key, device)
+    : driver.reauthenticate(held.token, password, key, device));
+  model.presented(session, held, key, answer, device);
   // Nobody else was there: only time, an administrator or the user may end what a client refreshes by the rule.
-  if (session.honest && client.usesKeys && expected.kind === 'no') {
+  if (session.honest && (client.usesKeys || device !== undefined) && expected.kind === 'no') {
     expect(expected.ends).not.toBe('reuse');
     if (model.isRecovering() && lost > 0 && lost <= MOST_LOST) expect(expected.reason).not.toBe('token_invalid');
   }
@@ -365,14 +378,16 @@ const graces = fc.constantFrom(1500, 4500);
 
 /** What clients and thieves do. */
 const uses: readonly fc.Arbitrary<Step>[] = [
-  fc.tuple(user, fc.boolean()).map(
-    ([who, usesKeys]) =>
+  fc.tuple(user, fc.constantFrom('without keys', 'with keys', 'bound')).map(
+    ([who, how]) =>
       new Command(
-        `log in (user ${who}${usesKeys ? ', with keys' : ''})`,
+        `log in (user ${who}, ${how})`,
         () => true,
         async (model, driver) => {
           const owner = of(model.users, who);
-          return [model.open(owner, await driver.logIn(owner.user, owner.password), usesKeys)];
+          const device = how === 'bound' ? new Device() : undefined;
+          const pair = await driver.logIn(owner.user, owner.password, device);
+          return [model.open(owner, pair, how === 'with keys', device)];
         },
       ),
   ),
@@ -410,11 +425,12 @@ const uses: readonly fc.Arbitrary<Step>[] = [
     (at) =>
       new Command(`a wrong password (${at})`, hasSession, async (model, driver) => {
         const session = sessionOf(model, at);
+        const { device } = session;
         const { held, usesKeys } = session.client;
         const key = usesKeys ? newKey() : undefined;
         // A dead token is not asked for a password; what is asked for one changes nothing.
-        if (model.expect(session, held, key).kind === 'no') return [];
-        expect(await driver.reauthenticate(held.token, 'not the passphrase', key)).toBe('invalid_credentials');
+        if (model.expect(session, held, key, device).kind === 'no') return [];
+        expect(await driver.reauthenticate(held.token, 'not the passphrase', key, device)).toBe('invalid_credentials');
         return [session];
       }),
   ),
@@ -422,19 +438,19 @@ const uses: readonly fc.Arbitrary<Step>[] = [
     ([at, keys]) =>
       new Command(`refresh in two tabs (${at}, ${keys} keys)`, hasSession, async (model, driver) => {
         const session = sessionOf(model, at);
-        const { client } = session;
+        const { client, device } = session;
         const { held } = client;
         const shared = client.usesKeys ? (client.pending ?? newKey()) : undefined;
         const own = keys === 'own' && client.usesKeys ? newKey() : shared;
         if (own !== shared) session.honest = false; // against the rule
         const send = async (key: string | undefined) => ({
           key,
-          answer: await driver.refresh(held.token, key),
+          answer: await driver.refresh(held.token, key, device),
         });
         const [one, other] = await Promise.all([send(shared), send(own)]);
         // In the order that explains both, if there is one.
         for (const { key, answer } of [one, other].sort((a, b) => placeOf(a.answer) - placeOf(b.answer))) {
-          model.presented(session, held, key, answer);
+          model.presented(session, held, key, answer, device);
         }
         const granted = [one, other].map(({ answer }) => answer).find((answer) => typeof answer !== 'string');
         if (granted !== undefined) {
@@ -444,12 +460,14 @@ const uses: readonly fc.Arbitrary<Step>[] = [
         return [session];
       }),
   ),
-  pick.map(
-    (at) =>
-      new Command(`steal (${at})`, hasSession, async (model) => {
+  fc.tuple(pick, fc.boolean()).map(
+    ([at, withDevice]) =>
+      new Command(`steal (${at}${withDevice ? ', with the key of the device' : ''})`, hasSession, async (model) => {
         const session = sessionOf(model, at);
-        session.thief = session.client.held;
-        session.honest = false;
+        const device = withDevice ? session.device : undefined;
+        session.thief = { held: session.client.held, device };
+        // The token of a bound session is worth nothing without the key: its owner is as good as alone.
+        if (device === session.device) session.honest = false;
         return [];
       }),
   ),
@@ -464,11 +482,11 @@ const uses: readonly fc.Arbitrary<Step>[] = [
               model.sessions.filter(({ thief }) => thief !== null),
               at,
             );
-            const held = session.thief!;
+            const { held, device } = session.thief!;
             const key = withKey ? newKey() : undefined;
-            const answer = await driver.refresh(held.token, key);
-            model.presented(session, held, key, answer);
-            if (typeof answer !== 'string') session.thief = heldOf(answer);
+            const answer = await driver.refresh(held.token, key, device);
+            model.presented(session, held, key, answer, device);
+            if (typeof answer !== 'string') session.thief = { held: heldOf(answer), device };
             return [session];
           },
         ),
@@ -486,8 +504,8 @@ const uses: readonly fc.Arbitrary<Step>[] = [
           );
           const { tokens, key } = session.row;
           const held = { at: tokens.length - 2, token: tokens.at(-2)! };
-          const answer = await driver.refresh(held.token, key);
-          model.presented(session, held, key, answer);
+          const answer = await driver.refresh(held.token, key, session.device);
+          model.presented(session, held, key, answer, session.device);
           return [session];
         },
       ),
@@ -549,7 +567,7 @@ const endings: readonly fc.Arbitrary<Step>[] = [
         const pair = await driver.changePassword(owner.user, session.lastPair, owner.password, next);
         owner.password = next;
         model.endAllOf(owner, false);
-        model.open(owner, pair, session.client.usesKeys);
+        model.open(owner, pair, session.client.usesKeys, session.device);
         return model.sessions;
       }),
   ),

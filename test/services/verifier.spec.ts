@@ -1,9 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
+import { calculateJwkThumbprint } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
+import { accessTokenHashOf } from '../../src/guard/dpop';
 import { ratchetVerifier } from '../../src/resource-server';
 import { HttpRevocationFeed } from '../../src/resource-server/http-revocation.feed';
 import { RatchetVerifier } from '../../src/resource-server/verifier';
+import { Device } from '../support/dpop';
 import { gate } from '../support/gate';
 import { until } from '../support/until';
 import { ANSWER, FakeFeed, signerOf, statusOf, token } from './support/fake-feed';
@@ -46,6 +49,24 @@ describe('A verifier without a database', () => {
       expect(verifier.verify(i % 2 === 0 ? good : await token(feed.signer))).not.toBeNull();
     expect([feed.polls.length - before[0]!, feed.looks - before[1]!]).toEqual([expect.any(Number), 0]);
     expect(feed.polls.length - before[0]!).toBeLessThanOrEqual(1); // the poll that waits
+  });
+
+  // Seen red with a verifier that drops the claim.
+  it('accepts a bound token with a proof by its key for the request, each proof once', async () => {
+    const verifier = await started();
+    const device = new Device();
+    const url = 'https://orders.example/orders';
+    const jkt = await calculateJwkThumbprint(device.jwk);
+    const bound = await token(feed.signer, { jkt });
+    const claims = { htm: 'GET', ath: accessTokenHashOf(bound) };
+    const proof = { jwt: device.proof(url, undefined, { claims }), method: 'GET', urls: [url] };
+    expect(verifier.verify(bound)).toBeNull();
+    expect(verifier.verify(bound, { ...proof, urls: ['https://orders.example/other'] })).toBeNull();
+    expect(verifier.verify(bound, { ...proof, jwt: new Device().proof(url, undefined, { claims }) })).toBeNull();
+    expect(verifier.verify(bound, proof)).toMatchObject({ jkt });
+    expect(verifier.verify(bound, proof)).toBeNull();
+    expect(verifier.verify(bound)).toBeNull();
+    expect(verifier.verify(await token(feed.signer), proof)).toBeNull();
   });
 
   it.each([
@@ -335,6 +356,7 @@ describe('The options of a service', () => {
       /feed.url must be an https URL/,
     ],
     ['an issuer that is no URL', { issuer: 'ratchet' }, /without one, the issuer must be such a URL/],
+    ['an origin with a path', { publicOrigin: 'https://orders.example/' }, /publicOrigin must be an https origin/],
     ['less than 30 seconds', { maxStaleness: '29s' }, /maxStaleness must be a duration from 30s to 1h/],
     ['no feed', { feed: undefined }, /feed.url .*\n.*jwksUrl|feed.name/],
     ['no secret', { feed: { ...feedOptions, secret: '' } }, /feed.secret must be a non-empty string/],

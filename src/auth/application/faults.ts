@@ -1,4 +1,5 @@
 import { NotRecorded, Overloaded } from '../../support/overloaded';
+import { ProofProblem } from '../../support/proof-problem';
 import { Throttled } from '../../support/throttled';
 import type { AuthEvent, FaultReason } from '../domain/events';
 import type { AuthEvents } from '../ports/auth-events';
@@ -19,7 +20,7 @@ export class RecoveryPending extends Overloaded {
 
 /**
  * Runs `work`. If it throws, the fault is recorded as the attempt's ending and thrown again. If the fault is that nothing
- * can be recorded, neither the attempt nor an ending has a record, and nothing was changed.
+ * can be recorded, neither the attempt nor an ending has a record, and nothing was changed. Nor has a request for another proof.
  */
 export async function endingWithFaults<T>(
   events: AuthEvents,
@@ -29,7 +30,7 @@ export async function endingWithFaults<T>(
   try {
     return await work();
   } catch (fault) {
-    if (fault instanceof NotRecorded) throw fault;
+    if (fault instanceof NotRecorded || fault instanceof ProofProblem) throw fault;
     if (fault instanceof Throttled) {
       events.recordJunk(failed('throttled'));
       throw fault;

@@ -10,14 +10,17 @@ import { mergedClaims } from '../domain/claims';
 import type { RefreshUser } from '../domain/refresh-decision';
 import { type RefreshToken, RefreshTokenKeyRing } from '../domain/refresh-token';
 import type { Claims, Session, SessionProof } from '../domain/session';
-import { AuthOptions } from '../options/auth.options';
+import { AuthOptions, bindsAccessTokens } from '../options/auth.options';
 import { AccessTokenSigner } from '../ports/access-token.signer';
+
+/** `DPoP`: each use of the access token requires a proof (RFC 9449 section 7.1). */
+export type TokenType = 'Bearer' | 'DPoP';
 
 /** The result of a login, a refresh or a password change. */
 export interface TokenPair {
   readonly accessToken: string;
   readonly refreshToken: string;
-  readonly tokenType: 'Bearer';
+  readonly tokenType: TokenType;
   /** Seconds until the access token expires. */
   readonly expiresIn: number;
   /** Seconds until the session expires unless it is refreshed. */
@@ -29,7 +32,7 @@ export interface TokenPair {
 /** An access token by which somebody acts for a user; no refresh token belongs to it. */
 export interface ActingToken {
   readonly accessToken: string;
-  readonly tokenType: 'Bearer';
+  readonly tokenType: TokenType;
   /** Seconds until the access token expires. */
   readonly expiresIn: number;
   /** The same as a time of the database's clock. */
@@ -65,13 +68,15 @@ export class TokenPairIssuer {
     user: RefreshUser,
     token: RefreshToken,
     row: VersionStamps & Pick<Session, 'expiresAt'>,
-    proof: SessionProof,
+    proof: SessionProof & Pick<Session, 'binding'>,
     reading: Reading,
   ): TokenPair | Promise<TokenPair> {
     const iat = seconds(reading.now);
     const exp = expiryOf(row, reading, this.options.accessTokenTtlSeconds);
+    const bound = this.boundTo(proof);
     const accessToken = this.signer.sign({
       ...this.claimsOf(user, proof.claims),
+      ...bound,
       sid: token.sessionId,
       jti: uuidv4(),
       iat,
@@ -84,7 +89,7 @@ export class TokenPairIssuer {
     const pairWith = (accessToken: string): TokenPair => ({
       accessToken,
       refreshToken: this.keys.seal(token),
-      tokenType: 'Bearer',
+      tokenType: typeOf(bound),
       expiresIn: exp - iat,
       refreshExpiresIn: Math.max(0, seconds(row.expiresAt) - iat),
       sessionId: token.sessionId,
@@ -117,8 +122,10 @@ export class TokenPairIssuer {
   ): Promise<ActingToken> {
     const iat = seconds(reading.now);
     const exp = expiryOf(session, reading, ttl);
+    const bound = this.boundTo(session);
     const signed = this.signer.sign({
       ...this.claimsOf(user, claims),
+      ...bound,
       sid: session.id,
       jti: uuidv4(),
       iat,
@@ -127,7 +134,12 @@ export class TokenPairIssuer {
       act: { sub: session.userId, uv: session.tokenVersion },
     });
     const accessToken = typeof signed === 'string' ? signed : await this.signedInTime(signed);
-    return { accessToken, tokenType: 'Bearer', expiresIn: exp - iat, expiresAt: new Date(exp * 1000) };
+    return { accessToken, tokenType: typeOf(bound), expiresIn: exp - iat, expiresAt: new Date(exp * 1000) };
+  }
+
+  /** The key that must prove each use of an access token of the session, where access tokens are bound, too. */
+  private boundTo({ binding }: Pick<Session, 'binding'>): Pick<AccessTokenClaims, 'jkt'> {
+    return binding === null || !bindsAccessTokens(this.options) ? {} : { jkt: binding.jkt };
   }
 
   /** What a token says of its user, and of the session or the act beside that. */
@@ -156,6 +168,8 @@ export class TokenPairIssuer {
     this.logger.warn(name === '' ? `The claims ${what}` : `The claim ${JSON.stringify(name)} ${what}`);
   }
 }
+
+const typeOf = ({ jkt }: Pick<AccessTokenClaims, 'jkt'>): TokenType => (jkt === undefined ? 'Bearer' : 'DPoP');
 
 /** How long a signature that is made elsewhere may take. */
 const SIGNING_MS = 2000;

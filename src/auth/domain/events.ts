@@ -1,5 +1,6 @@
 import type { CutOffMode, VersionRejection } from '../../guard/versions';
-import type { ForgeryEvidence } from './refresh-decision';
+import type { Binding } from './binding';
+import type { ForgeryEvidence, ReplayDoor } from './refresh-decision';
 import type { RefusalReason, RevocationReason, WaitReason } from './refusals';
 import type { Delivery } from './session';
 
@@ -53,8 +54,8 @@ export class AuthTokenRefreshSucceeded {
     readonly context: EventContext,
     /** True if the refresh returned the successor of an earlier refresh again. */
     readonly replayed: boolean,
-    /** What allowed the replay: the concurrency window or the retry key. */
-    readonly door: 'window' | 'key' | null,
+    /** What allowed the replay: the concurrency window, the retry key, or the key that the session is bound to. */
+    readonly door: ReplayDoor | null,
     readonly changedDevice: ChangedDevice | null,
     /** By how many generations the token was ahead of its session, which had lost them in a failover; null otherwise. */
     readonly adoptedAhead: number | null = null,
@@ -129,6 +130,16 @@ export class TokenForgerySuspected {
     readonly evidence: ForgeryEvidence,
     readonly storedGeneration: number,
   ) {}
+}
+
+/**
+ * A token of a bound session was presented without a valid proof by its key: it was stolen, or the client has lost its key. The
+ * session is untouched.
+ */
+export class TokenProofMissing {
+  static readonly type = 'auth.token.proof_missing.v1';
+  static readonly outcome = 'failed';
+  constructor(readonly context: EventContext) {}
 }
 
 export class LoginAttempted {
@@ -239,6 +250,8 @@ export class SessionCreated {
     readonly delivery: Delivery,
     readonly deviceId: string | null,
     readonly deviceName: string | null,
+    /** How the session is bound to a key of the device; null if it is not. */
+    readonly binding: Binding['kind'] | null = null,
   ) {}
 }
 
@@ -592,6 +605,7 @@ export const AUTH_EVENTS = [
   TokenRejectedDueToRotation,
   RefreshTokenReuseDetected,
   TokenForgerySuspected,
+  TokenProofMissing,
   LoginAttempted,
   LoginSucceeded,
   LoginFailed,

@@ -9,6 +9,8 @@ export interface Presentation {
   readonly digest: Buffer;
   readonly retryKeyHash: Buffer | null;
   readonly delivery: Delivery;
+  /** Whether the key that the session is bound to has signed the request; false for a session that is not bound. */
+  readonly isProven: boolean;
 }
 
 /** The columns of the session row that decide a refresh, or that its records contain: what a refresh reads of it. */
@@ -40,6 +42,7 @@ export const READ_BY_REFRESH = [
   'amr',
   'acr',
   'claims',
+  'binding',
 ] as const satisfies readonly (keyof Session)[];
 
 export type RefreshSession = Pick<Session, (typeof READ_BY_REFRESH)[number]>;
@@ -82,6 +85,9 @@ export interface ReplayRules {
   readonly retryKeys: boolean;
 }
 
+/** What allows a replay: the concurrency window, the retry key, or the key that the session is bound to. */
+export type ReplayDoor = 'window' | 'key' | 'bound';
+
 /** Granted, and for whom. */
 export type RefreshGrant =
   | {
@@ -90,7 +96,7 @@ export type RefreshGrant =
       /** How many generations the row has lost: the presented token is adopted. Absent where it is the row's own. */
       readonly adoptedAhead?: number;
     }
-  | { readonly outcome: 'replay'; readonly user: RefreshUser; readonly door: 'window' | 'key' };
+  | { readonly outcome: 'replay'; readonly user: RefreshUser; readonly door: ReplayDoor };
 
 /** What a refusal was decided by, and does. */
 interface RefusalGrounds {
@@ -129,6 +135,8 @@ export function decideRefresh(presented: Presentation, facts: RefreshFacts, rule
   const adoptable = behind < 0 && behind >= -MAX_ADOPTED;
 
   if (presented.delivery !== session.delivery) return refuse('token_invalid');
+  // A stolen token of a bound session is worth nothing, and proves nothing: an honest client may have lost its key.
+  if (session.binding !== null && !presented.isProven) return refuse('proof_required');
   if (behind < 0 && !(recovering && adoptable)) {
     return refuse('token_invalid', { forgery: 'generation_ahead', ...(adoptable && { adoptable }) });
   }
@@ -169,7 +177,7 @@ const OTHER_BRANCH = refuse('token_revoked', { revoke: 'reuse_detected', otherBr
 
 type Way =
   | { readonly outcome: 'rotate'; readonly adoptedAhead?: number }
-  | { readonly outcome: 'replay'; readonly door: 'window' | 'key' }
+  | { readonly outcome: 'replay'; readonly door: ReplayDoor }
   | RefreshDenial;
 
 function wayOf(behind: number, presented: Presentation, facts: RefreshFacts, rules: ReplayRules): Way {
@@ -180,6 +188,8 @@ function wayOf(behind: number, presented: Presentation, facts: RefreshFacts, rul
 
 /** The immediate predecessor, genuine: an honest retry, or a thief one step behind? */
 function wayOfPredecessor({ retryKeyHash }: Presentation, { session, now }: RefreshFacts, rules: ReplayRules): Way {
+  // The key of the device proves a retry at any time, so there is neither a window nor a retry key.
+  if (session.binding !== null) return { outcome: 'replay', door: 'bound' };
   const { keyed, rotatedAt, replayCount } = session;
   const age = rotatedAt === null ? Infinity : now.getTime() - rotatedAt.getTime();
   // Not before the rotation either: a clock that steps back opens nothing.

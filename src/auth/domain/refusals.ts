@@ -1,6 +1,13 @@
 /** Why a refresh was refused. All refusals look alike from outside; the audit trail always has the reason. */
 export type RefusalReason =
-  'token_invalid' | 'token_expired' | 'token_revoked' | 'token_version_rejected' | 'user_not_found' | 'user_inactive';
+  | 'token_invalid'
+  | 'token_expired'
+  | 'token_revoked'
+  | 'token_version_rejected'
+  | 'user_not_found'
+  | 'user_inactive'
+  /** The session is bound to a key, which has not signed the request. */
+  | 'proof_required';
 
 /**
  * Why a refresh must wait: the session is untouched and the client may retry.

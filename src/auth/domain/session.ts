@@ -1,4 +1,5 @@
 import { type Floors, isHonoured, type VersionStamps } from '../../guard/versions';
+import type { Binding } from './binding';
 import type { RevocationReason } from './refusals';
 
 /** How the client holds its refresh token; fixed at login for the session's whole life. */
@@ -57,6 +58,8 @@ export interface Session extends VersionStamps {
   readonly acr: string | null;
   /** What the host has said of this session when it opened it. Nothing changes it. */
   readonly claims: Claims | null;
+  /** The key of the device that must prove each refresh; null if none must. Set when the session is opened, and never changed. */
+  readonly binding: Binding | null;
 }
 
 /** Whether a session could still be refreshed: neither ended nor expired, and honoured by both floors. `now` is the database's clock. */
@@ -85,7 +88,16 @@ export interface NewSession
     SessionProof,
     Pick<
       Session,
-      'id' | 'userId' | 'tokenHash' | 'keyId' | 'delivery' | 'deviceId' | 'deviceName' | 'userAgent' | 'ipAddress'
+      | 'id'
+      | 'userId'
+      | 'tokenHash'
+      | 'keyId'
+      | 'delivery'
+      | 'deviceId'
+      | 'deviceName'
+      | 'userAgent'
+      | 'ipAddress'
+      | 'binding'
     > {
   readonly idleTtlSeconds: number;
   readonly absoluteTtlSeconds: number;

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import { Strategy } from 'passport-custom';
 import { AccessTokenAuthenticator } from '../../guard/access-token.authenticator';
-import { bearerOf, type HttpRequest } from '../../guard/nest/http-request';
+import { credentialsOf, type HttpRequest } from '../../guard/nest/http-request';
 import type { Principal } from '../../guard/principal';
 
 /**
@@ -17,8 +17,8 @@ export class AccessTokenStrategy extends PassportStrategy(Strategy, 'ratchet') {
 
   /** Null lets the next strategy try. */
   async validate(request: HttpRequest): Promise<Principal | null> {
-    const token = bearerOf(request);
-    const principal = token === undefined ? null : await this.authenticator.authenticate(token);
+    const found = credentialsOf(request, this.authenticator.origins);
+    const principal = found === undefined ? null : await this.authenticator.authenticate(found.token, found.proof);
     return principal?.actor === null ? principal : null;
   }
 }

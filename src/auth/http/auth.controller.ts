@@ -1,7 +1,7 @@
 import { Get, HttpCode, Post, Req, Res, UnauthorizedException } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { CurrentPrincipal, InPerson, Public } from '../../guard/nest/decorators';
-import { bearerOf, type HttpRequest } from '../../guard/nest/http-request';
+import { credentialsOf, type HttpRequest } from '../../guard/nest/http-request';
 import { invalidRequest, ProblemException } from '../../guard/nest/problem.exception';
 import type { Principal } from '../../guard/principal';
 import { Throttled } from '../../support/throttled';
@@ -16,6 +16,7 @@ import { AuthOptions } from '../options/auth.options';
 import { ApiProblems, IN_PERSON_REQUIRED } from './kit/api-problems';
 import { AuthRoutes, JsonBody } from './kit/auth-routes';
 import { clientOf } from './kit/client-of';
+import { ApiDpop, dpopProofOf } from './kit/dpop';
 import { NoStore } from './kit/no-store';
 import { ApiBearerAuth, ApiBody, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from './kit/openapi';
 import { PROOF_TOO_OLD, RecentProof } from './kit/recent-proof';
@@ -45,6 +46,7 @@ export class AuthController {
     summary: 'Sign in',
     description: 'Opens a session. Every failure looks the same and takes the same time.',
   })
+  @ApiDpop()
   @ApiBody({ type: LoginDto })
   @ApiOkResponse({ type: TokenPairDto })
   @ApiProblems([400, 401, 403, 413, 415, 429, 503], {
@@ -62,7 +64,9 @@ export class AuthController {
   ): Promise<TokenPairDto> {
     const { email, password, delivery = 'body' } = body;
     if (delivery === 'cookie') this.cookie.demandOrigin(request);
-    const result = await this.commands.execute(new LogInCommand(email, password, clientOf(request, body), delivery));
+    const client = clientOf(request, body);
+    const command = new LogInCommand(email, password, client, delivery, dpopProofOf(request));
+    const result = await this.commands.execute(command);
     if (!result.ok) throw new ProblemException(401, { code: result.reason });
     // Left where it is, the cookie of an earlier login would be a second credential that no script can delete.
     const earlier = this.cookie.read(request);
@@ -79,6 +83,7 @@ export class AuthController {
       'predecessor outside these rules, ends the session.',
   })
   @ApiRetryKey()
+  @ApiDpop()
   @ApiBody({
     type: RefreshDto,
     examples: {
@@ -101,8 +106,9 @@ export class AuthController {
     @Res({ passthrough: true }) response: unknown,
   ): Promise<TokenPairDto> {
     const { token, delivery } = presentedIn(request, body, this.cookie);
+    const client = clientOf(request, body);
     const result = await this.commands.execute(
-      new RefreshAccessTokenCommand(token, clientOf(request, body), retryKeyOf(request), delivery),
+      new RefreshAccessTokenCommand(token, client, retryKeyOf(request), delivery, dpopProofOf(request)),
     );
     if (!result.ok) throw problemOf(result.reason, this.options);
     return this.cookie.give(response, result.value, delivery);
@@ -145,7 +151,8 @@ export class AuthController {
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
   ): Promise<void> {
-    const accessToken = bearerOf(request);
+    // Of either scheme, and without a proof: a client that has lost its key can still end its session.
+    const accessToken = credentialsOf(request, [])?.token;
     const explicit: LogOutToken[] = [
       ...(body.refreshToken === undefined ? [] : [{ refreshToken: body.refreshToken }]),
       ...(accessToken === undefined ? [] : [{ accessToken }]),

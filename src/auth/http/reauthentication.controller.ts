@@ -8,6 +8,7 @@ import { AuthOptions } from '../options/auth.options';
 import { ApiProblems } from './kit/api-problems';
 import { AuthRoutes, JsonBody } from './kit/auth-routes';
 import { clientOf } from './kit/client-of';
+import { ApiDpop, dpopProofOf } from './kit/dpop';
 import { NoStore } from './kit/no-store';
 import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from './kit/openapi';
 import { ReauthenticateDto } from './reauthenticate.dto';
@@ -33,6 +34,7 @@ export class ReauthenticationController {
       'a sign-in. If the answer is lost, send the request again with the same key.',
   })
   @ApiRetryKey()
+  @ApiDpop()
   @ApiBody({
     type: ReauthenticateDto,
     examples: {
@@ -64,8 +66,9 @@ export class ReauthenticationController {
     @Res({ passthrough: true }) response: unknown,
   ): Promise<TokenPairDto> {
     const { token, delivery } = presentedIn(request, body, this.cookie);
+    const client = clientOf(request, body);
     const result = await this.commands.execute(
-      new ReauthenticateCommand(token, body.password, clientOf(request, body), retryKeyOf(request), delivery),
+      new ReauthenticateCommand(token, body.password, client, retryKeyOf(request), delivery, dpopProofOf(request)),
     );
     if (result.ok) return this.cookie.give(response, result.value, delivery);
     const refusal = result.reason;

@@ -48,6 +48,10 @@ export class SessionDto implements ListedSession {
 
   @ApiProperty({ example: 0 })
   generation!: number;
+
+  /** How the session is bound to a key of its device; null if it is not. */
+  @ApiProperty({ type: String, enum: ['dpop'], nullable: true, example: null })
+  binding!: 'dpop' | null;
 }
 
 export class SessionPageDto {

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { HttpRequest } from '../../guard/nest/http-request';
 import { ProblemException } from '../../guard/nest/problem.exception';
-import { LOOPBACK } from '../../support/loopback';
+import { spellingsOf } from '../../support/loopback';
 import type { TokenPair } from '../application/token-pair.issuer';
 import { RefreshTokenKeyRing } from '../domain/refresh-token';
 import type { Delivery } from '../domain/session';
@@ -84,12 +84,4 @@ export class TokenDelivery {
     // Beside the cookies that a host has set.
     this.adapterHost.httpAdapter.appendHeader(response, 'Set-Cookie', cookie);
   }
-}
-
-/** People open what listens on one name of their own machine by another. */
-function spellingsOf(origin: string | null): string[] {
-  if (origin === null) return [];
-  const { protocol, hostname, port } = new URL(origin);
-  if (!LOOPBACK.includes(hostname) || !/^https?:$/.test(protocol)) return [origin];
-  return LOOPBACK.map((name) => `${protocol}//${name}${port === '' ? '' : `:${port}`}`);
 }

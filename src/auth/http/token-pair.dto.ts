@@ -1,4 +1,4 @@
-import type { TokenPair } from '../application/token-pair.issuer';
+import type { TokenPair, TokenType } from '../application/token-pair.issuer';
 import { ApiProperty } from './kit/openapi';
 
 export class TokenPairDto implements Omit<TokenPair, 'refreshToken'> {
@@ -10,8 +10,9 @@ export class TokenPairDto implements Omit<TokenPair, 'refreshToken'> {
   @ApiProperty({ example: 'rt1_…', required: false })
   refreshToken?: string;
 
-  @ApiProperty({ example: 'Bearer', enum: ['Bearer'] })
-  tokenType!: 'Bearer';
+  /** `DPoP`: each use of the access token requires a proof (RFC 9449). */
+  @ApiProperty({ example: 'Bearer', enum: ['Bearer', 'DPoP'] })
+  tokenType!: TokenType;
 
   /** Seconds until the access token expires. */
   @ApiProperty({ example: 900 })

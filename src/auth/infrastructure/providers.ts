@@ -5,7 +5,9 @@ import { AccessTokenKeys } from '../../guard/ports/access-token.keys';
 import { CurrentRoles } from '../../guard/ports/current-roles';
 import { RevocationFeed } from '../../guard/ports/revocation.feed';
 import { RevocationView } from '../../guard/revocation.view';
+import { spellingsOf } from '../../support/loopback';
 import { loaded } from '../../support/packages';
+import { DpopNonces } from '../domain/dpop-nonces';
 import { RefreshTokenKeyRing } from '../domain/refresh-token';
 import { ResetTicketSeal } from '../domain/reset-ticket';
 import { VerifiedUserSeal } from '../domain/verified-user';
@@ -15,10 +17,12 @@ import { AuthEvents } from '../ports/auth-events';
 import { AuthMetrics } from '../ports/auth-metrics';
 import { PasswordHasher } from '../ports/password-hasher';
 import { RateLimits } from '../ports/rate-limits';
+import { SeenProofs } from '../ports/seen-proofs';
 import { DirectoryRoles } from './defaults/directory-roles';
 import { RecordedAuthEvents } from './events/recorded-auth-events';
 import { JwtAccessTokenSigner } from './jwt/jwt-access-token.signer';
 import { FlexibleRateLimits } from './limits/flexible-rate-limits';
+import { RememberedProofs } from './proofs/remembered-proofs';
 import { RedisConnection } from './redis/redis-connection';
 
 /** The default implementations of the ports, except those that hold state. */
@@ -37,6 +41,11 @@ export const adapters: readonly Provider[] = [
     provide: ResetTicketSeal,
     inject: [AuthOptions],
     useFactory: (options: AuthOptions) => new ResetTicketSeal(options.refreshTokenKeys),
+  },
+  {
+    provide: DpopNonces,
+    inject: [AuthOptions],
+    useFactory: (options: AuthOptions) => new DpopNonces(options.refreshTokenKeys),
   },
   {
     provide: PasswordHasher,
@@ -65,6 +74,11 @@ export const adapters: readonly Provider[] = [
     useFactory: ({ limits }: AuthOptions, redis: RedisConnection | null, metrics: AuthMetrics) =>
       new FlexibleRateLimits(limits, redis, metrics),
   },
+  {
+    provide: SeenProofs,
+    inject: [RedisConnection],
+    useFactory: (redis: RedisConnection | null) => new RememberedProofs(redis),
+  },
 ];
 
 /** The guard's classes, which know no framework, with auth's parts in their ports. */
@@ -79,7 +93,7 @@ export const guard: readonly Provider[] = [
     provide: AccessTokenAuthenticator,
     inject: [AccessTokenKeys, RevocationView, AuthOptions],
     useFactory: (keys: AccessTokenKeys, view: RevocationView, options: AuthOptions) =>
-      new AccessTokenAuthenticator(keys, view, options),
+      new AccessTokenAuthenticator(keys, view, options, spellingsOf(options.publicOrigin)),
   },
   { provide: CurrentRoles, useClass: DirectoryRoles },
   AccessTokenGuard,

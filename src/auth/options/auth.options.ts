@@ -69,6 +69,12 @@ export abstract class AuthOptions {
   abstract readonly adminReauthentication: number | null;
   /** The same for users who end sessions of their own (ASVS 5.0 7.5.2). `POST /auth/logout` has no limit. */
   abstract readonly sessionReauthentication: number | null;
+  /**
+   * Whether a `DPoP` header at the opening of a session binds its refresh tokens to the key of the proof (RFC 9449). Sessions that
+   * are bound stay bound, also with `off`. Without a `publicOrigin`, no session is bound. `all` binds access tokens as well: guards
+   * demand a proof for each request. `required` also refuses sign-ins with body delivery that have no proof.
+   */
+  abstract readonly dpop: 'off' | 'refresh' | 'all' | 'required';
   /** What a reuse ends: its session, or every session of the user. */
   abstract readonly reuseScope: 'session' | 'user';
   /** After this many reuses within 24 hours, all of the user's sessions end. */
@@ -131,3 +137,6 @@ export abstract class AuthOptions {
   /** The services that may introspect tokens and follow the revocations; none: nobody may. */
   abstract readonly resourceServers: readonly ResourceServer[];
 }
+
+export const bindsAccessTokens = ({ dpop }: Pick<AuthOptions, 'dpop'>): boolean =>
+  dpop === 'all' || dpop === 'required';

@@ -1,6 +1,6 @@
 import { isHttpsOrLoopback } from '../../support/loopback';
 import { accessTokenKeyProblems } from '../domain/access-token-key';
-import { type AuthOptions, LIMIT_NAMES } from './auth.options';
+import { type AuthOptions, bindsAccessTokens, LIMIT_NAMES } from './auth.options';
 import {
   broken,
   fieldsOf,
@@ -113,6 +113,7 @@ const OPTIONS: {
   replayWindowSeconds: [10, seconds(0)],
   maxReplays: [20, whole(0, 1_000_000)],
   retryKeys: [true, flag],
+  dpop: ['refresh', oneOf('off', 'refresh', 'all', 'required')],
   adminReauthentication: [15 * MINUTE, orNull(seconds(1))],
   sessionReauthentication: [null, orNull(seconds(1))],
   reuseScope: ['session', oneOf('session', 'user')],
@@ -234,6 +235,8 @@ export function optionProblems({ limits, redis, ...flat }: IncompleteAuthOptions
       'must be an https URL (http on loopback) without a query, a fragment or a final slash while oauth is true, such as https://app.example';
     problems.push({ option: 'accessTokenIssuer', rule });
   }
+  if (bindsAccessTokens(flat) && publicOrigin === null)
+    problems.push({ option: 'publicOrigin', rule: 'must be given while dpop is all or required: proofs name it' });
   problems.push(...cookieProblems(flat));
   return problems;
 }

@@ -3,7 +3,7 @@ export type FeedAnswerKind = 'snapshot' | 'news' | 'empty' | 'refused';
 
 /** Auth's metrics. The default counts nothing. It is a port, so that auth depends on no metrics library. No method throws. */
 export abstract class AuthMetrics {
-  /** One refresh. `outcome` is `rotated`, `replayed_window`, `replayed_key`, or the reason of its failure; `seconds` is its duration. */
+  /** One refresh. `outcome` is `rotated`, `replayed_window`, `replayed_key`, `replayed_bound`, or the reason of its failure; `seconds` is its duration. */
   abstract refresh(outcome: string, seconds: number): void;
   /** One step-up whose proof was asked for. `outcome` is one of {@link refresh}, or why the proof failed. It is not among the refreshes. */
   abstract reauthentication(outcome: string): void;

@@ -1,7 +1,7 @@
 import type { VersionStamps } from '../../guard/versions';
 import type { PagePosition } from '../../support/cursor';
 import type { AuthTokenRefreshAttempted, AuthTokenRefreshSucceeded } from '../domain/events';
-import type { RefreshFacts, RefreshSession, RefreshUser } from '../domain/refresh-decision';
+import type { RefreshFacts, RefreshSession, RefreshUser, ReplayDoor } from '../domain/refresh-decision';
 import type { RevocationReason } from '../domain/refusals';
 import type { NewProof, NewSession, Session } from '../domain/session';
 
@@ -27,8 +27,8 @@ export interface NextToken extends VersionStamps {
 }
 
 export interface Replay {
-  /** Replays through the window are counted, up to `maxReplays`; replays by key are not. */
-  readonly door: 'window' | 'key';
+  /** Replays through the window are counted, up to `maxReplays`; other replays are not. */
+  readonly door: ReplayDoor;
   readonly maxReplays: number;
   /**
    * The retry key that the replay had: the session is keyed from now on and, if the rotation had no key, this one is stored,

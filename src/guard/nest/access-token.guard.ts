@@ -8,9 +8,9 @@ import type { Principal } from '../principal';
 import { ACCESS, type Access, FRESHNESS, IN_PERSON } from './decorators';
 import { demandFreshness, type Freshness } from './freshness';
 import {
-  bearerOf,
   carrierOf,
   challengeFor,
+  credentialsOf,
   type Handshake,
   type HttpRequest,
   requestOfHandshake,
@@ -23,7 +23,7 @@ import { expectedProblem, ProblemException } from './problem.exception';
 const ADMINISTRATOR = 'admin';
 
 /**
- * Accepts calls with a valid access token (RFC 6750), and keeps the principal for `@CurrentPrincipal()`, over HTTP at
+ * Accepts calls with a valid access token (RFC 6750), with its proof if it is bound to a key (RFC 9449), and keeps the principal for `@CurrentPrincipal()`, over HTTP at
  * `request.user`. It is meant for `APP_GUARD`: every route requires a token unless it is marked `@Public()`.
  *
  * A refusal is a `ProblemException`: 401 and 403 with their challenge, 503 when this instance cannot decide. Its headers
@@ -80,8 +80,8 @@ export class AccessTokenGuard implements CanActivate {
   }
 
   private principalOf(request: HttpRequest): ReturnType<AccessTokenAuthenticator['authenticate']> {
-    const token = bearerOf(request);
-    return token === undefined ? null : this.authenticator.authenticate(token);
+    const credentials = credentialsOf(request, this.authenticator.origins);
+    return credentials === undefined ? null : this.authenticator.authenticate(credentials.token, credentials.proof);
   }
 
   /** Reads the user again: the roles in a token may be as old as the token, and these routes are not hot. */

@@ -21,7 +21,7 @@ export interface ConnectingSocket {
  * disconnects the socket. This costs no query.
  *
  * A refused client gets `connect_error`, whose `data` are the problem details (RFC 9457): 401, or 503 if this instance
- * cannot decide. Connection state recovery of Socket.IO must not skip this middleware (`skipMiddlewares: false`).
+ * cannot decide. A token that is bound to a key is refused: there is no request that a proof could be for. Connection state recovery of Socket.IO must not skip this middleware (`skipMiddlewares: false`).
  */
 export function authenticateSocket(authenticator: AccessTokenAuthenticator) {
   const tokens = new Map<ConnectingSocket, string>();

@@ -1,5 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
+import type { AccessProof } from '../access-token.authenticator';
+import { PROOF_ALGORITHMS } from '../dpop';
 import type { Principal } from '../principal';
 
 /** What auth reads of a request, on Fastify and on Express; `raw` is Fastify's way to Node's own request. */
@@ -9,6 +11,8 @@ export interface HttpRequest {
   readonly raw?: { readonly rawHeaders: readonly string[] };
   readonly ip?: string | undefined;
   readonly method?: string;
+  /** The path and the query, whatever is mounted where. */
+  readonly originalUrl?: string;
   /** The route's pattern, on Fastify. */
   readonly routeOptions?: { readonly url?: string | undefined };
   /** The route's pattern, on Express. */
@@ -48,6 +52,33 @@ export function bearerOf(request: HttpRequest): string | undefined {
   return isAuthorizedTwice(request) ? '' : (BEARER.exec(authorization)?.[1] ?? '');
 }
 
+const DPOP = /^DPoP +([A-Za-z0-9\-._~+/]+=*)$/i;
+
+/** An access token, and its proof where it was sent with the scheme `DPoP`. */
+export interface Credentials {
+  readonly token: string;
+  readonly proof?: AccessProof;
+}
+
+/**
+ * The access token of the `Authorization` header: of the scheme `Bearer`, or of `DPoP` with the proof beside it, which must be for
+ * this request at one of the `origins` (RFC 9449 section 7.1). Undefined without credentials of these schemes.
+ */
+export function credentialsOf(request: HttpRequest, origins: readonly string[]): Credentials | undefined {
+  const bearer = bearerOf(request);
+  if (bearer !== undefined) return { token: bearer };
+  const { authorization, dpop } = request.headers;
+  if (authorization === undefined || !/^DPoP(?: |$)/i.test(authorization)) return undefined;
+  const { method = '' } = request;
+  const urls = origins.map((origin) => origin + pathOf(request));
+  const token = isAuthorizedTwice(request) ? '' : (DPOP.exec(authorization)?.[1] ?? '');
+  // Node joins two headers of the name by a comma, which no proof contains.
+  return { token, proof: { jwt: String(dpop ?? ''), method, urls } };
+}
+
+/** The path that the request was sent to, without the query. */
+export const pathOf = ({ originalUrl = '' }: HttpRequest): string => originalUrl.replace(/[?#].*$/s, '');
+
 const AUTHORIZATION = 'authorization';
 
 /** Whether there are two `Authorization` headers: Node silently keeps the first, and a proxy in front may have looked at another one. */
@@ -61,9 +92,14 @@ export function isAuthorizedTwice({ rawHeaders, raw }: HttpRequest): boolean {
   return times > 1;
 }
 
-/** RFC 6750 section 3: no error code for a request without a token. */
-export const challengeFor = (request: HttpRequest): string =>
-  bearerOf(request) === undefined ? 'Bearer' : 'Bearer error="invalid_token"';
+/** RFC 6750 section 3 and RFC 9449 section 7.1: no error code for a request without a token. */
+export function challengeFor(request: HttpRequest): string {
+  const credentials = credentialsOf(request, []);
+  if (credentials === undefined) return 'Bearer';
+  return credentials.proof === undefined
+    ? 'Bearer error="invalid_token"'
+    : `DPoP error="invalid_token", algs="${PROOF_ALGORITHMS.join(' ')}"`;
+}
 
 /** What is called, as it is declared: neither a parameter's value nor the query is in it. */
 export function routeOf(context: ExecutionContext): string {

@@ -2,9 +2,13 @@ import { STATUS_CODES } from 'node:http';
 import { HttpException } from '@nestjs/common';
 import { InvalidInput } from '../../support/invalid-input';
 import { Overloaded } from '../../support/overloaded';
+import { ProofProblem } from '../../support/proof-problem';
 import { Throttled } from '../../support/throttled';
 
-/** What the client should do next: sign in again (401), prove who they are once more (401), send the same request again (503, 429), or slow down (429). */
+/**
+ * What the client should do next: sign in again (401), prove who they are once more (401), send the same request again (503, 429;
+ * 401 `use_dpop_nonce`, with a new proof), or slow down (429).
+ */
 export type Recovery = 'reauthenticate' | 'step_up' | 'retry' | 'wait';
 
 /** One broken rule: the field (or header) it is about, and the rule in words. */
@@ -23,9 +27,13 @@ export interface Problem {
   readonly errors?: readonly FieldError[];
   /** `WWW-Authenticate`; a 401 without one gets the bearer challenge that fits the request. */
   readonly challenge?: string;
+  /** `DPoP-Nonce` (RFC 9449 section 8). */
+  readonly dpopNonce?: string;
 }
 
 const RECOVERIES: Readonly<Record<number, Recovery>> = { 401: 'reauthenticate', 429: 'wait', 503: 'retry' };
+
+const DEFAULT_RETRY_AFTER: Readonly<Record<number, number>> = { 429: 1, 503: 1 };
 
 /** The codes that Apollo's clients know, and names in their manner where they know none. */
 const GRAPHQL_CODES: Readonly<Record<number, string>> = {
@@ -61,14 +69,14 @@ export class ProblemException extends HttpException {
 
   /** The headers that go with the body; a problem is never stored by a cache. */
   headers(): Record<string, string> {
-    const { challenge, retryAfterSeconds = this.getStatus() === 429 || this.getStatus() === 503 ? 1 : undefined } =
-      this.problem;
+    const { challenge, dpopNonce, retryAfterSeconds = DEFAULT_RETRY_AFTER[this.getStatus()] } = this.problem;
     return {
       'Content-Type': 'application/problem+json',
       'Cache-Control': 'no-store',
       Pragma: 'no-cache',
       ...(retryAfterSeconds !== undefined && { 'Retry-After': String(retryAfterSeconds) }),
       ...(challenge !== undefined && { 'WWW-Authenticate': challenge }),
+      ...(dpopNonce !== undefined && { 'DPoP-Nonce': dpopNonce }),
     };
   }
 }
@@ -83,12 +91,26 @@ export function expectedProblem(exception: unknown): ProblemException | null {
   if (exception instanceof Throttled) {
     return new ProblemException(429, { code: 'throttled', retryAfterSeconds: exception.retryAfterSeconds });
   }
+  if (exception instanceof ProofProblem) return problemOfProof(exception);
   if (exception instanceof InvalidInput) return invalidRequest({ path: exception.path, message: exception.message });
   if (exception instanceof Overloaded) return unavailable(exception.retryAfterSeconds);
   const status = statusOf(exception);
   if (status < 500) return new ProblemException(status);
   // Nest's own 503, such as that of a health check, is thrown on purpose.
   return status === 503 ? unavailable(1) : null;
+}
+
+/** A nonce is asked for by 401 with "retry": the same request, with a new proof, is expected to succeed (RFC 9449 section 9). */
+function problemOfProof({ nonce }: ProofProblem): ProblemException {
+  if (nonce !== null)
+    return new ProblemException(401, {
+      code: 'use_dpop_nonce',
+      recovery: 'retry',
+      challenge: 'DPoP error="use_dpop_nonce"',
+      dpopNonce: nonce,
+    });
+  const message = 'DPoP must be one valid proof of at most 4096 characters for this method and URL';
+  return new ProblemException(400, { code: 'invalid_dpop_proof', errors: [{ path: 'DPoP', message }] });
 }
 
 /**

@@ -16,6 +16,8 @@ export interface AccessTokenClaims {
   readonly acr?: string;
   /** The user who acts for `sub` (RFC 8693, section 4.1), and the user stamp of the actor's session, which `sid` is; absent if nobody does. */
   readonly act?: { readonly sub: string; readonly uv: number };
+  /** The thumbprint of the key that must prove each use of the token (RFC 9449, section 6.1); absent for a bearer token. */
+  readonly jkt?: string;
   /** The host's own claims, which are top-level claims of the token. */
   readonly claims?: Readonly<Record<string, unknown>>;
 }

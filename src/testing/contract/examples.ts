@@ -30,6 +30,7 @@ export const newSession = (changes: Partial<NewSession> = {}): NewSession => ({
   amr: ['pwd', 'a "quoted", one'],
   acr: 'aal1',
   claims: { tenant: 'a', rights: ['read', 1.5, null, { deep: true }] },
+  binding: { kind: 'dpop', jkt: '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I' },
   idleTtlSeconds: 600,
   absoluteTtlSeconds: 3600,
   ...changes,

@@ -20,12 +20,14 @@ import { gate } from './gate';
 const KEY_HASH = Buffer.alloc(32, 7);
 const BY_WINDOW: Replay = { door: 'window', maxReplays: 20, retryKeyHash: null };
 const BY_KEY: Replay = { door: 'key', maxReplays: 0, retryKeyHash: KEY_HASH };
+const BY_PROOF: Replay = { door: 'bound', maxReplays: 0, retryKeyHash: null };
 /** What a refresh reads of a session; an adapter may have more at hand. */
 const READ = [
   ...(['id', 'userId', 'generation', 'tokenHash', 'previousTokenHash', 'successorNonce', 'keyId'] as const),
   ...(['retryKeyHash', 'keyed', 'replayCount', 'rotatedAt', 'tokenVersion', 'globalVersionAtIssuance'] as const),
   ...(['delivery', 'lastUsedAt', 'expiresAt', 'absoluteExpiresAt', 'revokedAt', 'revokedReason'] as const),
   ...(['deviceId', 'deviceName', 'lastUserAgent', 'lastIpAddress', 'authTime', 'amr', 'acr', 'claims'] as const),
+  'binding' as const,
 ];
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** The promises of {@link SessionRepository}, for sessions that are retained as long as by default. */
@@ -121,7 +123,7 @@ export function sessionRepositoryContract({ make }: UnderTest): readonly Contrac
       });
 
       it('stores a session of which nothing is known or said', async () => {
-        const none = { authTime: null, amr: null, acr: null, claims: null };
+        const none = { authTime: null, amr: null, acr: null, claims: null, binding: null };
         const opened = await ports.sessions.open(newSession(none));
         matches(opened, none);
         matches(await stored(opened.id), none);
@@ -209,7 +211,7 @@ export function sessionRepositoryContract({ make }: UnderTest): readonly Contrac
     });
 
     describe('what was said at the opening', () => {
-      const said = ({ authTime, amr, acr, claims }: Session) => ({ authTime, amr, acr, claims });
+      const said = ({ authTime, amr, acr, claims, binding }: Session) => ({ authTime, amr, acr, claims, binding });
 
       // Seen red with a rotation that moves the time.
       it('stays through rotations, replays and the end', async () => {
@@ -220,6 +222,10 @@ export function sessionRepositoryContract({ make }: UnderTest): readonly Contrac
         session = { ...session, ...(await stored()) };
         await confirm();
         await confirm(BY_KEY);
+        await confirm(BY_PROOF);
+        same(said((await reading()).session as Session), opened);
+        const adopted = { generation: 9, tokenHash: randomBytes(32) };
+        await ports.sessions.adopt(session, adopted, nextToken(session), refreshRecord(session));
         same(said((await reading()).session as Session), opened);
         await ports.sessions.revoke(session.id, 'admin_action');
         same(said((await ports.sessions.findById(session.id))!), opened);
@@ -267,7 +273,8 @@ export function sessionRepositoryContract({ make }: UnderTest): readonly Contrac
           const before = await live();
           assert.equal(await change(before, PROOF), true);
           const { session: after } = await reading();
-          matches(after, { ...PROOF, claims: session.claims, absoluteExpiresAt: session.absoluteExpiresAt });
+          const { claims, binding, absoluteExpiresAt } = session;
+          matches(after, { ...PROOF, claims, binding, absoluteExpiresAt });
           if (name.startsWith('confirmReplay'))
             matches(after, { expiresAt: before.expiresAt, generation: before.generation, rotatedAt: before.rotatedAt });
           assert.equal(await change(await live(), UNKNOWN), true);

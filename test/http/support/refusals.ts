@@ -4,6 +4,7 @@ import { age, type Chain, forge, sealElsewhere } from './sessions';
 
 const DAY = 24 * 60 * 60;
 const FORGERY = 'auth.token.forgery_suspected.v1';
+const UNPROVEN = 'auth.token.proof_missing.v1';
 const REUSE = 'auth.token.reuse_detected.v1';
 const REJECTED = 'auth.token.rejected_due_to_rotation.v1';
 export const REVOKED = 'auth.session.revoked.v1';
@@ -62,6 +63,12 @@ export const REFUSALS: readonly Refusal[] = [
     name: 'a session that came to be in a cookie',
     arrange: sql(`UPDATE sessions SET delivery = 'cookie' WHERE id = $1`, sessionId),
     reason: 'token_invalid',
+  },
+  {
+    name: 'a session that is bound to a key, without a proof',
+    arrange: sql(`UPDATE sessions SET binding = '{"kind":"dpop","jkt":"a thumbprint"}' WHERE id = $1`, sessionId),
+    reason: 'proof_required',
+    findings: [UNPROVEN],
   },
   {
     name: 'a generation that the row has not reached',

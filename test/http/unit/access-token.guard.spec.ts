@@ -202,6 +202,7 @@ describe.each(ADAPTERS)('the access-token guard on %s', (adapter) => {
       authTime: null,
       amr: [],
       acr: null,
+      jkt: null,
       claims: {},
     });
   });

@@ -257,7 +257,7 @@ describe.each(ADAPTERS)('the server on %s', (adapter) => {
     expect(allowed.status).toBe(204);
     expect(allowed.headers['access-control-allow-origin']).toBe('https://app.example');
     expect(allowed.headers['access-control-allow-headers']).toBe(
-      'Authorization,Content-Type,Idempotency-Key,X-Request-Id,traceparent,tracestate'.replaceAll(
+      'Authorization,Content-Type,Idempotency-Key,DPoP,X-Request-Id,traceparent,tracestate'.replaceAll(
         ',',
         adapter === 'fastify' ? ', ' : ',',
       ),

@@ -101,14 +101,24 @@ export interface FakeToken {
   readonly iat?: number;
   readonly exp?: number;
   readonly gv?: number;
+  readonly jkt?: string;
 }
 
 /** An access token. */
 export async function token(signer: JwtAccessTokenSigner, given: FakeToken = {}): Promise<string> {
   const now = Math.floor(Date.now() / 1000);
-  const { userId: sub = uuidv7(), sessionId: sid = uuidv7(), iat = now, exp = now + 900, gv = 1 } = given;
+  const { userId: sub = uuidv7(), sessionId: sid = uuidv7(), iat = now, exp = now + 900, gv = 1, jkt } = given;
   const floors = { globalMinTokenVersion: gv, mode: 'immediate', graceEndsAt: null, userMinTokenVersion: 1 } as const;
-  return signer.sign({ sub, sid, jti: uuidv7(), iat, exp, roles: ['user'], stamps: stampsOf(floors) });
+  return signer.sign({
+    sub,
+    sid,
+    jti: uuidv7(),
+    iat,
+    exp,
+    roles: ['user'],
+    stamps: stampsOf(floors),
+    ...(jkt !== undefined && { jkt }),
+  });
 }
 
 /** 200, 401 or 503, as a service would answer. */

@@ -1,7 +1,7 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { stampsAfterRotation } from '../../../guard/versions';
 import { demand, retryKeyProblem } from '../../domain/input-rules';
-import type { RefreshSession } from '../../domain/refresh-decision';
+import type { RefreshSession, ReplayDoor } from '../../domain/refresh-decision';
 import { digestOf, newSuccessorNonce, type RefreshToken, RefreshTokenKeyRing } from '../../domain/refresh-token';
 import type { RefreshRefusal } from '../../domain/refusals';
 import { ok, refusal, type Result } from '../../domain/result';
@@ -12,6 +12,7 @@ import { AuthMetrics } from '../../ports/auth-metrics';
 import { Clock } from '../../ports/clock';
 import { type RefreshRecord, SessionRepository } from '../../ports/session.repository';
 import { Attempt } from '../attempt';
+import { DpopProofs } from '../dpop-proofs';
 import { endingWithFaults, TooContended } from '../faults';
 import { RecordedChange } from '../recorded-change';
 import { SessionTermination } from '../sessions/session-termination';
@@ -22,8 +23,10 @@ import { RefreshLimits } from './refresh-limits';
 import { outcomeOf, recordOfDenial, recordOfFault, recordOfGrant, refusalOf } from './refresh-record';
 import type { StepUp } from './step-up';
 
-type Presented = Pick<RefreshAccessTokenCommand, 'refreshToken' | 'client' | 'retryKey' | 'delivery'>;
+type Presented = Pick<RefreshAccessTokenCommand, 'refreshToken' | 'client' | 'retryKey' | 'delivery' | 'proof'>;
 type Answer<R = never> = Result<TokenPair, RefreshRefusal | R>;
+/** A thief of the token alone may present it from any number of addresses. */
+const UNPROVEN = { most: 10, seconds: 60 };
 const MAX_ROUNDS = 4; // the first try, and 3 for a session that changes under it
 
 /**
@@ -34,6 +37,7 @@ const MAX_ROUNDS = 4; // the first try, and 3 for a session that changes under i
 export class RefreshAccessTokenHandler implements ICommandHandler<RefreshAccessTokenCommand> {
   constructor(
     private readonly judge: RefreshJudge,
+    private readonly proofs: DpopProofs,
     private readonly limits: RefreshLimits,
     private readonly sessions: SessionRepository,
     private readonly termination: SessionTermination,
@@ -48,12 +52,13 @@ export class RefreshAccessTokenHandler implements ICommandHandler<RefreshAccessT
 
   async execute<R = never>(given: Presented, stepUp?: StepUp<R>): Promise<Answer<R>> {
     demand({ retryKey: retryKeyProblem(given.retryKey) });
+    const proof = this.proofs.keyProofOf(given.proof);
     const attempt = new Attempt(given.client, this.clock.now());
     let judgement: RefreshJudgement | undefined;
     let counted = false;
     const rounds = async (): Promise<Answer<R>> => {
       for (let round = 0; round < MAX_ROUNDS; round++) {
-        judgement = await this.judge.judge(given.refreshToken, given.retryKey, given.delivery);
+        judgement = await this.judge.judge(given, proof);
         counted ||= await this.limits.take(judgement, attempt);
         this.judge.demandSettled(judgement);
         if (judgement.granted && stepUp !== undefined) {
@@ -131,7 +136,7 @@ export class RefreshAccessTokenHandler implements ICommandHandler<RefreshAccessT
 
   private async replay(
     { decision, token, facts, retryKeyHash }: GrantedRefresh,
-    door: 'window' | 'key',
+    door: ReplayDoor,
     attempt: Attempt,
     stepUp: StepUp<unknown> | undefined,
   ): Promise<Answer | null> {
@@ -167,6 +172,8 @@ export class RefreshAccessTokenHandler implements ICommandHandler<RefreshAccessT
       this.events.recordJunk(record);
     } else if (decision.outcome === 'wait') {
       await this.events.recordUpTo(this.waitsOf(token), record);
+    } else if (decision.reason === 'proof_required') {
+      await this.events.recordUpTo({ key: `proof ${token.sessionId}`, ...UNPROVEN }, record);
     } else if (decision.revoke !== undefined && facts !== null) {
       if (!(await this.termination.end(facts.session, decision.revoke, record, attempt))) return null;
     } else {
@@ -187,5 +194,8 @@ export class RefreshAccessTokenHandler implements ICommandHandler<RefreshAccessT
 }
 
 /** What access tokens say: the new proof where there is one, and the session's claims. */
-const proofOf = (session: RefreshSession, proof: NewProof | undefined): SessionProof =>
-  proof === undefined ? session : { ...proof, claims: session.claims };
+const proofOf = (
+  session: RefreshSession,
+  proof: NewProof | undefined,
+): SessionProof & Pick<RefreshSession, 'binding'> =>
+  proof === undefined ? session : { ...proof, claims: session.claims, binding: session.binding };

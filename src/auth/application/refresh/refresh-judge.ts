@@ -2,12 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { RevocationView } from '../../../guard/revocation.view';
 import { decideRefresh, type RefreshDenial, type RefreshFacts, type RefreshGrant } from '../../domain/refresh-decision';
 import { digestOf, type RefreshToken, RefreshTokenKeyRing, retryKeyHashOf } from '../../domain/refresh-token';
-import type { Delivery } from '../../domain/session';
 import { AuthOptions } from '../../options/auth.options';
 import { SessionRepository } from '../../ports/session.repository';
 import { checkedUser } from '../../ports/user-directory';
+import type { KeyProof } from '../dpop-proofs';
 import { RecoveryPending } from '../faults';
 import { HostUsers } from '../host-users';
+import type { RefreshAccessTokenCommand } from './refresh-access-token.command';
 
 /** A decision with its inputs: `facts` are null if there is no such session, `token` is null for junk. */
 export type RefreshJudgement = GrantedRefresh | DeniedRefresh;
@@ -40,18 +41,23 @@ export class RefreshJudge {
     private readonly view: RevocationView,
   ) {}
 
-  async judge(refreshToken: string, retryKey: string | undefined, delivery: Delivery): Promise<RefreshJudgement> {
+  /** Without a `proof`, a bound session is refused. */
+  async judge(
+    { refreshToken, retryKey, delivery }: Pick<RefreshAccessTokenCommand, 'refreshToken' | 'retryKey' | 'delivery'>,
+    proof: KeyProof | undefined,
+  ): Promise<RefreshJudgement> {
     const token = this.keys.open(refreshToken);
     if (token === null) return { granted: false, decision: UNKNOWN, token, facts: null };
     const reading = await this.sessions.findForRefresh(token.sessionId);
     if (reading === null) return { granted: false, decision: UNKNOWN, token, facts: null };
 
-    const { userId } = reading.session;
+    const { userId, binding } = reading.session;
     const user = reading.user === undefined ? await this.users.findById(userId) : checkedUser('joinable', reading.user);
     // Spelled otherwise, it is not the user whose floors were read, and whose sessions an ending finds.
     const facts = { ...reading, user: user?.id === userId ? user : null };
     const retryKeyHash = this.options.retryKeys ? retryKeyHashOf(retryKey) : null;
-    const presented = { generation: token.generation, digest: digestOf(token), retryKeyHash, delivery };
+    const isProven = binding !== null && proof !== undefined && (await proof.isBy(binding));
+    const presented = { generation: token.generation, digest: digestOf(token), retryKeyHash, delivery, isProven };
     const decision = decideRefresh(presented, facts, this.options);
     return decision.outcome === 'rotate' || decision.outcome === 'replay'
       ? { granted: true, decision, token, facts, retryKeyHash }

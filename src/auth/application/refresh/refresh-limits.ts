@@ -15,7 +15,7 @@ export class RefreshLimits {
    * @throws Throttled
    */
   async take({ token, decision, facts }: RefreshJudgement, attempt: Attempt): Promise<boolean> {
-    if (token === null) {
+    if (token === null || isUnproven(decision)) {
       if (attempt.network !== null) await this.limits.take('invalidPerIp', attempt.network);
       return true;
     }
@@ -27,11 +27,15 @@ export class RefreshLimits {
   }
 }
 
+/** It counts against the address alone: a thief of the token must not use up what its owner may do. */
+const isUnproven = (decision: RefreshDecision): boolean =>
+  decision.outcome === 'refuse' && decision.reason === 'proof_required';
+
 /**
  * A refusal that ends a session is not limited. Nor is a replay through the window: it has a limit of its own, and a client
  * that waited for this one would return after the window, as a reuse.
  */
 function isLimited(decision: RefreshDecision): boolean {
   if (decision.outcome === 'refuse') return decision.revoke === undefined;
-  return decision.outcome === 'rotate' || (decision.outcome === 'replay' && decision.door === 'key');
+  return decision.outcome === 'rotate' || (decision.outcome === 'replay' && decision.door !== 'window');
 }

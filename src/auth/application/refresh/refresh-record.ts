@@ -8,6 +8,7 @@ import {
   RefreshTokenReuseDetected,
   SessionRevoked,
   TokenForgerySuspected,
+  TokenProofMissing,
   TokenRejectedDueToRotation,
 } from '../../domain/events';
 import type {
@@ -57,6 +58,7 @@ export function recordOfDenial(
   if (decision.outcome === 'refuse' && presented !== null && facts !== null) {
     if (decision.forgery)
       events.push(new TokenForgerySuspected(attempt.finding(subject), decision.forgery, facts.session.generation));
+    if (decision.reason === 'proof_required') events.push(new TokenProofMissing(attempt.finding(subject)));
     if (decision.rejection) events.push(new TokenRejectedDueToRotation(attempt.finding(subject), decision.rejection));
     if (decision.revoke === 'reuse_detected')
       events.push(reuseDetected(attempt, presented, facts, decision.otherBranch ?? false));

@@ -1,4 +1,5 @@
 import { Command } from '@nestjs/cqrs';
+import type { DpopProof } from '../../domain/binding';
 import type { RefreshRefusal } from '../../domain/refusals';
 import type { Result } from '../../domain/result';
 import type { Client, Delivery } from '../../domain/session';
@@ -28,6 +29,8 @@ export class StepUpSessionCommand extends Command<Result<TokenPair, RefreshRefus
     /** The `Idempotency-Key`: 22 to 128 characters of base64url. */
     readonly retryKey?: string,
     readonly delivery: Delivery = 'body',
+    /** Required of a bound session. */
+    readonly proof?: DpopProof,
   ) {
     super();
   }

@@ -1,4 +1,5 @@
 import { Query } from '@nestjs/cqrs';
+import type { Binding } from '../../domain/binding';
 import type { RefreshRefusal } from '../../domain/refusals';
 import type { Result } from '../../domain/result';
 import type { Delivery } from '../../domain/session';
@@ -8,9 +9,14 @@ export interface ValidRefreshToken {
   readonly sessionId: string;
   readonly generation: number;
   readonly expiresAt: Date;
+  /** The key that must prove each refresh; null if none must. */
+  readonly binding: Binding | null;
 }
 
-/** Returns what a refresh with this token would return, without any effect: it writes, replays and revokes nothing. */
+/**
+ * Returns what a refresh with this token would return, without any effect: it writes, replays and revokes nothing. Of a bound
+ * session, what a refresh with a valid proof would return.
+ */
 export class ValidateRefreshTokenQuery extends Query<Result<ValidRefreshToken, RefreshRefusal>> {
   constructor(
     readonly refreshToken: string,

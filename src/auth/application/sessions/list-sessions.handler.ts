@@ -40,6 +40,7 @@ export class ListSessionsHandler implements IQueryHandler<ListSessionsQuery> {
       expiresAt: session.expiresAt,
       absoluteExpiresAt: session.absoluteExpiresAt,
       generation: session.generation,
+      binding: session.binding && session.binding.kind,
     }));
     return { items: listed, nextCursor: next && cursorOf(next) };
   }

@@ -1,4 +1,5 @@
 import { Query } from '@nestjs/cqrs';
+import type { Binding } from '../../domain/binding';
 import type { Session } from '../../domain/session';
 
 /** A session as its user may see it: where it was opened, and where it was last refreshed, which may differ. */
@@ -16,7 +17,11 @@ export type ListedSession = Pick<
   | 'expiresAt'
   | 'absoluteExpiresAt'
   | 'generation'
-> & { readonly current: boolean };
+> & {
+  readonly current: boolean;
+  /** How the session is bound to a key of its device; null if it is not. */
+  readonly binding: Binding['kind'] | null;
+};
 
 export interface ListedSessions {
   readonly items: readonly ListedSession[];

@@ -111,6 +111,8 @@ export class ChangePasswordHandler implements ICommandHandler<ChangePasswordComm
         device: session,
         // Proved by the password alone, whatever had proved the old one.
         proof: { authTime: now, amr: PASSWORD_AMR, acr: null, claims: session.claims },
+        // Otherwise a thief of an access token who knows the password would get a session without the key.
+        binding: session.binding,
       },
       attempt,
     );

@@ -1,4 +1,5 @@
 import { Command } from '@nestjs/cqrs';
+import type { DpopProof } from '../../domain/binding';
 import type { Result } from '../../domain/result';
 import type { Claims, Client, Delivery } from '../../domain/session';
 import type { VerifiedUser } from '../../domain/verified-user';
@@ -23,12 +24,15 @@ export interface SessionOpening {
   readonly claims?: Claims | undefined;
   readonly deviceId?: string | undefined;
   readonly deviceName?: string | undefined;
+  /** Binds the session to the key of the proof: `dpopProofOf(request)`. */
+  readonly proof?: DpopProof | undefined;
 }
 
 /**
  * Opens a session for a user who has been verified. A text that begins with `vu1_` is a sealed user, from
  * `VerifyPasswordCommand` or `SealVerifiedUserQuery`. Any other text is the id of a user whom the host itself has verified, and opens a session without
  * further questions: take it from what you have verified, never from a request.
+ * @throws ProofProblem before anything is read
  */
 export class OpenSessionCommand extends Command<Result<TokenPair, OpeningRefusal>> {
   constructor(

@@ -1,6 +1,7 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { type GlobalFloor, stampsOf, type VersionStamps } from '../../../guard/versions';
 import type { LoginFailed } from '../../domain/events';
+import type { Binding } from '../../domain/binding';
 import { demandClaims, demandNoDouble, MAX_SESSION_CLAIMS, MAX_USER_CLAIMS } from '../../domain/claims';
 import {
   acrProblem,
@@ -21,6 +22,7 @@ import { Clock } from '../../ports/clock';
 import { SecurityPolicyRepository } from '../../ports/security-policy.repository';
 import { SessionRepository } from '../../ports/session.repository';
 import { Attempt, type Subject } from '../attempt';
+import { DpopProofs } from '../dpop-proofs';
 import { endingWithFaults } from '../faults';
 import { HostUsers } from '../host-users';
 import { PASSWORD, PASSWORD_AMR } from '../password-check';
@@ -48,6 +50,7 @@ interface Admitted {
 interface Opened extends Pick<SessionOpening, 'method' | 'amr' | 'acr' | 'authTime'> {
   readonly delivery: Delivery;
   readonly claims: Claims | null;
+  readonly binding: Binding | null;
 }
 
 interface Denied {
@@ -63,6 +66,7 @@ const USED: Denied = { reason: 'verified_user_invalid', evidence: 'used' };
 export class OpenSessionHandler implements ICommandHandler<OpenSessionCommand> {
   constructor(
     private readonly seal: VerifiedUserSeal,
+    private readonly proofs: DpopProofs,
     private readonly users: HostUsers,
     private readonly policies: SecurityPolicyRepository,
     private readonly sessions: SessionRepository,
@@ -87,6 +91,7 @@ export class OpenSessionHandler implements ICommandHandler<OpenSessionCommand> {
       authTime: authTime === undefined ? null : timeProblem(authTime),
     });
     const claims = demandClaims('claims', opening.claims, MAX_SESSION_CLAIMS);
+    const binding = await this.proofs.bindingBy(opening.proof, delivery);
     const attempt = new Attempt({ ...client, deviceId, deviceName }, this.clock.now());
     const proof = isSealed ? this.seal.open(user) : null;
     const subject = { userId: isSealed ? (proof?.userId ?? null) : user };
@@ -94,8 +99,8 @@ export class OpenSessionHandler implements ICommandHandler<OpenSessionCommand> {
       this.events,
       async () => {
         const admission = isSealed ? await this.admitSealed(proof) : await this.admit(user, subject);
-        const pair =
-          'reason' in admission ? admission : await this.open(admission, { ...opening, delivery, claims }, attempt);
+        const opened = { ...opening, delivery, claims, binding };
+        const pair = 'reason' in admission ? admission : await this.open(admission, opened, attempt);
         if ('reason' in pair) return this.refuse(pair, proof, attempt, subject);
         this.metrics.login('succeeded');
         return ok(pair);
@@ -128,7 +133,7 @@ export class OpenSessionHandler implements ICommandHandler<OpenSessionCommand> {
 
   private open(
     { proof, now, ...admitted }: Admitted,
-    { method, delivery, claims, ...given }: Opened,
+    { method, delivery, claims, binding, ...given }: Opened,
     attempt: Attempt,
   ): Promise<TokenPair | Denied> {
     demandNoDouble('claims', claims, demandClaims('user.claims', admitted.user.claims, MAX_USER_CLAIMS));
@@ -143,7 +148,8 @@ export class OpenSessionHandler implements ICommandHandler<OpenSessionCommand> {
         if ((await this.sessions.findById(sessionId)) !== null) return { value: USED, events: [] };
       }
       const device = attempt.client;
-      const opened = await this.openSession.open({ ...admitted, sessionId, delivery, device, proof: said }, attempt);
+      const opening = { ...admitted, sessionId, delivery, device, proof: said, binding };
+      const opened = await this.openSession.open(opening, attempt);
       return { value: opened.pair, events: recordOfSuccess(attempt, opened, method) };
     });
   }

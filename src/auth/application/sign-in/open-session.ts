@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuidv7 } from 'uuid';
 import type { GlobalFloor, VersionStamps } from '../../../guard/versions';
+import type { Binding } from '../../domain/binding';
 import { type AuthEvent, SessionCreated } from '../../domain/events';
 import type { RefreshUser } from '../../domain/refresh-decision';
 import { digestOf, RefreshTokenKeyRing } from '../../domain/refresh-token';
@@ -24,6 +25,7 @@ export interface Opening {
   readonly delivery: Delivery;
   readonly device: Device;
   readonly proof: SessionProof;
+  readonly binding: Binding | null;
   /** Without one, a new id. */
   readonly sessionId?: string | undefined;
 }
@@ -48,7 +50,7 @@ export class OpenSession {
 
   /** The caller stores the events. */
   async open(opening: Opening, attempt: Attempt): Promise<OpenedSession> {
-    const { user, stamps, floors, delivery, sessionId = uuidv7() } = opening;
+    const { user, stamps, floors, delivery, binding, sessionId = uuidv7() } = opening;
     const { deviceId, deviceName, userAgent, ipAddress } = opening.device;
     const token = this.keys.first(sessionId);
     const subject = { userId: user.id, sessionId: token.sessionId, generation: 0 };
@@ -65,10 +67,18 @@ export class OpenSession {
       deviceName,
       userAgent,
       ipAddress,
+      binding,
       idleTtlSeconds: this.options.refreshTokenTtlSeconds,
       absoluteTtlSeconds: this.options.sessionAbsoluteTtlSeconds,
     });
-    const events = [...evictions, new SessionCreated(attempt.finding(subject), delivery, deviceId, deviceName)];
+    const created = new SessionCreated(
+      attempt.finding(subject),
+      delivery,
+      deviceId,
+      deviceName,
+      binding && binding.kind,
+    );
+    const events = [...evictions, created];
     const pair = await this.pairs.issue(user, token, session, session, { floors, now: session.createdAt });
     return { pair, subject, events };
   }

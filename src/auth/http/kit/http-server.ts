@@ -84,8 +84,11 @@ export function configureHttp(app: INestApplication, options: HttpOptions): void
       origin: [...options.corsOrigins],
       credentials: true, // for the refresh cookie
       methods: ['GET', 'POST', 'PATCH', 'DELETE'],
-      allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'X-Request-Id', 'traceparent', 'tracestate'],
-      exposedHeaders: ['Retry-After', 'WWW-Authenticate', 'X-Request-Id'],
+      allowedHeaders: [
+        ...(['Authorization', 'Content-Type', 'Idempotency-Key', 'DPoP'] as const),
+        ...(['X-Request-Id', 'traceparent', 'tracestate'] as const),
+      ],
+      exposedHeaders: ['Retry-After', 'WWW-Authenticate', 'DPoP-Nonce', 'X-Request-Id'],
       maxAge: 600,
     });
   }

@@ -22,6 +22,7 @@ import { hasRefreshTokenPrefix } from '../../domain/refresh-token';
 import type { RefreshRefusal } from '../../domain/refusals';
 import { AuthOptions } from '../../options/auth.options';
 import { clientOf } from '../kit/client-of';
+import { ApiDpop, dpopProofOf } from '../kit/dpop';
 import { demandForm, type Form } from '../kit/form-body';
 import { NoStore } from '../kit/no-store';
 import { ApiBasicAuth, ApiBody, ApiConsumes, ApiOkResponse, ApiOperation, ApiTags } from '../kit/openapi';
@@ -66,6 +67,7 @@ export class OAuthController {
       'the login. The rules of retries are the same.',
   })
   @ApiRetryKey()
+  @ApiDpop()
   @ApiBody({ type: TokenRequestDto })
   @ApiOkResponse({ type: TokenResponseDto })
   @ApiOAuthErrors({
@@ -86,7 +88,7 @@ export class OAuthController {
     // Without `scope` in the answer, a client would take the requested one as granted (RFC 6749 section 5.1).
     if (form.has('scope')) throw oauthError('invalid_scope', 'scope', 'scope must not be given: there are no scopes');
     const result = await this.commands.execute(
-      new RefreshAccessTokenCommand(refreshToken, clientOf(request), retryKeyOf(request)),
+      new RefreshAccessTokenCommand(refreshToken, clientOf(request), retryKeyOf(request), 'body', dpopProofOf(request)),
     );
     if (!result.ok) throw this.errorOf(result.reason);
     const { accessToken, tokenType, expiresIn, refreshToken: successor } = result.value;
@@ -132,13 +134,13 @@ export class OAuthController {
   }
 
   private async ofAccessToken(token: string): Promise<IntrospectionDto | null> {
-    const principal = await this.authenticator.authenticate(token);
+    const principal = await this.authenticator.inspect(token);
     if (principal === null) return null;
-    const { userId, sessionId, expiresAt, roles, authTime, amr, acr, actor, claims } = principal;
+    const { userId, sessionId, expiresAt, roles, authTime, amr, acr, actor, jkt, claims } = principal;
     return {
       ...claims,
       active: true,
-      token_type: 'Bearer',
+      token_type: jkt === null ? 'Bearer' : 'DPoP',
       client_id: this.options.oauthClientId,
       iss: this.options.accessTokenIssuer,
       aud: this.options.accessTokenAudience,
@@ -150,13 +152,14 @@ export class OAuthController {
       ...(amr.length === 0 ? {} : { amr }),
       ...(acr === null ? {} : { acr }),
       ...(actor === null ? {} : { act: { sub: actor.userId } }),
+      ...(jkt === null ? {} : { cnf: { jkt } }),
     };
   }
 
   private async ofRefreshToken(token: string): Promise<IntrospectionDto | null> {
     const result = await this.queries.execute(new ValidateRefreshTokenQuery(token));
     if (!result.ok) return null;
-    const { userId, sessionId, expiresAt } = result.value;
+    const { userId, sessionId, expiresAt, binding } = result.value;
     return {
       active: true,
       client_id: this.options.oauthClientId,
@@ -164,6 +167,7 @@ export class OAuthController {
       sub: userId,
       sid: sessionId,
       exp: Math.floor(expiresAt.getTime() / 1000),
+      ...(binding === null ? {} : { cnf: { jkt: binding.jkt } }),
     };
   }
 

@@ -1,3 +1,4 @@
+import type { TokenType } from '../../application/token-pair.issuer';
 import { ApiProperty } from '../kit/openapi';
 import { USER_ID } from '../kit/user-id';
 
@@ -19,8 +20,9 @@ export class TokenResponseDto {
   @ApiProperty({ example: 'eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.…' })
   access_token!: string;
 
-  @ApiProperty({ example: 'Bearer', enum: ['Bearer'] })
-  token_type!: 'Bearer';
+  /** `DPoP`: each use of the access token requires a proof (RFC 9449). */
+  @ApiProperty({ example: 'Bearer', enum: ['Bearer', 'DPoP'] })
+  token_type!: TokenType;
 
   /** Seconds until the access token expires. */
   @ApiProperty({ example: 900 })
@@ -62,8 +64,8 @@ export class IntrospectionDto {
   active!: boolean;
 
   /** Of access tokens only. */
-  @ApiProperty({ example: 'Bearer', enum: ['Bearer'], required: false })
-  token_type?: 'Bearer';
+  @ApiProperty({ example: 'Bearer', enum: ['Bearer', 'DPoP'], required: false })
+  token_type?: TokenType;
 
   @ApiProperty({ example: 'app', required: false })
   client_id?: string;
@@ -104,6 +106,10 @@ export class IntrospectionDto {
   /** The actor, where somebody acts for the user (RFC 8693 section 4.1). A service that does not know it must refuse the token. */
   @ApiProperty({ example: { sub: '0198d3f4-0000-7000-8000-000000000001' }, required: false })
   act?: { readonly sub: string };
+
+  /** The key that must prove each use of the token (RFC 9449 section 6.2); absent if none must. */
+  @ApiProperty({ example: { jkt: '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I' }, required: false })
+  cnf?: { readonly jkt: string };
 }
 
 /** The body of every error (RFC 6749 section 5.2). */
@@ -165,4 +171,8 @@ export class ServerMetadataDto {
 
   @ApiProperty({ example: ['client_secret_basic'] })
   introspection_endpoint_auth_methods_supported!: readonly string[];
+
+  /** Of proofs (RFC 9449 section 5.1); absent if no session can be bound. */
+  @ApiProperty({ example: ['ES256', 'EdDSA', 'RS256'], required: false })
+  dpop_signing_alg_values_supported?: readonly string[];
 }

@@ -1,5 +1,6 @@
 import { Get, Header } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
+import { PROOF_ALGORITHMS } from '../../../guard/dpop';
 import { Public } from '../../../guard/nest/decorators';
 import { GetPublicKeysQuery } from '../../application/keys/get-public-keys.query';
 import { AuthOptions } from '../../options/auth.options';
@@ -41,7 +42,8 @@ export class WellKnownController {
   @Header('Cache-Control', MAX_AGE)
   @Get('oauth-authorization-server')
   serverMetadata(): ServerMetadataDto {
-    const { accessTokenIssuer: issuer } = this.options;
+    const { accessTokenIssuer: issuer, dpop, publicOrigin } = this.options;
+    const binds = dpop !== 'off' && publicOrigin !== null;
     return {
       issuer,
       token_endpoint: `${issuer}/oauth/token`,
@@ -53,6 +55,7 @@ export class WellKnownController {
       token_endpoint_auth_methods_supported: ['none'],
       revocation_endpoint_auth_methods_supported: ['none'],
       introspection_endpoint_auth_methods_supported: ['client_secret_basic'],
+      ...(binds ? { dpop_signing_alg_values_supported: PROOF_ALGORITHMS } : {}),
     };
   }
 }

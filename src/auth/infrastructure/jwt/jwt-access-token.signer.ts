@@ -31,11 +31,12 @@ export class JwtAccessTokenSigner extends AccessTokenSigner implements AccessTok
     this.clientId = options.oauth ? options.oauthClientId : undefined;
   }
 
-  sign({ stamps, roles, authTime: auth_time, act, claims, ...ours }: AccessTokenClaims): string | Promise<string> {
+  sign({ stamps, roles, authTime: auth_time, act, jkt, claims, ...ours }: AccessTokenClaims): string | Promise<string> {
     const { issuer: iss, audience: aud } = this.expected;
     const { globalVersionAtIssuance: gv, tokenVersion: uv } = stamps;
+    const cnf = jkt === undefined ? undefined : { jkt };
     // The host's claims first: no name of theirs can take the place of one of ours.
-    const payload = { ...claims, ...ours, iss, aud, client_id: this.clientId, gv, uv, roles, auth_time, act };
+    const payload = { ...claims, ...ours, iss, aud, client_id: this.clientId, gv, uv, roles, auth_time, act, cnf };
     const signed = `${this.header}.${base64url(payload)}`;
     const signature = this.signWith(signed);
     return typeof signature === 'string' ? `${signed}.${signature}` : signature.then((late) => `${signed}.${late}`);

@@ -30,7 +30,7 @@ import { withPolicy } from './policy-row';
 import { type FoundForRefresh, READ_TOGETHER, refreshStatements, type Statement } from './refresh-statements';
 import { securityPolicyEntity, type SecurityPolicyRow } from './security-policy.entity';
 import { SharedRotations } from './shared-rotations';
-import { sessionEntity, type SessionRow } from './session.entity';
+import { sessionEntity } from './session.entity';
 import { failedWith } from './sql-state';
 import { TypeOrmUnitOfWork } from './typeorm-unit-of-work';
 import { userTokenVersionEntity, type UserTokenVersionRow } from './user-token-version.entity';
@@ -58,7 +58,7 @@ interface FloorPlace {
 @Injectable()
 export class TypeOrmSessionRepository extends SessionRepository {
   private readonly names: Names;
-  private readonly entity: EntitySchema<SessionRow>;
+  private readonly entity: EntitySchema<Session>;
   private readonly floor: EntitySchema<UserTokenVersionRow>;
   private readonly policy: EntitySchema<SecurityPolicyRow>;
   private readonly rotations = new SharedRotations(
@@ -105,7 +105,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
         absoluteExpiresAt: () => `now() + make_interval(secs => :absoluteTtl::integer)`,
       })
       .setParameters({ idleTtl: idleTtlSeconds, absoluteTtl: absoluteTtlSeconds })
-      .returning(selectedOf(this.entity))
+      .returning(Object.keys(this.entity.options.columns))
       .execute();
     return inserted.generatedMaps[0] as Session;
   }
@@ -406,7 +406,7 @@ export class TypeOrmSessionRepository extends SessionRepository {
    * What "live" means for every list, count and ending, whatever has been marked: neither revoked nor expired, and
    * `isHonoured` in SQL. A missing policy has its defaults, which honour every stamp.
    */
-  private live(): SelectQueryBuilder<SessionRow> {
+  private live(): SelectQueryBuilder<Session> {
     return (
       this.aboveUserFloor(this.unitOfWork.ownManager)
         .leftJoin(this.policy.options.name, 'policy', 'policy.id = 1')
@@ -418,18 +418,18 @@ export class TypeOrmSessionRepository extends SessionRepository {
     );
   }
 
-  private liveOf(userId: string): SelectQueryBuilder<SessionRow> {
+  private liveOf(userId: string): SelectQueryBuilder<Session> {
     return this.live().andWhere('session.userId = :userId', { userId });
   }
 
   /** All of "live" except for the global floor, which a rotation has just raised when it counts what it affects. */
-  private aboveUserFloor(manager: EntityManager): SelectQueryBuilder<SessionRow> {
+  private aboveUserFloor(manager: EntityManager): SelectQueryBuilder<Session> {
     return this.withFloor(manager)
       .where('session.revokedAt IS NULL AND session.expiresAt > now()')
       .andWhere('session.tokenVersion >= COALESCE(floor.minTokenVersion, 1)');
   }
 
-  private withFloor(manager: EntityManager): SelectQueryBuilder<SessionRow> {
+  private withFloor(manager: EntityManager): SelectQueryBuilder<Session> {
     return manager
       .createQueryBuilder(this.entity, 'session')
       .leftJoin(this.floor.options.name, 'floor', 'floor.userId = session.userId');
@@ -512,11 +512,7 @@ const proofOf = (proof: NewProof | undefined): readonly unknown[] => [
 ];
 
 /** Not `getCount()`, which counts distinct ids as soon as there is a join: a sort of all of them. */
-async function countOf(query: SelectQueryBuilder<SessionRow>): Promise<number> {
+async function countOf(query: SelectQueryBuilder<Session>): Promise<number> {
   const row = await query.select('count(*)::integer', 'count').getRawOne<{ count: number }>();
   return row?.count ?? 0;
 }
-
-/** The properties that TypeORM reads unless it is asked for more. */
-const selectedOf = ({ options }: EntitySchema<SessionRow>): string[] =>
-  Object.entries(options.columns).flatMap(([property, { select }]) => (select === false ? [] : [property]));
