@@ -115,7 +115,8 @@ export async function answerOf(method: string, path: string, body?: unknown, sig
       throw new Cancelled();
     }
     if (problem.status === 403 && problem.code === 'insufficient_scope') leave(ROLE_LOST);
-    if (problem.status === 401 && problem.recovery !== 'step_up') leave(ENDED);
+    // Of several requests, the first says why.
+    if (problem.status === 401 && problem.recovery !== 'step_up' && visitor.value.kind !== 'out') leave(ENDED);
     throw problem;
   }
 }
@@ -135,8 +136,7 @@ export function withQuery(path: string, parameters: Readonly<Record<string, stri
 }
 
 /** Ends the stay: the session, too, since it is of no use here. */
-function leave(why: string | null): void {
-  if (visitor.value.kind === 'out') return;
+function leave(why: string): void {
   visitor.set({ kind: 'out', why });
   session.end().catch(() => undefined);
 }

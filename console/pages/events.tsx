@@ -63,9 +63,11 @@ export function EventTable({ events }: { readonly events: readonly AuditEvent[] 
               {event.userId !== null && <a href={to('users', event.userId)}>user</a>}
             </td>
             <td data-label="Details">
-              <div class="details" title={plainText(detailsOf(event.details))}>
-                <Said text={detailsOf(event.details)} />
-              </div>
+              {detailsOf(event.details) !== '' && (
+                <div class="details" title={plainText(detailsOf(event.details))}>
+                  <Said text={detailsOf(event.details)} />
+                </div>
+              )}
             </td>
           </tr>
         ))}

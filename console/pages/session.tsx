@@ -7,12 +7,14 @@ import { Picture } from '../picture/picture';
 import { folded, type Item, storyOf, type Theft } from '../picture/story';
 import { sentenceOf, whenOf } from '../picture/words';
 import { to } from '../routing';
-import { counted, timeText, wordText } from '../texts';
+import { counted, numberText, timeText, wordText } from '../texts';
 
 const PAGE = 1000;
 /** A session of more events is drawn as far as this, and says so. */
 const MOST_PAGES = 40;
 const TWIN_ROW = 6;
+/** Sentences that are shown at a time. */
+const TWIN_PAGE = 200;
 
 interface History {
   readonly events: readonly AuditEvent[];
@@ -86,13 +88,40 @@ function Facts({ items, events }: { readonly items: readonly Item[]; readonly ev
   );
 }
 
+/** The picture in words, from the beginning. */
+function Twin({ items }: { readonly items: readonly Item[] }): JSX.Element {
+  const [most, setMost] = useState(TWIN_PAGE);
+  const twin = useMemo(() => folded(items, TWIN_ROW, () => false), [items]);
+  return (
+    <section>
+      <h2>In words</h2>
+      <ol class="twin">
+        {twin.slice(0, most).map((item) => (
+          <li key={item.id} class={item.kind}>
+            <time dateTime={item.at}>{whenOf(item)}</time> {sentenceOf(item)}
+          </li>
+        ))}
+      </ol>
+      {twin.length > most && (
+        <div class="row">
+          <button type="button" class="quiet" onClick={() => setMost(most + TWIN_PAGE)}>
+            Show the next ones
+          </button>
+          <button type="button" class="quiet" onClick={() => setMost(twin.length)}>
+            Show all {numberText(twin.length)}
+          </button>
+        </div>
+      )}
+    </section>
+  );
+}
+
 export function SessionPage({ id }: { readonly id: string }): JSX.Element {
   const [turn, setTurn] = useState(0);
   const again = (): void => setTurn((last) => last + 1);
   const { events, isWhole, error } = useHistory(id, turn);
   const [chosen, setChosen] = useState<Item | null>(null);
   const items = useMemo(() => storyOf(id, events), [id, events]);
-  const twin = useMemo(() => folded(items, TWIN_ROW, () => false), [items]);
   const hasEnded = items.some((item) => item.kind === 'end');
   return (
     <>
@@ -156,16 +185,7 @@ export function SessionPage({ id }: { readonly id: string }): JSX.Element {
             </button>
             <a href={withQuery(to('trail'), { sessionId: id })}>Its events in the trail</a>
           </div>
-          <section>
-            <h2>In words</h2>
-            <ol class="twin">
-              {twin.map((item) => (
-                <li key={item.id} class={item.kind}>
-                  <time dateTime={item.at}>{whenOf(item)}</time> {sentenceOf(item)}
-                </li>
-              ))}
-            </ol>
-          </section>
+          <Twin items={items} />
         </>
       )}
     </>

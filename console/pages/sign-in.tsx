@@ -13,11 +13,12 @@ export function SignIn({ why }: { readonly why: string | null }): JSX.Element {
     event.preventDefault();
     setBusy(true);
     setError(null);
-    signIn(email, password).catch((failure: unknown) => {
-      setBusy(false);
-      setPassword('');
-      setError(wordsOf(failure));
-    });
+    signIn(email, password)
+      .catch((failure: unknown) => setError(wordsOf(failure)))
+      .finally(() => {
+        setBusy(false);
+        setPassword('');
+      });
   };
 
   return (

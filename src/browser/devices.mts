@@ -16,7 +16,7 @@ interface Page {
   readonly nextCursor: string | null;
 }
 
-/** The words of the element. Each is an attribute: `text-end="Abmelden"`. `%s` is the device. */
+/** The words of the element. Each is an attribute: `text-end="Abmelden"`. `%s` is the device or, in `text-place`, the address. */
 const TEXTS = {
   loading: 'Loading…',
   empty: 'You are signed in on no device.',
@@ -24,7 +24,7 @@ const TEXTS = {
   retry: 'Try again',
   current: 'this device',
   used: 'Last used',
-  from: 'from',
+  place: 'from %s',
   rename: 'Rename',
   'rename-of': 'Rename %s',
   name: 'Name of the device',
@@ -220,7 +220,7 @@ function define(): void {
       const language = this.lang || document.documentElement.lang || undefined;
       const time = new Date(lastUsedAt).toLocaleString(language, { dateStyle: 'medium', timeStyle: 'short' });
       const address = lastIpAddress ?? ipAddress;
-      const place = `${this.text('used')} ${time}${address === null ? '' : ` ${this.text('from')} ${address}`}`;
+      const place = `${this.text('used')} ${time}${address === null ? '' : ` ${this.text('place', address)}`}`;
       const item = make(
         'li',
         current ? 'device current-device' : 'device',

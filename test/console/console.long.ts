@@ -224,8 +224,8 @@ describeInChromium('the console', () => {
       await cut.click();
       await said(/Version \d+ is required until/);
       await page.getByText(/until the grace period of the last cut-off/).waitFor();
-      const [policy] = await app.query('SELECT mode FROM security_policy');
-      expect(policy).toEqual({ mode: 'drain' });
+      const [policy] = await app.query('SELECT rotation_mode FROM security_policy');
+      expect(policy).toEqual({ rotation_mode: 'drain' });
     });
 
     it('sets the grace period, and shows keys, limits and checks', async () => {

@@ -176,7 +176,7 @@ describeWithRedis('the health of an instance with a Redis', () => {
     },
   );
 
-  // Seen red with PING, which a replica answers as well.
+  // Seen red when any server that answers is taken for a master: a replica answers, too.
   it('is degraded while that is a replica, which counts nothing', async () => {
     const { redis, port, url, stop } = await startProxiedRedis();
     const application = await startTestApplication({ env: { REDIS_URL: url } });

@@ -37,7 +37,7 @@ describeWithPgBouncer('behind a PgBouncer that pools transactions', () => {
 
   const warningsOf = ({ log }: TestApplication) => log.map(({ msg }) => msg);
 
-  // Seen red with the process id taken for granted.
+  // Seen red, as those below, when no connection counts as pooled.
   it('the start and `doctor` name what a forgotten setting breaks, and what to set', async () => {
     const pooler = await pool();
     const url = pooler.urlOf(database.url);
