@@ -13,6 +13,7 @@ import { inRounds, type Setting } from './setting';
 import { median, medianOf, megabytes, ratio, round, type Sample, throughput, whole } from './support/figures';
 import type { JobResult, Workload } from './support/jobs';
 import { measure, type Target } from './support/measure';
+import { newDevice } from './support/proofs';
 import type { Database } from './support/postgres';
 import { type ServerCommand, type ServerProcess, startServer } from './support/server-process';
 import { ACCESS_KEYS, floor, floorAtOnce, host, KEYS, plainTypeOrm, ratchet } from './support/servers';
@@ -70,7 +71,12 @@ async function refreshes(setting: Setting): Promise<Part> {
   const logging = await target('Ratchet, LOG_LEVEL=info', 'logging', ratchet, refresh, { LOG_LEVEL: 'info' });
   const limited = await target('Ratchet, limits on', 'limited', ratchet, refresh, LIMITS);
   const es256 = await target('Ratchet, ES256', 'es256', ratchet, refresh, { ACCESS_TOKEN_KEYS: ACCESS_KEYS.ES256 });
-  const targets: Measured[] = [bottom, atOnce, product, logging, limited, es256, plain];
+  const device = newDevice();
+  const bound = await target('Ratchet, bound sessions (DPoP)', 'bound', ratchet, { ...refresh, device: device.key });
+  const binding = JSON.stringify({ kind: 'dpop', jkt: device.jkt });
+  await bound.database.client.query('UPDATE sessions SET binding = $1', [binding]);
+  await bound.database.client.query('VACUUM FULL ANALYZE sessions');
+  const targets: Measured[] = [bottom, atOnce, product, logging, limited, es256, bound, plain];
 
   for (const one of targets) await measure(setting, one, 16);
   let rss = 0;
@@ -367,11 +373,12 @@ async function guardedWith(setting: Setting, redis: RedisServer | null): Promise
     ),
   ]);
   const bearers = await accessTokens(BEARERS, 'HS256');
-  const target = (who: string, server: ServerProcess, path: string, tokens?: string[]): Measured => ({
+  const device = newDevice();
+  const target = (who: string, server: ServerProcess, path: string, bearers: string[], device?: string): Measured => ({
     who,
     server,
     database,
-    workload: { kind: 'get', path, ...(tokens === undefined ? {} : { bearers: tokens }) },
+    workload: { kind: 'get', path, bearers, ...(device !== undefined && { device }) },
     samples: new Map(),
   });
   const barely = target('the bare route', bare, '/item', bearers); // the same headers, which it does not read
@@ -381,6 +388,13 @@ async function guardedWith(setting: Setting, redis: RedisServer | null): Promise
     target('the same with @Public()', guard, '/open', bearers),
     closed,
     target('the same, ES256', guard, '/item', await accessTokens(BEARERS, 'ES256')),
+    target(
+      'the same, ES256, bound (DPOP=all)',
+      guard,
+      '/item',
+      await accessTokens(BEARERS, 'ES256', device.jkt),
+      device.key,
+    ),
     target('the same, HS256, each token new', guard, '/item', await accessTokens(STRANGERS, 'HS256')),
     target('the same, ES256, each token new', guard, '/item', await accessTokens(STRANGERS, 'ES256')),
   ];
@@ -455,7 +469,7 @@ async function guardedWith(setting: Setting, redis: RedisServer | null): Promise
 }
 
 /** Access tokens of as many users and sessions. */
-async function accessTokens(count: number, algorithm: keyof typeof ACCESS_KEYS): Promise<string[]> {
+async function accessTokens(count: number, algorithm: keyof typeof ACCESS_KEYS, jkt?: string): Promise<string[]> {
   const [kid = '', bytes = ''] = ACCESS_KEYS[algorithm].split(':');
   const signer = new JwtAccessTokenSigner({
     accessTokenKeys: [accessTokenKeyOf(kid, Buffer.from(bytes, 'base64'))],
@@ -473,6 +487,7 @@ async function accessTokens(count: number, algorithm: keyof typeof ACCESS_KEYS):
       exp: iat + 3600,
       roles: ['user'],
       stamps: { tokenVersion: 1, globalVersionAtIssuance: 1 },
+      ...(jkt !== undefined && { jkt }),
     });
     tokens.push(token);
   }

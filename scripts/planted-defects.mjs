@@ -2563,8 +2563,8 @@ export const plantedDefects = [
         'isChallenge ? exception : exception',
       ),
     ],
-    spec: 'test/http/oauth-clients.spec.ts',
-    only: 'with the nonce that it is asked for',
+    spec: 'test/http/bound.spec.ts',
+    only: 'a nonce whatever the token is',
   },
   {
     name: 'a bound access token is verified without its key',

@@ -41,6 +41,7 @@ async function host(kind: string | undefined) {
     accessTokenTtlSeconds: 3600,
     refreshTokenKeys: [{ id: Number(id), root: Buffer.from(root ?? '', 'base64') }],
     redis: redis === undefined ? null : { url: redis, prefix: 'ratchet:' },
+    publicOrigin: process.env.PUBLIC_ORIGIN ?? null,
     userDirectory: Nobody,
     controllers: false,
   });

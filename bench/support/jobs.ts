@@ -20,11 +20,13 @@ export type Workload =
       /** Base64 of the refresh-token key; without one the floor's tokens. */
       readonly root?: string;
       readonly sessions: number;
+      /** The key, in PEM, that proves each refresh of a bound session. */
+      readonly device?: string;
     }
   /** Each client signs in as another of them, again and again. */
   | { readonly kind: 'login'; readonly emails: readonly string[]; readonly password: string }
   | { readonly kind: 'junk'; readonly token: string }
-  | { readonly kind: 'get'; readonly path: string; readonly bearers?: readonly string[] }
+  | { readonly kind: 'get'; readonly path: string; readonly bearers?: readonly string[]; readonly device?: string }
   | { readonly kind: 'oidc'; readonly tokens: readonly string[]; readonly clientId: string }
   | { readonly kind: 'renewal'; readonly path: string; readonly cookies: readonly string[] };
 

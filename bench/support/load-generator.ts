@@ -1,5 +1,6 @@
 import { Connection, type HttpAnswer } from './http-client';
 import { isRenewal, type Job, type JobResult } from './jobs';
+import { proofs } from './proofs';
 import { type FirstToken, plainToken, ratchetToken, USER_AGENT } from './sessions';
 
 /**
@@ -33,7 +34,8 @@ function requestsOf({ workload, target, clients }: Job, client: number): () => R
   switch (workload.kind) {
     case 'refresh': {
       const first = workload.root === undefined ? plainToken : ratchetToken(workload.root);
-      return refreshes(chain, first, share(workload.sessions, client, clients));
+      const prove = workload.device === undefined ? () => '' : proofs(workload.device, workload.root);
+      return refreshes(chain, first, share(workload.sessions, client, clients), prove);
     }
     case 'login': {
       const { emails, password } = workload;
@@ -45,10 +47,18 @@ function requestsOf({ workload, target, clients }: Job, client: number): () => R
       return () => ({ method: 'POST', path: '/auth/refresh', headers: JSON_HEADERS, body, expected: 401 });
     }
     case 'get': {
-      const { path, bearers } = workload;
+      const { path, bearers, device } = workload;
       if (bearers === undefined) return () => ({ method: 'GET', path, headers: GET_HEADERS, expected: 200 });
+      let next = Math.floor((client / clients) * bearers.length);
+      if (device !== undefined) {
+        const prove = proofs(device);
+        return () => {
+          const token = bearers[next++ % bearers.length] ?? '';
+          const headers = `${GET_HEADERS}Authorization: DPoP ${token}\r\n${prove('GET', path, token)}`;
+          return { method: 'GET', path, headers, expected: 200 };
+        };
+      }
       const headers = bearers.map((token) => `${GET_HEADERS}Authorization: Bearer ${token}\r\n`);
-      let next = Math.floor((client / clients) * headers.length);
       return () => ({ method: 'GET', path, headers: headers[next++ % headers.length] ?? '', expected: 200 });
     }
     case 'oidc': {
@@ -76,13 +86,18 @@ function requestsOf({ workload, target, clients }: Job, client: number): () => R
   }
 }
 
-function refreshes(chain: Map<number, string>, first: FirstToken, next: () => number): () => Request {
+function refreshes(
+  chain: Map<number, string>,
+  first: FirstToken,
+  next: () => number,
+  prove: (method: string, path: string) => string,
+): () => Request {
   return () => {
     const number = next();
     return {
       method: 'POST',
       path: '/auth/refresh',
-      headers: JSON_HEADERS,
+      headers: JSON_HEADERS + prove('POST', '/auth/refresh'),
       body: `{"refreshToken":"${chain.get(number) ?? first(number)}"}`,
       expected: 200,
       took: ({ body }) => chain.set(number, (JSON.parse(body) as { refreshToken: string }).refreshToken),

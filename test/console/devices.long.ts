@@ -164,7 +164,9 @@ describeInChromium('<ratchet-devices>', () => {
 
   it("works in React's JSX under a strict Content-Security-Policy", async () => {
     const refused: string[] = [];
-    page.on('console', (message) => void (message.type() === 'error' && refused.push(message.text())));
+    page.on('console', (message) => {
+      if (message.type() === 'error') refused.push(message.text());
+    });
     await page.goto(`${origin}/react`);
     await page.getByRole('button', { name: 'Sign out everywhere else' }).waitFor();
     expect(await devices()).toBe(3);

@@ -258,6 +258,7 @@ describe('A proof', () => {
     expect(await ROUTES[0]![1](app, refreshToken, withNonce(nonce))).toMatchObject({ status: 200 });
   });
 
+  // Seen red with 401 at the token endpoint.
   it('is asked for a nonce whatever the token is', async () => {
     const { body } = await app.logIn();
     const answers = await Promise.all(

@@ -82,7 +82,6 @@ describe('oauth4webapi, unmodified,', () => {
     expect((await refreshed(first.refresh_token!, headers)).refresh_token).toBe(second.refresh_token);
   });
 
-  // Seen red with 401 in the place of 400, with which it takes the challenge for a refusal.
   it('refreshes a bound session, with the nonce that it is asked for', async () => {
     const pair = await oauth.generateKeyPair('ES256');
     const { refreshToken, sessionId } = await logInBound(pair);

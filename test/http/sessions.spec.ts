@@ -57,6 +57,7 @@ describe('The sessions of a user', () => {
         expiresAt: inDays(first.createdAt, 7),
         absoluteExpiresAt: inDays(first.createdAt, 30),
         generation: 0,
+        binding: null,
       };
       expect(opened).toMatchObject({ status: 200, body: { items: [item], nextCursor: null } });
       expect(Object.keys(opened.body)).toEqual(['items', 'nextCursor']);
