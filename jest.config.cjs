@@ -17,6 +17,7 @@ const esmPackages = [
   'lru-cache',
   'oauth4webapi',
   'openid-client',
+  'dpop',
 ];
 
 const typescript = {

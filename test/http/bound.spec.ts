@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { CommandBus } from '@nestjs/cqrs';
+import * as dpop from 'dpop';
 import { calculateJwkThumbprint } from 'jose';
 import { OpenSessionCommand, StepUpSessionCommand } from '../../src';
 import { startTestApplication, type Account, type Answer, type TestApplication } from '../support/app/test-application';
@@ -85,6 +86,21 @@ describe('A session that was opened with a proof', () => {
     const own = new Device(alg);
     const { refreshToken } = await logInBound(app, own);
     expect(await refresh(refreshToken, own)).toMatchObject({ status: 200 });
+  });
+
+  it('takes the proofs of the package dpop, with the round trip of the nonce', async () => {
+    const keys = await dpop.generateKeyPair('ES256');
+    const post = async (path: string, body: object): Promise<Answer> => {
+      const proof = (nonce?: string) => dpop.generateProof(keys, ORIGIN + path, 'POST', nonce);
+      const challenged = await app.post(path, body, { DPoP: await proof() });
+      expect(challenged).toMatchObject({ status: 401, body: { code: 'use_dpop_nonce' } });
+      return app.post(path, body, { DPoP: await proof(challenged.headers.get('DPoP-Nonce') ?? '') });
+    };
+    const { email, password } = await app.register();
+    const opened = await post('/auth/login', { email, password });
+    const refreshed = await post('/auth/refresh', { refreshToken: opened.body.refreshToken });
+    expect(refreshed).toMatchObject({ status: 200, body: { generation: 1 } });
+    expect(await refresh(refreshed.body.refreshToken, null)).toMatchObject({ status: 401 });
   });
 
   it('is shown as bound in the lists, and in the record of its beginning', async () => {
