@@ -30,11 +30,14 @@ async function validate(refreshToken: string, retryKey?: string) {
 // Seen red: a query that revokes what the refresh would.
 describe('Asked whether a refresh token is valid, auth changes nothing and answers', () => {
   // It asks for no proof, which only a request has.
-  it.each(REFUSALS.filter(({ reason }) => reason !== 'proof_required'))('$reason for $name, as the refresh after it', async ({ arrange, reason }) => {
-    const token = await arrange(app, await openChain(app, 2));
-    expect(refusedFor(await validate(token))).toEqual({ kind: 'refused', reason });
-    expect((await present(app, token)).answer).toMatchObject({ status: 401, body: { code: reason } });
-  });
+  it.each(REFUSALS.filter(({ reason }) => reason !== 'proof_required'))(
+    '$reason for $name, as the refresh after it',
+    async ({ arrange, reason }) => {
+      const token = await arrange(app, await openChain(app, 2));
+      expect(refusedFor(await validate(token))).toEqual({ kind: 'refused', reason });
+      expect((await present(app, token)).answer).toMatchObject({ status: 401, body: { code: reason } });
+    },
+  );
 
   it('whose it is and until when, for the current token and for a predecessor that would be replayed', async () => {
     const retryKey = newRetryKey();
