@@ -19,7 +19,7 @@ import { parseArgs } from 'node:util';
 import { plantedDefects } from './planted-defects.mjs';
 
 // `npm run test:mutants [-- part of a name | -- --share N]`: plants one defect after the other in copies of the sources, and
-// runs the spec that must see it. A defect that survives is a test that is missing. `--share 3` plants every third one,
+// runs the spec that must see it. A defect that survives is a test that is missing. `--share 5` plants every fifth one,
 // beginning where the commit's hash says, so that each commit meets others.
 
 chdir(fileURLToPath(new URL('..', import.meta.url)));

@@ -5,7 +5,8 @@ import { type Account, type Json, startTestApplication, type TestApplication } f
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
 import { openChain, TRUSTING } from './support/sessions';
 
-const LIMITS = AUTH_DEFAULTS.limits;
+/** The defaults, but for one that would let through as many renames as there are here. */
+const LIMITS = { ...AUTH_DEFAULTS.limits, listPerUser: { points: 20, seconds: 60 } };
 const SPELLED = Object.entries(LIMITS).map(([name, limit]) => [
   `LIMIT_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`,
   `${limit!.points}/${limit!.seconds}s`,
@@ -58,8 +59,19 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   listSessions: {},
   revokeOtherSessions: { path: () => '/auth/sessions?except=current' },
   revokeSession: { path: ({ otherSession }) => `/auth/sessions/${otherSession}` },
+  renameSession: {
+    path: ({ otherSession }) => `/auth/sessions/${otherSession}`,
+    body: () => ({ deviceName: randomUUID() }),
+  },
   updateUser: { path: ({ otherUser }) => `/admin/users/${otherUser}`, body: () => ({ isActive: false }) },
   findAuditEvents: {},
+  // Of few events: so many exports of the whole trail at once would be cut off.
+  exportAuditEvents: { path: ({ otherSession }) => `/admin/audit-events/export?sessionId=${otherSession}` },
+  findUsers: { path: () => '/admin/users?query=nobody' },
+  endSession: { path: ({ otherSession }) => `/admin/sessions/${otherSession}` },
+  overview: {},
+  settings: {},
+  previewRotation: {},
   getSessionHistory: { path: ({ otherSession }) => `/admin/sessions/${otherSession}/history` },
   getSecurityPolicy: {},
   updateSecurityPolicy: { body: () => ({ gracePeriodSeconds: 300 }) },
@@ -131,10 +143,15 @@ function boundOf(operation: string, kind: TokenKind, role: Role, place: Place, s
     case 'revokeOtherSessions':
     case 'revokeSession':
       return rows(1, 1);
+    case 'renameSession':
+      return rows(limited('listPerUser', seconds));
   }
   if (!/^\/admin\//.test(PATHS.get(operation)!)) return NOTHING;
   if (role === 'user') return rows(perMinute(10, seconds));
   switch (operation) {
+    case 'endSession':
+      return rows(1, 1);
+    case 'exportAuditEvents':
     case 'findAuditEvents':
     case 'getSessionHistory':
       return rows(within(1, 600, seconds));

@@ -63,7 +63,7 @@ export class SessionsController {
   @ApiOperation({ summary: 'Name the device of one of my sessions' })
   @ApiBody({ type: RenameSessionDto })
   @ApiNoContentResponse({ description: 'The session has the name' })
-  @ApiProblems([400, 401, 403, 404, 413, 415, 503], {
+  @ApiProblems([400, 401, 403, 404, 413, 415, 429, 503], {
     403: IN_PERSON_REQUIRED,
     404: { description: 'No live session of yours has this id' },
   })

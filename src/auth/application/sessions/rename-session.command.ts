@@ -3,7 +3,7 @@ import type { Client } from '../../domain/session';
 
 /**
  * Gives the device of a user's session another name; null removes it. Returns false, and changes nothing, if the user has no
- * such session that could still be refreshed.
+ * such session that could still be refreshed. Throws `Throttled` beyond the limit `listPerUser` of `of`: each name is a record.
  */
 export class RenameSessionCommand extends Command<boolean> {
   constructor(

@@ -2,6 +2,7 @@ import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { SessionRenamed } from '../../domain/events';
 import { demand, deviceNameProblem, idProblem, userIdProblem } from '../../domain/input-rules';
 import { Clock } from '../../ports/clock';
+import { RateLimits } from '../../ports/rate-limits';
 import { SessionRepository } from '../../ports/session.repository';
 import { Attempt } from '../attempt';
 import { HostUsers } from '../host-users';
@@ -15,6 +16,7 @@ export class RenameSessionHandler implements ICommandHandler<RenameSessionComman
     private readonly sessions: SessionRepository,
     private readonly changes: RecordedChange,
     private readonly clock: Clock,
+    private readonly limits: RateLimits,
   ) {}
 
   async execute({ sessionId, of, deviceName, client }: RenameSessionCommand): Promise<boolean> {
@@ -23,6 +25,8 @@ export class RenameSessionHandler implements ICommandHandler<RenameSessionComman
       of: userIdProblem(of),
       deviceName: deviceNameProblem(deviceName),
     });
+    // Every name is a record.
+    await this.limits.take('listPerUser', of);
     const session = await this.sessions.findById(sessionId);
     if (session === null) return false;
     if (session.userId !== of && session.userId !== (await this.users.spellingOf(of))) return false;
