@@ -80,7 +80,8 @@ async function run({ folder, url }, specs, only) {
   if (only !== undefined) args.push('--testNamePattern', only);
   const child = spawn(process.execPath, ['node_modules/jest/bin/jest.js', ...args, '--runTestsByPath', ...specs], {
     cwd: folder,
-    env: { ...env, TEST_DATABASE_URL: url },
+    // More sequences than the model plays elsewhere: a defect must not survive by chance.
+    env: { ...env, TEST_DATABASE_URL: url, MODEL_SEQUENCES: '500' },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const chunks = [];
