@@ -81,7 +81,7 @@ async function run({ folder, url }, specs, only) {
   const child = spawn(process.execPath, ['node_modules/jest/bin/jest.js', ...args, '--runTestsByPath', ...specs], {
     cwd: folder,
     // More sequences than the model plays elsewhere: a defect must not survive by chance.
-    env: { ...env, TEST_DATABASE_URL: url, MODEL_SEQUENCES: '500' },
+    env: { ...env, TEST_DATABASE_URL: url, MODEL_SEQUENCES: '200' },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const chunks = [];
