@@ -129,7 +129,12 @@ function Curve({ samples }: { readonly samples: readonly Sample[] }): JSX.Elemen
         cursor: { drag: { x: false, y: false } },
         legend: { show: false },
         scales: {
-          x: { range: (_, first, last) => [Math.min(first, last - WINDOW_S), last] },
+          x: {
+            range: ({ data: [times] }, first, last) => {
+              const end = times.length === 0 ? Date.now() / 1000 : last;
+              return [times.length === 0 ? end - WINDOW_S : Math.min(first, end - WINDOW_S), end];
+            },
+          },
           y: { range: (_, __, most) => [0, Math.max(1, most * 1.15)] },
         },
         axes: [axis, { ...axis, size: 44 }],
