@@ -64,7 +64,7 @@ describe('the recipes of docs/clients.md, with the packed package', () => {
       ([, path = '', code = '']) => [path, code] as const,
     );
     const names = files.map(([path]) => path);
-    expect(names).toEqual(['browser.ts', 'session.ts', 'axios.ts', 'apollo.ts', 'bff.ts']);
+    expect(names).toEqual(['browser.ts', 'bound.ts', 'session.ts', 'axios.ts', 'apollo.ts', 'bff.ts']);
     await write(folder, [
       ...files,
       ['package.json', '{"private":true,"type":"module"}'],
