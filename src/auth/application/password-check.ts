@@ -25,7 +25,7 @@ export class PasswordCheck {
    * @throws Throttled, or Overloaded before anything is counted
    */
   async count(login: string, network: string | null): Promise<void> {
-    this.hasher.demandRoom();
+    this.hasher.demandRoom?.();
     if (network !== null) await this.limits.take('loginPerIp', network);
     await this.limits.take('loginPerAccount', `${accountOf(login)} ${network}`);
     await this.limits.slow('loginAnywhere', accountOf(login));

@@ -1,13 +1,11 @@
 /** Hashes passwords slowly, in a bounded queue, after normalising them to NFKC. */
 export abstract class PasswordHasher {
   /**
-   * Called before a sign-in is counted, so that one that is refused for the queue leaves no count behind. Without a queue there is
-   * always room.
+   * Called before a sign-in is counted, so that one that is refused for the queue leaves no count behind. A hasher without a queue
+   * leaves it out.
    * @throws Overloaded when the queue is full
    */
-  demandRoom(): void {
-    // no queue
-  }
+  demandRoom?(): void;
 
   /** @throws Overloaded when the queue is full */
   abstract hash(password: string): Promise<string>;
