@@ -920,7 +920,7 @@ export const plantedDefects = [
     spec: 'test/application/get-security-policy.spec.ts',
   },
   {
-    name: 'whoever comes while Redis fails has no limit',
+    name: 'a request while Redis fails has no limit',
     changes: [
       change(
         `${AUTH}/infrastructure/limits/flexible-rate-limits.ts`,

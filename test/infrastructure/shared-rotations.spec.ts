@@ -99,7 +99,7 @@ describe('rotations that share their write', () => {
     for (const one of batch) expect(await rowOf(one)).toMatchObject({ generation: 1, token_version: 1 });
   });
 
-  // Seen red with the second one in the same batch, and with one that joins the next batch and is told that it rotated.
+  // Seen red with the second one in the same batch, and with one that joins the next batch and answers that it rotated.
   it('rotate a session once, of two that present the same token: one change, one record', async () => {
     const batch = await openMany(3);
     const again = batch.map(({ session }) => rotationOf(session));

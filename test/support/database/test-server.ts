@@ -5,7 +5,7 @@ import { startEmbeddedPostgres } from '../../../src/database/embedded-postgres';
 
 const FOLDER = 'ratchet-test-';
 
-/** A server in memory, where there is room, that forgets what it is told. */
+/** A server in memory, where there is room, which would lose its data in a crash. */
 export async function startTestServer(): Promise<{ readonly url: string; readonly stop: () => Promise<void> }> {
   const parent = await roomInMemory();
   for (const swept of new Set([parent, tmpdir()])) await sweep(swept);
