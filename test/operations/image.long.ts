@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { newAccessTokenKey } from '../../src/new-keys';
 import { buildIfStale } from '../support/app/child-application';
 import { freePort } from '../support/free-port';
 import { administer, urlOf } from '../support/database/test-database';
@@ -75,7 +76,7 @@ describe('the image', () => {
       // Nobody is there: limits are counted in the process.
       REDIS_URL: `redis://127.0.0.1:${await freePort()}`,
       SWAGGER_ENABLED: 'true',
-      ACCESS_TOKEN_KEYS: `k1:${randomBytes(32).toString('base64')}`,
+      ACCESS_TOKEN_KEYS: `k1:${newAccessTokenKey('HS256')}`,
       REFRESH_TOKEN_KEYS: `1:${randomBytes(32).toString('base64')}`,
     };
     const cwd = join(folder, 'app');

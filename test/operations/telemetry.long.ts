@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { newAccessTokenKey } from '../../src/new-keys';
 import { buildIfStale, spawnApplication } from '../support/app/child-application';
 import type { Json } from '../support/app/test-application';
 import { administer, urlOf } from '../support/database/test-database';
@@ -50,7 +51,7 @@ it('OpenTelemetry traces requests and their statements by auto-instrumentation, 
         NODE_ENV: 'test',
         HOST: '127.0.0.1',
         DATABASE_URL: urlOf(database),
-        ACCESS_TOKEN_KEYS: `k1:${randomBytes(32).toString('base64')}`,
+        ACCESS_TOKEN_KEYS: `k1:${newAccessTokenKey('HS256')}`,
         REFRESH_TOKEN_KEYS: `1:${randomBytes(32).toString('base64')}`,
         NODE_OPTIONS: `--require ${join(folder, 'node_modules/@opentelemetry/auto-instrumentations-node/build/src/register.js')}`,
         OTEL_SERVICE_NAME: 'ratchet',

@@ -1,14 +1,16 @@
-import { randomBytes } from 'node:crypto';
 import { CommandBus } from '@nestjs/cqrs';
 import { ActAsUserCommand, IssueResetTicketCommand, ResetPasswordCommand } from '../../src';
+import { newAccessTokenKey, newRefreshTokenRoot } from '../../src/new-keys';
 import { asAdmin } from '../http/support/administration';
 import { startTestApplication, type Json, type TestApplication } from '../support/app/test-application';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
 import { granted } from '../support/result';
 import { until } from '../support/until';
 
-const key = () => randomBytes(32).toString('base64');
-const KEYS = { ACCESS_TOKEN_KEYS: `test:${key()}`, REFRESH_TOKEN_KEYS: `0:${key()}` };
+const KEYS = {
+  ACCESS_TOKEN_KEYS: `test:${newAccessTokenKey('HS256')}`,
+  REFRESH_TOKEN_KEYS: `0:${newRefreshTokenRoot()}`,
+};
 
 interface Account {
   readonly id: string;
