@@ -18,7 +18,6 @@ const SETTINGS = {
   MIGRATE_ON_START: 'false',
   LIMIT_LOGIN_PER_IP: '0',
   LIMIT_REGISTER_PER_IP: '0',
-  LIMIT_REFRESH_PER_IP: '0',
   LIMIT_REFRESH_PER_USER: '0',
   LIMIT_REFRESH_PER_SESSION: '0',
   REFRESH_TOKEN_KEYS: `0:${randomBytes(32).toString('base64')}`,
@@ -31,7 +30,6 @@ interface Instance {
   stop(): Promise<number | null>;
 }
 
-/** By retry rule: an answer that is lost, 429 or 503 is asked for again, elsewhere. */
 interface Answered {
   readonly status: number;
   readonly body: Record<string, string>;
@@ -92,6 +90,7 @@ describe('the change of the signing key in two deployments, under load', () => {
     await until(() => refused.length > 0 || rounds.every((count, number) => count >= (before[number] ?? 0) + 2));
   }
 
+  /** By the client's rule: what is lost, 429 or 503 is sent again as it is, elsewhere. */
   async function send(path: string, init: RequestInit): Promise<Answered> {
     for (;;) {
       const { url } = inService[Math.floor(Math.random() * inService.length)] as Instance;
