@@ -46,17 +46,15 @@ describeWithPair('a synchronous standby that stalls', () => {
       await pair.primary.ask('SELECT pg_reload_conf()');
       await until(async () => (await pair.primary.ask('SELECT sync_state FROM pg_stat_replication')) === 'sync');
 
-      let most = 0;
       await pair.lose(async () => {
         for (let round = 0; round < ROUNDS; round++) {
-          const answered = new AbortController();
-          const refreshes = Promise.all(
+          await Promise.all(
             clients.map(async ({ refreshToken, retryKey, statuses }) => {
               statuses.add((await application.refresh(refreshToken, retryKey)).status);
             }),
-          ).finally(() => answered.abort());
-          while (!answered.signal.aborted) most = Math.max(most, await backends());
-          await refreshes;
+          );
+          // A backend that was cancelled ends when it has time; one that was only left waits for the standby.
+          await until(async () => (await backends()) <= POOL);
         }
         for (const { statuses } of clients) expect([...statuses]).toEqual([503]);
         const other = new Client({ connectionString: urlAs('other') });
@@ -64,8 +62,6 @@ describeWithPair('a synchronous standby that stalls', () => {
         expect((await other.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
         await other.end();
       });
-      // Those of the pool, and as many that have been cancelled and have not quite ended.
-      expect(most).toBeLessThanOrEqual(2 * POOL);
 
       await pair.resume();
       for (const { refreshToken, retryKey } of clients)
