@@ -323,6 +323,7 @@ const AUTH_VARIABLES: Readonly<Record<string, readonly [name: string, reading: R
   maxReplays: ['REFRESH_MAX_REPLAYS', number],
   retryKeys: ['REFRESH_RETRY_KEYS', flag],
   dpop: ['DPOP', text],
+  dbsc: ['DBSC', text],
   adminReauthentication: ['ADMIN_REAUTHENTICATION', spanOrNone],
   sessionReauthentication: ['SESSION_REAUTHENTICATION', spanOrNone],
   reuseScope: ['REUSE_SCOPE', text],

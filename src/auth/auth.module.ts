@@ -18,9 +18,11 @@ import { CurrentRoles } from '../guard/ports/current-roles';
 import { RevocationView } from '../guard/revocation.view';
 import { installLine, loaded, missingIn } from '../support/packages';
 import { actAsProviders } from './application/act-as/providers';
+import { DbscProofs } from './application/dbsc-proofs';
 import { DpopProofs } from './application/dpop-proofs';
 import { historyProviders } from './application/history/providers';
 import { HostUsers } from './application/host-users';
+import { KeyProofs } from './application/key-proofs';
 import { PasswordCheck } from './application/password-check';
 import { RecordedChange } from './application/recorded-change';
 import { keysProviders } from './application/keys/providers';
@@ -34,6 +36,7 @@ import { TokenPairIssuer } from './application/token-pair.issuer';
 import { usersProviders } from './application/users/providers';
 import { versionsProviders } from './application/versions/providers';
 import { openapi } from './http/kit/openapi';
+import { BoundCookies } from './http/dbsc/bound-cookies';
 import { TokenDelivery } from './http/token-delivery';
 import { NoMetrics } from './infrastructure/defaults/no-metrics';
 import { OwnDatabase } from './infrastructure/postgres/own-database';
@@ -233,7 +236,9 @@ class GlobalAuthModule {}
     TokenPairIssuer,
     HostUsers,
     PasswordCheck,
+    DbscProofs,
     DpopProofs,
+    KeyProofs,
     RefusedSeals,
     ...refreshProviders,
     ...signInProviders,
@@ -246,6 +251,7 @@ class GlobalAuthModule {}
     ...keysProviders,
     ...resourceServersProviders,
     passportStrategy,
+    BoundCookies,
     TokenDelivery,
   ],
   exports: [

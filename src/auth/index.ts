@@ -80,7 +80,7 @@ export {
   type UserRotation,
 } from './application/versions/trigger-user-token-rotation.command';
 export { UpdateGracePeriodCommand } from './application/versions/update-grace-period.command';
-export type { Binding, DpopProof } from './domain/binding';
+export type { Binding, BoundCookieProof, DbscBinding, DbscProof, DpopBinding, DpopProof } from './domain/binding';
 export { loginSpelling } from './domain/login';
 export { passwordProblem } from './domain/password-rules';
 export type { BulkEnding, ReplayDoor } from './domain/refresh-decision';
@@ -136,6 +136,8 @@ export {
   RefreshTokenReuseDetected,
   RefusalsAggregated,
   SecurityPolicyChanged,
+  SessionBindingRefused,
+  SessionBound,
   SessionCreated,
   SessionEvicted,
   SessionRenamed,

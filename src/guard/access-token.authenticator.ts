@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { accessTokenHashOf, isProofFor, parseProof, type ProvenRequest, thumbprintOf } from './dpop';
+import { type Origins, originsOf } from './origins';
 import { type AccessTokenClaims, AccessTokenKeys } from './ports/access-token.keys';
 import type { Principal } from './principal';
 import { RevocationView, type ViewLimits } from './revocation.view';
@@ -30,8 +31,8 @@ export class AccessTokenAuthenticator {
     private readonly view: RevocationView,
     /** The longest life that a token is granted, whatever it says. */
     private readonly limits: Pick<ViewLimits, 'accessTokenTtlSeconds'>,
-    /** The origins that requests are sent to, as proofs name them; without one, no bound token is accepted by the guard. */
-    readonly origins: readonly string[] = [],
+    /** Without one of its own, no token that is bound by DPoP is accepted by the guard. */
+    readonly origins: Origins = originsOf(null),
   ) {}
 
   /**

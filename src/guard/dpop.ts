@@ -11,7 +11,7 @@ import { type AlgorithmKey, isSignedBy, type Jws, objectOf, parseJws } from './j
 export const PROOF_ALGORITHMS = ['ES256', 'EdDSA', 'RS256'] as const;
 
 /** The longest proof that is read, in characters. */
-const MAX_PROOF = 4096;
+export const MAX_PROOF = 4096;
 const MAX_JTI = 256;
 const MAX_RSA_BITS = 4096;
 const RSA_EXPONENT = 65537n;
@@ -45,14 +45,20 @@ export function parseProof(jwt: string): UnverifiedProof | null {
   if (jws === null) return null;
   const { typ, jwk, crit } = jws.header;
   if (typ !== 'dpop+jwt' || crit !== undefined) return null;
-  const key = asymmetricKeyOf('public', typeof jwk === 'string' ? null : jwk);
+  const key = proofKeyOf(jwk);
   const claims = objectOf(jws.payload);
-  if (key === null || claims === null || isSlow(key)) return null;
+  if (key === null || claims === null) return null;
   const { jti, htm, htu, iat, nonce, ath } = claims;
   if (!isText(jti) || jti.length > MAX_JTI || !isText(htm) || !isText(htu)) return null;
   if (typeof iat !== 'number' || !Number.isFinite(iat)) return null;
   if ((nonce !== undefined && !isText(nonce)) || (ath !== undefined && !isText(ath))) return null;
   return { jws, key, jti, htm, htu, iat, nonce, ath };
+}
+
+/** The key in the header of a proof; null for one that is private, weak, slow or of no algorithm of {@link PROOF_ALGORITHMS}. */
+export function proofKeyOf(jwk: unknown): AlgorithmKey | null {
+  const key = asymmetricKeyOf('public', typeof jwk === 'string' ? null : jwk);
+  return key === null || isSlow(key) ? null : key;
 }
 
 /** Whether the proof is signed by its own key, and is for this request. */

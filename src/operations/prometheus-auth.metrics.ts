@@ -8,6 +8,7 @@ export class PrometheusAuthMetrics extends AuthMetrics {
   private readonly refreshes: Counter<'outcome'>;
   private readonly refreshSeconds: Histogram;
   private readonly reauthentications: Counter<'outcome'>;
+  private readonly deviceRegistrations: Counter<'outcome'>;
   private readonly logins: Counter<'outcome'>;
   private readonly auditQueueDepth: Gauge;
   private readonly auditBatchSize: Histogram;
@@ -46,6 +47,13 @@ export class PrometheusAuthMetrics extends AuthMetrics {
       labelNames: ['outcome'],
       registers,
     });
+    this.deviceRegistrations = new Counter({
+      name: 'ratchet_device_registrations_total',
+      help: 'Registrations of keys of devices (DBSC) by outcome: bound, repeated, or why not; alert when other_key rises',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.deviceRegistrations.inc({ outcome: 'other_key' }, 0);
     // A series that begins with its first event shows Prometheus no increase, so those with an alert begin at 0.
     for (const outcome of ['recovery_pending', 'fault', 'too_many_replays']) this.refreshes.inc({ outcome }, 0);
     this.logins = new Counter({
@@ -157,6 +165,10 @@ export class PrometheusAuthMetrics extends AuthMetrics {
 
   reauthentication(outcome: string): void {
     this.reauthentications.inc({ outcome });
+  }
+
+  deviceRegistration(outcome: string): void {
+    this.deviceRegistrations.inc({ outcome });
   }
 
   login(outcome: string): void {

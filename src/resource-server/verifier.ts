@@ -1,7 +1,7 @@
 import { type AccessProof, AccessTokenAuthenticator } from '../guard/access-token.authenticator';
+import { originsOf } from '../guard/origins';
 import type { Principal } from '../guard/principal';
 import { RevocationView, type ViewLimits } from '../guard/revocation.view';
-import { spellingsOf } from '../support/loopback';
 import type { Log } from '../support/outage';
 import { HttpRevocationFeed, longestWait } from './http-revocation.feed';
 import { JwksAccessTokenKeys } from './jwks-access-token.keys';
@@ -28,7 +28,7 @@ export class RatchetVerifier {
     };
     this.view = new RevocationView(feed, limits, log, NO_METRICS);
     this.keys = new JwksAccessTokenKeys(settings, log);
-    this.authenticator = new AccessTokenAuthenticator(this.keys, this.view, feed, spellingsOf(settings.publicOrigin));
+    this.authenticator = new AccessTokenAuthenticator(this.keys, this.view, feed, originsOf(settings.publicOrigin));
     this.keys.onWithdrawn = () => this.authenticator.forget();
   }
 

@@ -1,4 +1,5 @@
 import {
+  type Binding,
   AUTH_DEFAULTS,
   type CrowdedUsers,
   isHonoured,
@@ -137,11 +138,22 @@ export class InMemorySessionRepository extends SessionRepository {
   }
 
   rename(id: string, deviceName: string | null): Promise<boolean> {
+    return this.changeLive(id, (session) => ({ ...session, deviceName }));
+  }
+
+  bind({ id, generation }: Pick<Session, 'id' | 'generation'>, binding: Binding): Promise<boolean> {
+    return this.changeLive(id, (session) =>
+      session.binding === null && session.generation === generation ? { ...session, binding } : null,
+    );
+  }
+
+  private changeLive(id: string, changed: (session: Session) => Session | null): Promise<boolean> {
     return this.store.alone(async () => {
       const found = this.find(id);
       const session = found && (await this.liveOf(found.userId)).find((one) => one.id === id);
-      if (!session) return false;
-      this.store.sessions.set(id, { ...session, deviceName });
+      const next = session && changed(session);
+      if (!next) return false;
+      this.store.sessions.set(id, next);
       return true;
     });
   }

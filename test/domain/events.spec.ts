@@ -109,7 +109,7 @@ const subject = { userId: user.id, sessionId: presented.sessionId, generation: 0
 
 const denials: RefreshDenial[] = [
   { outcome: 'refuse', reason: 'token_revoked', revoke: 'reuse_detected' },
-  { outcome: 'refuse', reason: 'token_revoked', revoke: 'reuse_detected', otherBranch: true },
+  { outcome: 'refuse', reason: 'token_revoked', revoke: 'reuse_detected', holders: 'other_branch' },
   { outcome: 'refuse', reason: 'token_invalid', forgery: 'digest_differs' },
   {
     outcome: 'refuse',

@@ -456,7 +456,7 @@ describe('a recovery epoch', () => {
     digest,
   });
   const adopted = (adoptedAhead: number) => ({ ...rotate, adoptedAhead });
-  const otherBranch = { ...reuse, otherBranch: true };
+  const otherBranch = { ...reuse, holders: 'other_branch' };
   const sameForeign = { ...current, digest: FOREIGN };
   const previousForeign = { ...previous, digest: FOREIGN };
 

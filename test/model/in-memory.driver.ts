@@ -9,7 +9,9 @@ import {
   type CutOffMode,
   type Session,
 } from '../../src';
+import { DbscProofs } from '../../src/auth/application/dbsc-proofs';
 import { DpopProofs } from '../../src/auth/application/dpop-proofs';
+import { KeyProofs } from '../../src/auth/application/key-proofs';
 import { HostUsers } from '../../src/auth/application/host-users';
 import { RecordedChange } from '../../src/auth/application/recorded-change';
 import { PasswordCheck } from '../../src/auth/application/password-check';
@@ -44,6 +46,7 @@ import { TriggerGlobalTokenRotationCommand } from '../../src/auth/application/ve
 import { TriggerGlobalTokenRotationHandler } from '../../src/auth/application/versions/trigger-global-token-rotation.handler';
 import { TriggerUserTokenRotationCommand } from '../../src/auth/application/versions/trigger-user-token-rotation.command';
 import { TriggerUserTokenRotationHandler } from '../../src/auth/application/versions/trigger-user-token-rotation.handler';
+import { SessionChallenges } from '../../src/auth/domain/dbsc';
 import { DpopNonces } from '../../src/auth/domain/dpop-nonces';
 import { RefreshTokenKeyRing } from '../../src/auth/domain/refresh-token';
 import { NoMetrics } from '../../src/auth/infrastructure/defaults/no-metrics';
@@ -168,11 +171,12 @@ export async function inMemoryDriver(): Promise<Driver> {
       method: 'POST',
       path: '/here',
     };
+  const device = new DbscProofs(new SessionChallenges(roots, 600), clock);
   const judge = new RefreshJudge(keys, sessions, hostUsers, options, currentView);
 
   const refresh = new RefreshAccessTokenHandler(
     judge,
-    proofs,
+    new KeyProofs(proofs, device, authenticator),
     new RefreshLimits(limits),
     sessions,
     termination,

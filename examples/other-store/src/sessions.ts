@@ -1,4 +1,5 @@
 import {
+  type Binding,
   AUTH_DEFAULTS,
   type AuthEventLog,
   type CrowdedUsers,
@@ -162,6 +163,16 @@ export class MapSessionRepository extends SessionRepository {
       const session = found && (await this.liveOf(found.userId)).find((one) => one.id === id);
       if (!session) return false;
       this.written({ ...session, deviceName });
+      return true;
+    });
+  }
+
+  bind({ id, generation }: Pick<Session, 'id' | 'generation'>, binding: Binding): Promise<boolean> {
+    return this.maps.run(async () => {
+      const found = this.found(id);
+      const session = found && (await this.liveOf(found.userId)).find((one) => one.id === id);
+      if (!session || session.binding !== null || session.generation !== generation) return false;
+      this.written({ ...session, binding });
       return true;
     });
   }

@@ -139,7 +139,7 @@ export class TokenPairIssuer {
 
   /** The key that must prove each use of an access token of the session, where access tokens are bound, too. */
   private boundTo({ binding }: Pick<Session, 'binding'>): Pick<AccessTokenClaims, 'jkt'> {
-    return binding === null || !bindsAccessTokens(this.options) ? {} : { jkt: binding.jkt };
+    return binding?.kind === 'dpop' && bindsAccessTokens(this.options) ? { jkt: binding.jkt } : {};
   }
 
   /** What a token says of its user, and of the session or the act beside that. */

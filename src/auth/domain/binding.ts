@@ -1,7 +1,19 @@
-/** The key of the device that a session is bound to: `jkt` is the thumbprint of the key of its DPoP proofs (RFC 9449 section 6). */
-export interface Binding {
+/** The key of a device that a session is bound to. */
+export type Binding = DpopBinding | DbscBinding;
+
+/** `jkt` is the thumbprint of the key of its DPoP proofs (RFC 9449 section 6). */
+export interface DpopBinding {
   readonly kind: 'dpop';
   readonly jkt: string;
+}
+
+/** The browser refreshes by itself (Device Bound Session Credentials, a draft of the W3C; experimental). */
+export interface DbscBinding {
+  readonly kind: 'dbsc';
+  /** The name of the session between server and browser: the id of the session in which the key was registered. */
+  readonly id: string;
+  /** The public key. */
+  readonly jwk: Readonly<Record<string, string>>;
 }
 
 /** A `DPoP` header, and the request that it came with. */
@@ -11,4 +23,19 @@ export interface DpopProof {
   readonly method: string;
   /** The path of the request, without the origin; a query does not count. */
   readonly path: string;
+}
+
+/** A `Secure-Session-Response` header of a refresh. */
+export interface DbscProof {
+  readonly kind: 'dbsc';
+  readonly jwt: string;
+}
+
+/**
+ * The access token in the bound cookie: the browser got it for a proof, and no script can ask the browser for another one. With
+ * a password it is enough.
+ */
+export interface BoundCookieProof {
+  readonly kind: 'bound_cookie';
+  readonly accessToken: string;
 }

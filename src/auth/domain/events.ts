@@ -105,14 +105,14 @@ export class RefreshTokenReuseDetected {
   static readonly outcome = 'failed';
   constructor(
     readonly context: EventContext,
-    /** At least 1, or 0 for another branch. */
+    /** At least 1, or 0 for another branch or key. */
     readonly generationsBehind: number,
     readonly secondsSinceRotation: number,
     /**
      * `concurrent_late`: one generation behind; `stale`: older; `other_branch`: at the session's generation or one behind, but
-     * of another digest, in a recovery epoch.
+     * of another digest, in a recovery epoch; `other_key`: somebody registers a second key for a session that is bound.
      */
-    readonly reuseClass: 'concurrent_late' | 'stale' | 'other_branch',
+    readonly reuseClass: 'concurrent_late' | 'stale' | 'other_branch' | 'other_key',
     readonly rotatedBy: ReuseParty,
     readonly presentedBy: ReuseParty,
   ) {}
@@ -252,6 +252,31 @@ export class SessionCreated {
     readonly deviceName: string | null,
     /** How the session is bound to a key of the device; null if it is not. */
     readonly binding: Binding['kind'] | null = null,
+  ) {}
+}
+
+/** A browser has registered the key of its device; from now on each refresh of the session requires it. */
+export class SessionBound {
+  static readonly type = 'auth.session.bound.v1';
+  static readonly outcome = 'succeeded';
+  constructor(
+    readonly context: EventContext,
+    readonly binding: Binding['kind'],
+    /** Whether the same key was registered before, and the answer was given again. */
+    readonly repeated: boolean,
+  ) {}
+}
+
+/** Why a key was not registered, where the refresh token itself is in order. */
+export type BindingRefusalReason = 'not_invited' | 'too_late' | 'other_key';
+
+/** A key was not registered. With `other_key`, the session has ended: two devices hold the login. */
+export class SessionBindingRefused {
+  static readonly type = 'auth.session.binding_refused.v1';
+  static readonly outcome = 'failed';
+  constructor(
+    readonly context: EventContext,
+    readonly reason: BindingRefusalReason | RefusalReason | WaitReason | FaultReason,
   ) {}
 }
 
@@ -617,6 +642,8 @@ export const AUTH_EVENTS = [
   LogoutSucceeded,
   LogoutFailed,
   SessionCreated,
+  SessionBound,
+  SessionBindingRefused,
   SessionRenamed,
   SessionRevoked,
   SessionEvicted,

@@ -107,8 +107,11 @@ interface RefusalGrounds {
   readonly forgery?: ForgeryEvidence;
   /** Set where a recovery epoch would adopt the token, and none is open. */
   readonly adoptable?: true;
-  /** Set where the session has two branches, of which this token is one and the row the other. */
-  readonly otherBranch?: true;
+  /**
+   * Set where it is no older generation that shows two holders: the session has two branches, of which this token is one and the
+   * row the other, or both have a key of their own.
+   */
+  readonly holders?: 'other_branch' | 'other_key';
   readonly rejection?: VersionRejection;
 }
 
@@ -173,7 +176,7 @@ const refuse = (reason: RefusalReason, grounds: RefusalGrounds = {}): RefreshDen
 
 const ROTATE = { outcome: 'rotate' } as const;
 const REUSE = refuse('token_revoked', { revoke: 'reuse_detected' });
-const OTHER_BRANCH = refuse('token_revoked', { revoke: 'reuse_detected', otherBranch: true });
+const OTHER_BRANCH = refuse('token_revoked', { revoke: 'reuse_detected', holders: 'other_branch' });
 
 type Way =
   | { readonly outcome: 'rotate'; readonly adoptedAhead?: number }

@@ -1,7 +1,7 @@
 import { Get, HttpCode, Post, Req, Res, UnauthorizedException } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { CurrentPrincipal, InPerson, Public } from '../../guard/nest/decorators';
-import { credentialsOf, type HttpRequest } from '../../guard/nest/http-request';
+import { headerCredentialsOf, type HttpRequest } from '../../guard/nest/http-request';
 import { invalidRequest, ProblemException } from '../../guard/nest/problem.exception';
 import type { Principal } from '../../guard/principal';
 import { Throttled } from '../../support/throttled';
@@ -21,6 +21,7 @@ import { NoStore } from './kit/no-store';
 import { ApiBearerAuth, ApiBody, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from './kit/openapi';
 import { PROOF_TOO_OLD, RecentProof } from './kit/recent-proof';
 import { ApiRetryKey, retryKeyOf } from './kit/retry-key';
+import { RegistrationInvitation } from './dbsc/registration-invitation';
 import { LoginDto } from './login.dto';
 import { LogoutDto } from './logout.dto';
 import { MeDto } from './me.dto';
@@ -38,6 +39,7 @@ export class AuthController {
     private readonly commands: CommandBus,
     private readonly queries: QueryBus,
     private readonly cookie: TokenDelivery,
+    private readonly invitation: RegistrationInvitation,
     private readonly credentials: SessionCredentials,
     private readonly options: AuthOptions,
   ) {}
@@ -65,13 +67,15 @@ export class AuthController {
     const { email, password, delivery = 'body' } = body;
     if (delivery === 'cookie') this.cookie.demandOrigin(request);
     const client = clientOf(request, body);
-    const command = new LogInCommand(email, password, client, delivery, dpopProofOf(request));
+    const proof = dpopProofOf(request);
+    const command = new LogInCommand(email, password, client, delivery, proof);
     const result = await this.commands.execute(command);
     if (!result.ok) throw new ProblemException(401, { code: result.reason });
     // Left where it is, the cookie of an earlier login would be a second credential that no script can delete.
     const earlier = this.cookie.read(request);
     if (delivery === 'body' && earlier !== undefined && (await this.isAnyGenuine([{ refreshToken: earlier }])))
       this.cookie.clear(request, response);
+    if (delivery === 'cookie' && proof === undefined) this.invitation.give(request, response, result.value);
     return this.cookie.give(response, result.value, delivery);
   }
 
@@ -152,7 +156,7 @@ export class AuthController {
     @Res({ passthrough: true }) response: unknown,
   ): Promise<void> {
     // Of either scheme, and without a proof: a client that has lost its key can still end its session.
-    const accessToken = credentialsOf(request, [])?.token;
+    const accessToken = headerCredentialsOf(request, [])?.token;
     const explicit: LogOutToken[] = [
       ...(body.refreshToken === undefined ? [] : [{ refreshToken: body.refreshToken }]),
       ...(accessToken === undefined ? [] : [{ accessToken }]),

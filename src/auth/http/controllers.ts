@@ -1,6 +1,8 @@
 import { AdminSecurityController } from './admin-security.controller';
 import { AdminSessionsController } from './admin-sessions.controller';
 import { AuthController } from './auth.controller';
+import { DbscController } from './dbsc/dbsc.controller';
+import { RegistrationInvitation } from './dbsc/registration-invitation';
 import { FeedController } from './feed/feed.controller';
 import { RevocationPolls } from '../application/resource-servers/revocation-polls';
 import { WarmUp } from './kit/warm-up';
@@ -11,6 +13,7 @@ import { VerifyController } from './verify.controller';
 /** Auth's own routes. Loaded where they are mounted. */
 export const controllers = [
   AuthController,
+  DbscController,
   ReauthenticationController,
   SessionsController,
   AdminSecurityController,
@@ -20,4 +23,4 @@ export const controllers = [
 ];
 
 /** What serves them. */
-export const routeProviders = [WarmUp, RevocationPolls];
+export const routeProviders = [WarmUp, RevocationPolls, RegistrationInvitation];

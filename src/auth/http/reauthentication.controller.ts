@@ -4,7 +4,10 @@ import { Public } from '../../guard/nest/decorators';
 import type { HttpRequest } from '../../guard/nest/http-request';
 import { ProblemException } from '../../guard/nest/problem.exception';
 import { ReauthenticateCommand } from '../application/refresh/reauthenticate.command';
+import type { BoundCookieProof, DpopProof } from '../domain/binding';
+import type { Delivery } from '../domain/session';
 import { AuthOptions } from '../options/auth.options';
+import { BoundCookies } from './dbsc/bound-cookies';
 import { ApiProblems } from './kit/api-problems';
 import { AuthRoutes, JsonBody } from './kit/auth-routes';
 import { clientOf } from './kit/client-of';
@@ -23,6 +26,7 @@ export class ReauthenticationController {
   constructor(
     private readonly commands: CommandBus,
     private readonly cookie: TokenDelivery,
+    private readonly bound: BoundCookies,
     private readonly options: AuthOptions,
   ) {}
 
@@ -68,12 +72,27 @@ export class ReauthenticationController {
     const { token, delivery } = presentedIn(request, body, this.cookie);
     const client = clientOf(request, body);
     const result = await this.commands.execute(
-      new ReauthenticateCommand(token, body.password, client, retryKeyOf(request), delivery, dpopProofOf(request)),
+      new ReauthenticateCommand(
+        token,
+        body.password,
+        client,
+        retryKeyOf(request),
+        delivery,
+        this.proofIn(request, delivery),
+      ),
     );
-    if (result.ok) return this.cookie.give(response, result.value, delivery);
+    if (result.ok) {
+      if (delivery === 'cookie') this.bound.renew(request, response, result.value);
+      return this.cookie.give(response, result.value, delivery);
+    }
     const refusal = result.reason;
     if (refusal.kind !== 'invalid_credentials') throw problemOf(refusal, this.options);
     // Without `invalid_token`, also where a bearer token was sent: a client would refresh, and send the password again.
     throw new ProblemException(401, { code: refusal.kind, challenge: 'Bearer' });
+  }
+
+  /** No script can ask the browser for a proof, so the cookie that it got for its last one stands for it. */
+  private proofIn(request: HttpRequest, delivery: Delivery): DpopProof | BoundCookieProof | undefined {
+    return dpopProofOf(request) ?? (delivery === 'cookie' ? this.bound.proofIn(request) : undefined);
   }
 }

@@ -50,8 +50,8 @@ export class SessionDto implements ListedSession {
   generation!: number;
 
   /** How the session is bound to a key of its device; null if it is not. */
-  @ApiProperty({ type: String, enum: ['dpop'], nullable: true, example: null })
-  binding!: 'dpop' | null;
+  @ApiProperty({ type: String, enum: ['dpop', 'dbsc'], nullable: true, example: null })
+  binding!: 'dpop' | 'dbsc' | null;
 }
 
 export class SessionPageDto {

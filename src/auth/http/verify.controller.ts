@@ -1,7 +1,8 @@
 import { Get, HttpCode, Req, Res } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { CurrentPrincipal } from '../../guard/nest/decorators';
-import type { HttpRequest } from '../../guard/nest/http-request';
+import { AccessTokenAuthenticator } from '../../guard/access-token.authenticator';
+import { cookieCredentialsOf, headerCredentialsOf, type HttpRequest, isSafe } from '../../guard/nest/http-request';
 import { ProblemException } from '../../guard/nest/problem.exception';
 import { AccessDenials } from '../../guard/ports/access-denials';
 import type { Principal } from '../../guard/principal';
@@ -27,6 +28,7 @@ export class VerifyController {
   constructor(
     private readonly adapterHost: HttpAdapterHost,
     private readonly denials: AccessDenials,
+    private readonly authenticator: AccessTokenAuthenticator,
   ) {}
 
   @ApiOperation({
@@ -70,6 +72,7 @@ export class VerifyController {
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
   ): Promise<void> {
+    this.demandOrigin(request);
     const { userId, sessionId, roles } = principal;
     if (role !== undefined && !roles.includes(role)) {
       const { ip, headers } = request;
@@ -89,5 +92,15 @@ export class VerifyController {
     httpAdapter.setHeader(response, 'X-Auth-User', inHeader(userId));
     httpAdapter.setHeader(response, 'X-Auth-Session', sessionId);
     httpAdapter.setHeader(response, 'X-Auth-Roles', roles.map(inHeader).join(','));
+  }
+
+  /** nginx asks by GET for a POST: unless the proxy says the method, and it is safe, a bound cookie needs a page that may use it. */
+  private demandOrigin(request: HttpRequest): void {
+    const { origins } = this.authenticator;
+    if (headerCredentialsOf(request, origins.own) !== undefined) return;
+    const { 'x-original-method': original, 'x-forwarded-method': forwarded } = request.headers;
+    const said = [original, forwarded].filter((method) => method !== undefined).map(String);
+    const [method] = said.filter((one) => !isSafe(one)).concat(said);
+    cookieCredentialsOf({ headers: request.headers, ...(method !== undefined && { method }) }, origins);
   }
 }

@@ -1,12 +1,13 @@
 import { Logger, type Provider } from '@nestjs/common';
 import { AccessTokenAuthenticator } from '../../guard/access-token.authenticator';
 import { AccessTokenGuard } from '../../guard/nest/access-token.guard';
+import { originsOf } from '../../guard/origins';
 import { AccessTokenKeys } from '../../guard/ports/access-token.keys';
 import { CurrentRoles } from '../../guard/ports/current-roles';
 import { RevocationFeed } from '../../guard/ports/revocation.feed';
 import { RevocationView } from '../../guard/revocation.view';
-import { spellingsOf } from '../../support/loopback';
 import { loaded } from '../../support/packages';
+import { SessionChallenges } from '../domain/dbsc';
 import { DpopNonces } from '../domain/dpop-nonces';
 import { RefreshTokenKeyRing } from '../domain/refresh-token';
 import { ResetTicketSeal } from '../domain/reset-ticket';
@@ -24,6 +25,9 @@ import { JwtAccessTokenSigner } from './jwt/jwt-access-token.signer';
 import { FlexibleRateLimits } from './limits/flexible-rate-limits';
 import { RememberedProofs } from './proofs/remembered-proofs';
 import { RedisConnection } from './redis/redis-connection';
+
+/** How long after a bound cookie has expired the challenge beside it is still fresh. */
+const CHALLENGE_SLACK_SECONDS = 300;
 
 /** The default implementations of the ports, except those that hold state. */
 export const adapters: readonly Provider[] = [
@@ -46,6 +50,13 @@ export const adapters: readonly Provider[] = [
     provide: DpopNonces,
     inject: [AuthOptions],
     useFactory: (options: AuthOptions) => new DpopNonces(options.refreshTokenKeys),
+  },
+  {
+    provide: SessionChallenges,
+    inject: [AuthOptions],
+    // Given with one bound cookie, and signed for the next one.
+    useFactory: (options: AuthOptions) =>
+      new SessionChallenges(options.refreshTokenKeys, options.accessTokenTtlSeconds + CHALLENGE_SLACK_SECONDS),
   },
   {
     provide: PasswordHasher,
@@ -93,7 +104,7 @@ export const guard: readonly Provider[] = [
     provide: AccessTokenAuthenticator,
     inject: [AccessTokenKeys, RevocationView, AuthOptions],
     useFactory: (keys: AccessTokenKeys, view: RevocationView, options: AuthOptions) =>
-      new AccessTokenAuthenticator(keys, view, options, spellingsOf(options.publicOrigin)),
+      new AccessTokenAuthenticator(keys, view, options, originsOf(options.publicOrigin, options.corsOrigins)),
   },
   { provide: CurrentRoles, useClass: DirectoryRoles },
   AccessTokenGuard,

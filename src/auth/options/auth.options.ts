@@ -75,6 +75,12 @@ export abstract class AuthOptions {
    * demand a proof for each request. `required` also refuses sign-ins with body delivery that have no proof.
    */
   abstract readonly dpop: 'off' | 'refresh' | 'all' | 'required';
+  /**
+   * Whether the answer to a sign-in by cookie asks the browser to bind the session to the device (Device Bound Session Credentials,
+   * a draft of the W3C; experimental). Sessions that are bound stay bound, also with `off`. It requires secure cookies, a public
+   * origin, and access tokens that last five minutes or more: the bound cookie is one.
+   */
+  abstract readonly dbsc: 'off' | 'on';
   /** What a reuse ends: its session, or every session of the user. */
   abstract readonly reuseScope: 'session' | 'user';
   /** After this many reuses within 24 hours, all of the user's sessions end. */

@@ -114,6 +114,7 @@ const OPTIONS: {
   maxReplays: [20, whole(0, 1_000_000)],
   retryKeys: [true, flag],
   dpop: ['refresh', oneOf('off', 'refresh', 'all', 'required')],
+  dbsc: ['off', oneOf('off', 'on')],
   adminReauthentication: [15 * MINUTE, orNull(seconds(1))],
   sessionReauthentication: [null, orNull(seconds(1))],
   reuseScope: ['session', oneOf('session', 'user')],
@@ -237,7 +238,7 @@ export function optionProblems({ limits, redis, ...flat }: IncompleteAuthOptions
   }
   if (bindsAccessTokens(flat) && publicOrigin === null)
     problems.push({ option: 'publicOrigin', rule: 'must be given while dpop is all or required: proofs name it' });
-  problems.push(...cookieProblems(flat));
+  problems.push(...cookieProblems(flat), ...dbscProblems(flat));
   return problems;
 }
 
@@ -266,6 +267,28 @@ function redisProblems(redis: Fields): OptionProblem[] {
     problems.push({ option: 'redis.master', rule: 'must be set together with redis.sentinels' });
   if (!sentinels && !master && redis.url === undefined)
     problems.push({ option: 'redis.url', rule: 'must be set, or redis.sentinels' });
+  return problems;
+}
+
+/** How long a bound cookie lasts at least: the browser renews it when a request needs it. */
+const BOUND_COOKIE_SECONDS = 5 * MINUTE;
+
+function dbscProblems({
+  dbsc,
+  secureCookies,
+  publicOrigin,
+  accessTokenTtlSeconds,
+}: Pick<AuthOptions, 'dbsc' | 'secureCookies' | 'publicOrigin' | 'accessTokenTtlSeconds'>): OptionProblem[] {
+  if (dbsc !== 'on') return [];
+  const problems: OptionProblem[] = [];
+  if (!secureCookies) problems.push({ option: 'dbsc', rule: 'must not be on without secureCookies' });
+  if (publicOrigin === null)
+    problems.push({ option: 'publicOrigin', rule: 'must be given while dbsc is on: the guard compares it' });
+  if (accessTokenTtlSeconds < BOUND_COOKIE_SECONDS)
+    problems.push({
+      option: 'accessTokenTtlSeconds',
+      rule: 'must be at least five minutes while dbsc is on: the bound cookie is the access token',
+    });
   return problems;
 }
 

@@ -7,6 +7,8 @@ export abstract class AuthMetrics {
   abstract refresh(outcome: string, seconds: number): void;
   /** One step-up whose proof was asked for. `outcome` is one of {@link refresh}, or why the proof failed. It is not among the refreshes. */
   abstract reauthentication(outcome: string): void;
+  /** One registration of a device's key: `bound`, `repeated`, or why not. */
+  abstract deviceRegistration(outcome: string): void;
   /** One sign-in. */
   abstract login(outcome: string): void;
   /** Events that wait for their record. */

@@ -1,5 +1,6 @@
 import type { VersionStamps } from '../../guard/versions';
 import type { PagePosition } from '../../support/cursor';
+import type { Binding } from '../domain/binding';
 import type { AuthTokenRefreshAttempted, AuthTokenRefreshSucceeded } from '../domain/events';
 import type { RefreshFacts, RefreshSession, RefreshUser, ReplayDoor } from '../domain/refresh-decision';
 import type { RevocationReason } from '../domain/refusals';
@@ -117,6 +118,12 @@ export abstract class SessionRepository {
    * nothing, if the session is over, marked or not, or unknown.
    */
   abstract rename(id: string, deviceName: string | null): Promise<boolean>;
+
+  /**
+   * Binds a live session to a key of its device; joins the current unit of work. Returns false, and writes nothing, if the
+   * session is over, marked or not, is unknown, is bound already, or was rotated since it was read.
+   */
+  abstract bind(asRead: Pick<Session, 'id' | 'generation'>, binding: Binding): Promise<boolean>;
 
   /**
    * Housekeeping: writes the end into the rows of sessions that a raise of their user's floor has ended, of one user or, with

@@ -1,6 +1,6 @@
 import type { AccessTokenAuthenticator } from '../access-token.authenticator';
 import type { Principal } from '../principal';
-import { bearerOf, type Handshake, requestOfHandshake } from './http-request';
+import { bearerOf, cookieCredentialsOf, type Handshake, requestOfHandshake } from './http-request';
 import { expectedProblem, ProblemException, unavailable } from './problem.exception';
 
 const JUDGED_EVERY_MS = 1000;
@@ -16,7 +16,7 @@ export interface ConnectingSocket {
 
 /**
  * A middleware for `server.use` of Socket.IO, or of one of its namespaces. A socket connects with a valid access token in
- * `handshake.auth.token` or in the `Authorization` header, and stays connected while that token is accepted: within a second
+ * `handshake.auth.token` or in the `Authorization` header, or with the bound cookie from a page that may use it, and stays connected while that token is accepted: within a second
  * after the guard of this instance would refuse it, because its session has ended or because it has expired, the server
  * disconnects the socket. This costs no query.
  *
@@ -42,7 +42,8 @@ export function authenticateSocket(authenticator: AccessTokenAuthenticator) {
 
   return async (socket: ConnectingSocket, next: (refusal?: Error) => void): Promise<void> => {
     try {
-      const token = bearerOf(requestOfHandshake(socket.handshake));
+      const handshake = requestOfHandshake(socket.handshake);
+      const token = bearerOf(handshake) ?? cookieCredentialsOf(handshake, authenticator.origins)?.token;
       const principal = token === undefined ? null : await authenticator.authenticate(token);
       if (token === undefined || principal === null) throw new ProblemException(401);
       socket.user = principal;

@@ -2,7 +2,9 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
 import type { AccessProof } from '../access-token.authenticator';
 import { PROOF_ALGORITHMS } from '../dpop';
+import { isOfOwnPage, type Origins } from '../origins';
 import type { Principal } from '../principal';
+import { ProblemException } from './problem.exception';
 
 /** What auth reads of a request, on Fastify and on Express; `raw` is Fastify's way to Node's own request. */
 export interface HttpRequest {
@@ -43,7 +45,7 @@ export const carrierOf = (context: ExecutionContext): { user?: Principal } =>
 const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i;
 
 /**
- * The access token of the `Authorization` header, and of nowhere else (RFC 6750 section 2.1). Undefined without bearer
+ * The access token of the `Authorization` header (RFC 6750 section 2.1). Undefined without bearer
  * credentials; empty, so never valid, when they are malformed or there are two such headers.
  */
 export function bearerOf(request: HttpRequest): string | undefined {
@@ -60,11 +62,48 @@ export interface Credentials {
   readonly proof?: AccessProof;
 }
 
+/** The access token as a cookie that the browser renews by itself (DBSC, experimental). */
+export const ACCESS_COOKIE = '__Host-access';
+
+/**
+ * The access token of a request, and its proof where it has one: of the `Authorization` header or, without credentials there, of
+ * the bound cookie. Undefined without either.
+ * @throws ProblemException 403 for a cookie that a page of another origin has sent, by a method that is not safe
+ */
+export const credentialsOf = (request: HttpRequest, origins: Origins): Credentials | undefined =>
+  headerCredentialsOf(request, origins.own) ?? cookieCredentialsOf(request, origins);
+
+/** RFC 9110 section 9.2.1. What is no HTTP request, such as a handshake, has no method, and is not safe. */
+export const isSafe = (method: string | undefined): boolean => /^(?:GET|HEAD|OPTIONS|TRACE)$/.test(method ?? '');
+
+/** The bound cookie. @throws ProblemException 403 as {@link credentialsOf} */
+export function cookieCredentialsOf(request: HttpRequest, origins: Origins): Credentials | undefined {
+  const [token] = cookiesOf(request, ACCESS_COOKIE);
+  if (token === undefined) return undefined;
+  if (!isSafe(request.method)) demandOwnPage(request, origins);
+  return { token };
+}
+
+/** @throws ProblemException 403 unless a page of our own, or one that may, has sent the request */
+export function demandOwnPage({ headers }: HttpRequest, origins: Origins): void {
+  if (!isOfOwnPage(headers, origins)) throw new ProblemException(403, { code: 'origin_refused' });
+}
+
+/** The values of all cookies of the name, in their order. */
+export function cookiesOf({ headers }: HttpRequest, name: string): string[] {
+  const values: string[] = [];
+  for (const pair of headers.cookie?.split(';') ?? []) {
+    const separator = pair.indexOf('=');
+    if (separator >= 0 && pair.slice(0, separator).trim() === name) values.push(pair.slice(separator + 1).trim());
+  }
+  return values;
+}
+
 /**
  * The access token of the `Authorization` header: of the scheme `Bearer`, or of `DPoP` with the proof beside it, which must be for
  * this request at one of the `origins` (RFC 9449 section 7.1). Undefined without credentials of these schemes.
  */
-export function credentialsOf(request: HttpRequest, origins: readonly string[]): Credentials | undefined {
+export function headerCredentialsOf(request: HttpRequest, origins: readonly string[]): Credentials | undefined {
   const bearer = bearerOf(request);
   if (bearer !== undefined) return { token: bearer };
   const { authorization, dpop } = request.headers;
@@ -94,7 +133,7 @@ export function isAuthorizedTwice({ rawHeaders, raw }: HttpRequest): boolean {
 
 /** RFC 6750 section 3 and RFC 9449 section 7.1: no error code for a request without a token. */
 export function challengeFor(request: HttpRequest): string {
-  const credentials = credentialsOf(request, []);
+  const credentials = headerCredentialsOf(request, []);
   if (credentials === undefined) return 'Bearer';
   return credentials.proof === undefined
     ? 'Bearer error="invalid_token"'

@@ -1,5 +1,5 @@
 import { Command } from '@nestjs/cqrs';
-import type { DpopProof } from '../../domain/binding';
+import type { BoundCookieProof, DpopProof } from '../../domain/binding';
 import type { RefreshRefusal } from '../../domain/refusals';
 import type { Result } from '../../domain/result';
 import type { Client, Delivery } from '../../domain/session';
@@ -21,7 +21,7 @@ export class ReauthenticateCommand extends Command<Result<TokenPair, Reauthentic
     readonly retryKey?: string,
     readonly delivery: Delivery = 'body',
     /** Required of a bound session. */
-    readonly proof?: DpopProof,
+    readonly proof?: DpopProof | BoundCookieProof,
   ) {
     super();
   }

@@ -1,5 +1,5 @@
 import { Command } from '@nestjs/cqrs';
-import type { DpopProof } from '../../domain/binding';
+import type { DbscProof, DpopProof } from '../../domain/binding';
 import type { RefreshRefusal } from '../../domain/refusals';
 import type { Result } from '../../domain/result';
 import type { Client, Delivery } from '../../domain/session';
@@ -17,7 +17,7 @@ export class RefreshAccessTokenCommand extends Command<Result<TokenPair, Refresh
     readonly retryKey?: string,
     readonly delivery: Delivery = 'body',
     /** Required of a bound session. */
-    readonly proof?: DpopProof,
+    readonly proof?: DpopProof | DbscProof,
   ) {
     super();
   }

@@ -1,5 +1,6 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { stampsAfterRotation } from '../../../guard/versions';
+import type { BoundCookieProof, DbscProof, DpopProof } from '../../domain/binding';
 import { demand, retryKeyProblem } from '../../domain/input-rules';
 import type { RefreshSession, ReplayDoor } from '../../domain/refresh-decision';
 import { digestOf, newSuccessorNonce, type RefreshToken, RefreshTokenKeyRing } from '../../domain/refresh-token';
@@ -12,8 +13,8 @@ import { AuthMetrics } from '../../ports/auth-metrics';
 import { Clock } from '../../ports/clock';
 import { type RefreshRecord, SessionRepository } from '../../ports/session.repository';
 import { Attempt } from '../attempt';
-import { DpopProofs } from '../dpop-proofs';
 import { endingWithFaults, TooContended } from '../faults';
+import { KeyProofs } from '../key-proofs';
 import { RecordedChange } from '../recorded-change';
 import { SessionTermination } from '../sessions/session-termination';
 import { type TokenPair, TokenPairIssuer } from '../token-pair.issuer';
@@ -23,7 +24,9 @@ import { RefreshLimits } from './refresh-limits';
 import { outcomeOf, recordOfDenial, recordOfFault, recordOfGrant, refusalOf } from './refresh-record';
 import type { StepUp } from './step-up';
 
-type Presented = Pick<RefreshAccessTokenCommand, 'refreshToken' | 'client' | 'retryKey' | 'delivery' | 'proof'>;
+interface Presented extends Pick<RefreshAccessTokenCommand, 'refreshToken' | 'client' | 'retryKey' | 'delivery'> {
+  readonly proof?: DpopProof | DbscProof | BoundCookieProof | undefined;
+}
 type Answer<R = never> = Result<TokenPair, RefreshRefusal | R>;
 /** A thief of the token alone may present it from any number of addresses. */
 const UNPROVEN = { most: 10, seconds: 60 };
@@ -37,7 +40,7 @@ const MAX_ROUNDS = 4; // the first try, and 3 for a session that changes under i
 export class RefreshAccessTokenHandler implements ICommandHandler<RefreshAccessTokenCommand> {
   constructor(
     private readonly judge: RefreshJudge,
-    private readonly proofs: DpopProofs,
+    private readonly proofs: KeyProofs,
     private readonly limits: RefreshLimits,
     private readonly sessions: SessionRepository,
     private readonly termination: SessionTermination,
@@ -52,7 +55,7 @@ export class RefreshAccessTokenHandler implements ICommandHandler<RefreshAccessT
 
   async execute<R = never>(given: Presented, stepUp?: StepUp<R>): Promise<Answer<R>> {
     demand({ retryKey: retryKeyProblem(given.retryKey) });
-    const proof = this.proofs.keyProofOf(given.proof);
+    const proof = this.proofs.of(given.proof);
     const attempt = new Attempt(given.client, this.clock.now());
     let judgement: RefreshJudgement | undefined;
     let counted = false;

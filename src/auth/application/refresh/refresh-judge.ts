@@ -5,7 +5,7 @@ import { digestOf, type RefreshToken, RefreshTokenKeyRing, retryKeyHashOf } from
 import { AuthOptions } from '../../options/auth.options';
 import { SessionRepository } from '../../ports/session.repository';
 import { checkedUser } from '../../ports/user-directory';
-import type { KeyProof } from '../dpop-proofs';
+import type { KeyProof } from '../key-proof';
 import { RecoveryPending } from '../faults';
 import { HostUsers } from '../host-users';
 import type { RefreshAccessTokenCommand } from './refresh-access-token.command';
@@ -56,7 +56,7 @@ export class RefreshJudge {
     // Spelled otherwise, it is not the user whose floors were read, and whose sessions an ending finds.
     const facts = { ...reading, user: user?.id === userId ? user : null };
     const retryKeyHash = this.options.retryKeys ? retryKeyHashOf(retryKey) : null;
-    const isProven = binding !== null && proof !== undefined && (await proof.isBy(binding));
+    const isProven = binding !== null && proof !== undefined && (await proof.isBy(reading.session));
     const presented = { generation: token.generation, digest: digestOf(token), retryKeyHash, delivery, isProven };
     const decision = decideRefresh(presented, facts, this.options);
     return decision.outcome === 'rotate' || decision.outcome === 'replay'

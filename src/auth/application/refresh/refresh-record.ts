@@ -53,19 +53,31 @@ export function recordOfDenial(
 ): AuthEvent[] {
   const session = facts?.session ?? null;
   const subject = subjectOf(presented, session);
-  const events: AuthEvent[] = [new AuthTokenRefreshAttempted(attempt.beginning(subject))];
+  const ended = decision.outcome === 'refuse' ? decision.ended : null;
+  return [
+    new AuthTokenRefreshAttempted(attempt.beginning(subject)),
+    ...findingsOf(attempt, presented, facts, decision),
+    new AuthTokenRefreshFailed(attempt.ending(subject), decision.reason, ended),
+  ];
+}
 
+/** What was found out about a token that is refused, and what was revoked. */
+export function findingsOf(
+  attempt: Attempt,
+  presented: RefreshToken | null,
+  facts: RefreshFacts | null,
+  decision: RefreshDenial,
+): AuthEvent[] {
+  const subject = subjectOf(presented, facts?.session ?? null);
+  const events: AuthEvent[] = [];
   if (decision.outcome === 'refuse' && presented !== null && facts !== null) {
     if (decision.forgery)
       events.push(new TokenForgerySuspected(attempt.finding(subject), decision.forgery, facts.session.generation));
     if (decision.reason === 'proof_required') events.push(new TokenProofMissing(attempt.finding(subject)));
     if (decision.rejection) events.push(new TokenRejectedDueToRotation(attempt.finding(subject), decision.rejection));
-    if (decision.revoke === 'reuse_detected')
-      events.push(reuseDetected(attempt, presented, facts, decision.otherBranch ?? false));
+    if (decision.revoke === 'reuse_detected') events.push(reuseDetected(attempt, presented, facts, decision.holders));
     if (decision.revoke) events.push(new SessionRevoked(attempt.finding(subject), decision.revoke));
   }
-  const ended = decision.outcome === 'refuse' ? decision.ended : null;
-  events.push(new AuthTokenRefreshFailed(attempt.ending(subject), decision.reason, ended));
   return events;
 }
 
@@ -96,7 +108,7 @@ export const refusalOf = (denial: RefreshDenial): RefreshRefusal =>
     : { kind: 'refused', reason: denial.reason };
 
 /** Whom the record is about, as far as the token and the session tell. */
-const subjectOf = (presented: RefreshToken | null, session: RefreshSession | null): Subject => ({
+export const subjectOf = (presented: RefreshToken | null, session: RefreshSession | null): Subject => ({
   userId: session?.userId ?? null,
   sessionId: presented?.sessionId ?? null,
   generation: presented?.generation ?? null,
@@ -106,7 +118,7 @@ function reuseDetected(
   attempt: Attempt,
   presented: RefreshToken,
   { session, now }: RefreshFacts,
-  otherBranch: boolean,
+  holders: 'other_branch' | 'other_key' | undefined,
 ): RefreshTokenReuseDetected {
   const { ipAddress, userAgent, deviceId } = attempt.client;
   const behind = session.generation - presented.generation;
@@ -114,7 +126,7 @@ function reuseDetected(
     attempt.finding({ userId: session.userId, sessionId: session.id, generation: presented.generation }),
     behind,
     Math.floor((now.getTime() - (session.rotatedAt ?? now).getTime()) / 1000),
-    otherBranch ? 'other_branch' : behind === 1 ? 'concurrent_late' : 'stale',
+    holders ?? (behind === 1 ? 'concurrent_late' : 'stale'),
     {
       ipAddress: session.lastIpAddress,
       userAgent: session.lastUserAgent,

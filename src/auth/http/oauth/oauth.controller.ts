@@ -167,7 +167,7 @@ export class OAuthController {
       sub: userId,
       sid: sessionId,
       exp: Math.floor(expiresAt.getTime() / 1000),
-      ...(binding === null ? {} : { cnf: { jkt: binding.jkt } }),
+      ...(binding?.kind === 'dpop' ? { cnf: { jkt: binding.jkt } } : {}),
     };
   }
 

@@ -6,6 +6,7 @@ import { AuthMetrics } from '../../ports/auth-metrics';
 export class NoMetrics extends AuthMetrics {
   refresh(): void {}
   reauthentication(): void {}
+  deviceRegistration(): void {}
   login(): void {}
   auditQueue(): void {}
   auditBatch(): void {}

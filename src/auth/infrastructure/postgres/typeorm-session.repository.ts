@@ -5,6 +5,7 @@ import type { EntityManager, EntitySchema, SelectQueryBuilder } from 'typeorm';
 import { NIL as BEFORE_ALL } from 'uuid';
 import { RevocationFeed } from '../../../guard/ports/revocation.feed';
 import type { PagePosition } from '../../../support/cursor';
+import type { Binding } from '../../domain/binding';
 import { detailsOf } from '../../domain/events';
 import type { RevocationReason } from '../../domain/refusals';
 import type { NewProof, NewSession, Session } from '../../domain/session';
@@ -167,17 +168,30 @@ export class TypeOrmSessionRepository extends SessionRepository {
     });
   }
 
-  async rename(id: string, deviceName: string | null): Promise<boolean> {
+  rename(id: string, deviceName: string | null): Promise<boolean> {
+    return this.changeLive(id, () => true, { deviceName });
+  }
+
+  bind({ id, generation }: Pick<Session, 'id' | 'generation'>, binding: Binding): Promise<boolean> {
+    return this.changeLive(id, (live) => live.binding === null && live.generation === generation, { binding });
+  }
+
+  /** Sets columns of a live session that no refresh writes. */
+  private changeLive(
+    id: string,
+    mayChange: (live: Session) => boolean,
+    values: Partial<Pick<Session, 'deviceName' | 'binding'>>,
+  ): Promise<boolean> {
     return this.unitOfWork.run(async () => {
       const live = await this.live()
         .andWhere('session.id = :id', { id })
         .setLock('pessimistic_write', undefined, ['session'])
         .getOne();
-      if (live === null) return false;
+      if (live === null || !mayChange(live)) return false;
       await this.unitOfWork.ownManager
         .createQueryBuilder()
         .update(this.entity)
-        .set({ deviceName })
+        .set(values)
         .where('id = :id', { id })
         .execute();
       return true;
