@@ -4,7 +4,7 @@ import type { Session, SessionLock, SessionOptions, SessionStore } from '../clie
 export { Unavailable, WrongPassword } from '../client/index.mjs';
 export type { CurrentSession, Fetch, KeyPair, Session, SessionStore, TokenPair } from '../client/index.mjs';
 
-export interface BrowserSessionOptions extends Omit<SessionOptions, 'store' | 'lock' | 'binding'> {
+export interface BrowserSessionOptions extends Omit<SessionOptions, 'store' | 'lock' | 'binding' | 'isHeld'> {
   /** As in `nest-ratchet/client`, but may be relative to the page. */
   readonly refreshUrl: string;
   /** By default an item of `localStorage`. */
@@ -26,13 +26,15 @@ export function createSession(options: BrowserSessionOptions): Session {
   const name = `ratchet:${href}`;
   const locks = (navigator as Partial<Navigator>).locks;
   const lock: SessionLock = locks ? (work) => locks.request(name, work) : lockOver(new BroadcastChannel(name));
-  const { binding, ...others } = options;
+  const { binding, logoutUrl = 'logout', reauthenticateUrl = 'reauthenticate', ...others } = options;
   return createClientSession({
     ...others,
     ...(binding && { binding: async () => (await import('./device-key.mjs')).keyOfOrigin() }),
+    // The browsers that refresh by themselves (Device Bound Session Credentials) have this API.
+    isHeld: () => (globalThis as Partial<typeof globalThis>).cookieStore?.get('__Host-bound'),
     refreshUrl: href,
-    logoutUrl: beside(options.logoutUrl ?? 'logout'),
-    reauthenticateUrl: beside(options.reauthenticateUrl ?? 'reauthenticate'),
+    logoutUrl: beside(logoutUrl),
+    reauthenticateUrl: beside(reauthenticateUrl),
     store: options.store ?? inLocalStorage(name),
     lock: (work) => lock(() => work().then(() => new Promise((resolve) => setTimeout(resolve, SPREAD_MS)))),
   });
@@ -46,7 +48,7 @@ const inLocalStorage = (name: string): SessionStore => ({
   },
   onWrite(listener) {
     // Without a key, all items were removed.
-    addEventListener('storage', ({ key }) => (key === name || key === null) && listener());
+    addEventListener('storage', ({ key }) => (key ?? name) === name && listener());
   },
 });
 
@@ -71,9 +73,8 @@ function lockOver(channel: BroadcastChannel): SessionLock {
       signal.onabort = () => resolve(false);
       channel.addEventListener(
         'message',
-        ({ data: [word, asked] }: MessageEvent<[string, number]>) => {
-          if (word === expected && (asked === ticket || word === 'free')) resolve(true);
-        },
+        ({ data: [word, asked] }: MessageEvent<[string, number]>) =>
+          word === expected && (asked === ticket || word === 'free') && resolve(true),
         { signal },
       );
     });

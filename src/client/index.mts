@@ -42,7 +42,7 @@ const FIRST_PAUSE_MS = 500;
 export function createSession(options: SessionOptions): Session {
   const { refreshUrl, delivery, store, binding, fetch = globalThis.fetch, lock = inTurn() } = options;
   // A relative one would fail with every request, and look like an outage.
-  if (!/^https?:/.test(refreshUrl)) throw new TypeError('refreshUrl must be an absolute URL');
+  if (!/^https?:/.test(refreshUrl)) throw new TypeError('refreshUrl must be absolute');
   const beside = (name: string): string => refreshUrl.replace(/[^/]*(\?.*)?$/, name);
   const { logoutUrl = beside('logout'), reauthenticateUrl = beside('reauthenticate') } = options;
   let loaded: ReturnType<typeof load> | undefined;
@@ -82,6 +82,11 @@ export function createSession(options: SessionOptions): Session {
     const asOf = writes;
     return taken(await store.read(), asOf);
   }
+
+  const isHeldByBrowser = (): unknown => delivery === 'cookie' && options.isHeld?.();
+
+  /** None while the browser holds it. */
+  const findFree = async (): Promise<Held | null> => ((await isHeldByBrowser()) ? null : find());
 
   async function put(held: Held | null): Promise<void> {
     await store.write(held && JSON.stringify(held));
@@ -145,8 +150,9 @@ export function createSession(options: SessionOptions): Session {
     if (body.code === 'invalid_credentials') throw new WrongPassword();
     // With a password, 400 may be about the password. Another session's answer: a login that is not in this store has replaced
     // the cookie.
-    if (isRefused(answer) || (isRefresh && lacksCookie(answer, delivery)) || (ok && body.sessionId)) {
-      await put(null);
+    const refused = isRefused(answer) || (isRefresh && lacksCookie(answer, delivery));
+    if (refused || (ok && body.sessionId)) {
+      if (!(refused && (await isHeldByBrowser()))) await put(null);
       return null;
     }
     throw failure(url, answer);
@@ -158,12 +164,12 @@ export function createSession(options: SessionOptions): Session {
     }));
 
   async function accessToken(): Promise<string | null> {
-    const held = await find();
+    const held = await findFree();
     return held && (Date.now() < held.dueAt ? held.accessToken : renew(held.accessToken));
   }
 
   async function refresh(): Promise<string | null> {
-    const held = await find();
+    const held = await findFree();
     return held && renew(held.accessToken);
   }
 

@@ -51,6 +51,11 @@ export interface SessionOptions {
    * it (DPoP, RFC 9449). Called once, with the first request. Sign in with {@link Session.bind}.
    */
   readonly binding?: () => Promise<KeyPair>;
+  /**
+   * With cookie delivery: truthy, or a promise of what is truthy, while the browser refreshes the session by itself and sends its access token as a
+   * cookie: then there is no token for scripts, and a refused refresh does not end the session.
+   */
+  readonly isHeld?: () => unknown;
 }
 
 export interface CurrentSession {

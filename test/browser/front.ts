@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { createServer as createSecureServer } from 'node:https';
 import {
   createServer,
   request as forward,
@@ -23,6 +24,7 @@ export class Refresh {
   answer: Answer | undefined;
 
   constructor(
+    readonly path: string,
     readonly headers: IncomingHttpHeaders,
     private readonly response: ServerResponse,
     private readonly serve: () => Promise<Answer>,
@@ -61,6 +63,9 @@ export class Refresh {
   }
 }
 
+/** The routes that refresh a session. */
+const REFRESHES = /^\/auth\/(?:refresh|reauthenticate|dbsc\/refresh)$/;
+
 type Fate = (refresh: Refresh) => unknown;
 
 const PAGE = `<!doctype html>
@@ -85,13 +90,21 @@ export class Front {
   fates: Fate[] = [];
   /** How many were on their way at once. */
   mostAtOnce = 0;
+  /** Sees each answer that passes. */
+  beforeDelivery: (answer: Answer) => void = () => undefined;
+  /** What happens before the registration of a device's key reaches the server. */
+  onRegistration: () => Promise<void> = async () => undefined;
   target = '';
   private atOnce = 0;
   private readonly server: Server;
 
-  /** @param scripts Modules by their paths. */
-  constructor(private readonly scripts: ReadonlyMap<string, string> = new Map()) {
-    this.server = createServer((request, response) => void this.handle(request, response));
+  /** @param scripts Modules by their paths. @param certificate For https. */
+  constructor(
+    private readonly scripts: ReadonlyMap<string, string> = new Map(),
+    certificate?: { readonly key: string; readonly cert: string },
+  ) {
+    const handle = (request: IncomingMessage, response: ServerResponse): void => void this.handle(request, response);
+    this.server = certificate === undefined ? createServer(handle) : createSecureServer(certificate, handle);
   }
 
   async listen(): Promise<number> {
@@ -109,6 +122,8 @@ export class Front {
     this.refreshes = [];
     this.fates = [];
     this.mostAtOnce = 0;
+    this.beforeDelivery = () => undefined;
+    this.onRegistration = async () => undefined;
   }
 
   private async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -124,9 +139,12 @@ export class Front {
     // On a connection that it has used before, Chromium itself sends again what was cut; the helper's own retries are meant.
     response.shouldKeepAlive = false;
     const body = await buffer(request);
-    const refresh = new Refresh(request.headers, response, () => this.forward(request, body));
-    if (request.url !== '/auth/refresh' && request.url !== '/auth/reauthenticate') {
-      (await refresh.reachServer()).deliver();
+    const refresh = new Refresh(request.url ?? '', request.headers, response, () => this.forward(request, body));
+    if (!REFRESHES.test(request.url ?? '')) {
+      if (request.url === '/auth/dbsc/register') await this.onRegistration();
+      const { answer } = await refresh.reachServer();
+      this.beforeDelivery(answer!);
+      refresh.deliver();
       return;
     }
 

@@ -29,11 +29,25 @@ export class Device {
 
   /** A proof for a POST to `htu` of now; undefined parts are left out. */
   proof(htu: string, nonce?: string, { header = {}, claims = {} }: ProofParts = {}): string {
-    const parts = [
+    return this.jws(
       { typ: 'dpop+jwt', alg: this.alg, jwk: this.jwk, ...header },
       { jti: randomUUID(), htm: 'POST', htu, iat: Math.floor(Date.now() / 1000), nonce, ...claims },
-    ].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'));
-    return `${parts.join('.')}.${this.signatureOf(parts.join('.'))}`;
+    );
+  }
+
+  /** What a browser signs to bind a session (Device Bound Session Credentials). */
+  registration({ challenge, authorization }: { readonly challenge: string; readonly authorization?: string }): string {
+    return this.jws({ typ: 'dbsc+jwt', alg: this.alg, jwk: this.jwk }, { jti: challenge, authorization });
+  }
+
+  /** What a browser signs to refresh a bound session. */
+  response(challenge: string, header: Readonly<Record<string, unknown>> = {}): string {
+    return this.jws({ typ: 'dbsc+jwt', alg: this.alg, ...header }, { jti: challenge });
+  }
+
+  private jws(...parts: readonly object[]): string {
+    const signed = parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
+    return `${signed}.${this.signatureOf(signed)}`;
   }
 
   private signatureOf(signed: string): string {

@@ -78,7 +78,7 @@ export class DbscController {
   @NoStore()
   @HttpCode(200)
   @Post('register')
-  async register(
+  async registerDeviceKey(
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
   ): Promise<SessionInstructionsDto> {
@@ -121,7 +121,7 @@ export class DbscController {
   @NoStore()
   @HttpCode(200)
   @Post('refresh')
-  async refresh(
+  async renewBoundCookie(
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: unknown,
   ): Promise<SessionInstructionsDto> {
