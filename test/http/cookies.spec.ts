@@ -6,6 +6,7 @@ import {
   type TestApplication,
 } from '../support/app/test-application';
 import { asAdmin, changePassword, statusOfMe } from './support/administration';
+import { cookiesOf } from './support/cookies';
 import { newRetryKey, openChain, rowOf } from './support/sessions';
 
 const ORIGIN = 'https://app.example';
@@ -15,16 +16,6 @@ const WEEK = 7 * 24 * 60 * 60;
 
 /** What is left of it in whole seconds: a login reads the clock again after it has opened the session. */
 const expectAWeek = ({ body }: Answer) => expect([WEEK - 1, WEEK]).toContain(body.refreshExpiresIn);
-
-/** The cookies of an answer as a browser takes them apart: the name, the value, the attributes in lower case. */
-function cookiesOf({ headers }: Answer): { name: string; value: string; attributes: Record<string, string> }[] {
-  return headers.getSetCookie().map((cookie) => {
-    const [pair = '', ...rest] = cookie.split(/; */);
-    const [name = '', value = ''] = pair.split(/=(.*)/);
-    const attributes = rest.map((one) => one.split('=')).map(([key = '', of = '']) => [key.toLowerCase(), of]);
-    return { name, value, attributes: Object.fromEntries(attributes) };
-  });
-}
 
 const tokenIn = (answer: Answer): string => cookiesOf(answer)[0]?.value ?? '';
 

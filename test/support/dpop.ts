@@ -36,8 +36,12 @@ export class Device {
   }
 
   /** What a browser signs to bind a session (Device Bound Session Credentials). */
-  registration({ challenge, authorization }: { readonly challenge: string; readonly authorization?: string }): string {
-    return this.jws({ typ: 'dbsc+jwt', alg: this.alg, jwk: this.jwk }, { jti: challenge, authorization });
+  registration(
+    { challenge, authorization }: { readonly challenge: string; readonly authorization?: string },
+    header: Readonly<Record<string, unknown>> = {},
+  ): string {
+    const whole = { typ: 'dbsc+jwt', alg: this.alg, jwk: this.jwk, ...header };
+    return this.jws(whole, { jti: challenge, authorization });
   }
 
   /** What a browser signs to refresh a bound session. */
