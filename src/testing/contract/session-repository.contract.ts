@@ -966,6 +966,47 @@ export function sessionRepositoryContract({ make }: UnderTest): readonly Contrac
       });
     });
 
+    describe('bind', () => {
+      const KEY = { kind: 'dbsc', id: uuidv7(), jwk: { kty: 'EC', crv: 'P-256', x: 'x', y: 'y' } } as const;
+      const bindingOf = async (id = session.id) => (await ports.sessions.findById(id))?.binding;
+
+      it('binds a live session to a key, once', async () => {
+        assert.equal(await ports.sessions.bind(session, KEY), true);
+        assert.deepEqual(await bindingOf(), KEY);
+        assert.equal(await ports.sessions.bind(session, { kind: 'dpop', jkt: 'other' }), false);
+        assert.deepEqual(await bindingOf(), KEY);
+      });
+
+      // Seen red without each of the conditions.
+      it('binds no session that was rotated since it was read, that is over, or that is unknown', async () => {
+        assert.equal(await ports.sessions.bind({ ...session, generation: 1 }, KEY), false);
+        const endings = [
+          () => ports.sessions.revoke(session.id, 'user_logout'),
+          () => ports.alterSession(session.id, { expiresAt: session.createdAt }),
+          () => ports.policies.raiseUserFloor(session.userId, 'a test', null),
+        ];
+        for (const end of endings) {
+          session = await ports.sessions.open(newSession());
+          await end();
+          assert.equal(await ports.sessions.bind(session, KEY), false);
+          assert.equal(await bindingOf(), null);
+        }
+        assert.equal(await ports.sessions.bind({ id: uuidv7(), generation: 0 }, KEY), false);
+      });
+
+      it('joins the current unit of work', async () => {
+        await undone(() => ports.sessions.bind(session, KEY));
+        assert.equal(await bindingOf(), null);
+      });
+
+      it('binds to one of two keys at once', async () => {
+        const other = { ...KEY, jwk: { ...KEY.jwk, x: 'other' } };
+        const bound = await Promise.all([KEY, other].map((key) => ports.sessions.bind(session, key)));
+        assert.equal(bound.filter(Boolean).length, 1);
+        assert.deepEqual(await bindingOf(), bound[0] ? KEY : other);
+      });
+    });
+
     describe('revokeSome', () => {
       let userId: string;
       let live: string[];
