@@ -29,6 +29,10 @@ const JWT = `${AUTH}/infrastructure/jwt/jwt-access-token.signer.ts`;
 const ACCESS_KEY = `${AUTH}/domain/access-token-key.ts`;
 const JWS = `src/guard/jws.ts`;
 const DPOP = `src/guard/dpop.ts`;
+const DBSC = `${AUTH}/domain/dbsc.ts`;
+const DBSC_ROUTES = `${AUTH}/http/dbsc/dbsc.controller.ts`;
+const REGISTER = `${AUTH}/application/refresh/register-device-key.handler.ts`;
+const HTTP_REQUEST = 'src/guard/nest/http-request.ts';
 const AUTHENTICATOR = `src/guard/access-token.authenticator.ts`;
 const PROOFS = `${AUTH}/application/dpop-proofs.ts`;
 const OAUTH = `${AUTH}/http/oauth/oauth.controller.ts`;
@@ -1127,8 +1131,8 @@ export const plantedDefects = [
     name: 'a foreign origin passes beside Sec-Fetch-Site',
     changes: [
       change(
-        `${AUTH}/http/token-delivery.ts`,
-        "site === 'same-origin' && (origin === undefined || this.ownIsUnknown)",
+        'src/guard/origins.ts',
+        "site === 'same-origin' && (origin === undefined || own.length === 0)",
         "site === 'same-origin'",
       ),
     ],
@@ -2444,8 +2448,8 @@ export const plantedDefects = [
     changes: [
       change(
         `${AUTH}/http/reauthentication.controller.ts`,
-        'retryKeyOf(request), delivery, dpopProofOf(request)',
-        'retryKeyOf(request), delivery',
+        'return dpopProofOf(request) ?? (delivery',
+        'return (delivery',
       ),
       change(`${AUTH}/http/reauthentication.controller.ts`, 'ApiDpop, dpopProofOf', 'ApiDpop'),
     ],
@@ -2596,6 +2600,130 @@ export const plantedDefects = [
     spec: 'test/http/bound-access.spec.ts',
     only: 'once with each proof',
   },
+
+  // Sessions that the browser binds
+  {
+    name: 'a second key for one login is only refused',
+    changes: [
+      change(REGISTER, "  decision.reason === 'proof_required' &&\n", "  decision.reason === 'token_expired' &&\n"),
+    ],
+    spec: 'test/http/dbsc.spec.ts',
+    only: 'of a second key ends the session',
+  },
+  {
+    name: 'a refresh token alone binds its session',
+    changes: [
+      change(
+        DBSC,
+        ' &&\n      isRecent(this.authorizations.open(authorization), sessionId, INVITED_SECONDS, now)',
+        ' &&\n      authorization !== sessionId',
+      ),
+    ],
+    spec: 'test/http/dbsc.spec.ts',
+    only: 'for a challenge alone',
+  },
+  {
+    name: 'a key is registered without its signature',
+    changes: [change(DBSC, 'key === null || !isSignedBy(key, jws) ? null', 'key === null ? null')],
+    spec: 'test/http/dbsc.spec.ts',
+    only: 'that another key has signed',
+  },
+  {
+    name: 'a session is bound at any generation',
+    changes: [change(REGISTER, 'generation > LAST_GENERATION', 'generation > 1000')],
+    spec: 'test/http/dbsc.spec.ts',
+    only: 'is too late',
+  },
+  {
+    name: 'a bound session is bound again',
+    changes: [change(SESSIONS, 'live.binding === null && live.generation', 'live.generation')],
+    spec: 'test/ports/session.repository.spec.ts',
+    only: 'binds a live session to a key, once',
+  },
+  {
+    name: 'a browser signs its own challenge',
+    changes: [
+      change(DBSC, 'opened?.[0] === id && secondsOf', 'secondsOf'),
+      change(DBSC, '- opened[1] <=', '- (opened?.[1] ?? 0) <='),
+    ],
+    spec: 'test/domain/dbsc.spec.ts',
+    only: 'is fresh for its session',
+  },
+  {
+    name: 'a proof by the key that it names refreshes',
+    changes: [
+      change(
+        DBSC,
+        'const key = proofKeyOf(jwk);\n  return key',
+        'const key = jws.header.jwk === undefined ? proofKeyOf(jwk) : proofKeyOf(jws.header.jwk);\n  return key',
+      ),
+    ],
+    spec: 'test/http/dbsc.spec.ts',
+    only: 'by a key of its own choice',
+  },
+  {
+    name: 'the challenge of a browser is a refusal',
+    changes: [change(DBSC_ROUTES, 'if (isGenuine && (proof', 'if (!isGenuine && (proof')],
+    spec: 'test/http/dbsc.spec.ts',
+    only: 'is answered with a challenge without a proof',
+  },
+  {
+    name: 'a session that has lost its binding ends in the browser',
+    changes: [change(DBSC_ROUTES, "valid.value.binding?.kind === 'dbsc' && valid.value.binding.id === id", 'valid.ok')],
+    spec: 'test/http/dbsc.spec.ts',
+    only: 'to forget what the row does not know',
+  },
+  {
+    name: 'a browser is answered 429, and deletes its key',
+    changes: [
+      change(
+        DBSC_ROUTES,
+        "      if (error instanceof Throttled) throw new Overloaded('Too many requests', error.retryAfterSeconds);\n",
+        '',
+      ),
+      change(DBSC_ROUTES, "import { Throttled } from '../../../support/throttled';\n", ''),
+    ],
+    spec: 'test/http/dbsc.spec.ts',
+    only: 'for what is temporary',
+  },
+  {
+    name: 'the guard takes the bound cookie from any page',
+    changes: [change(HTTP_REQUEST, '  if (!isSafe(request.method)) demandOwnPage(request, origins);\n', '')],
+    spec: 'test/http/dbsc.spec.ts',
+    only: 'does nothing but read',
+  },
+  {
+    name: 'a proxy that asks by GET lets a foreign page change something',
+    changes: [change(`${AUTH}/http/verify.controller.ts`, '    this.demandOrigin(request);\n', '')],
+    spec: 'test/http/dbsc.spec.ts',
+    only: 'by the method that the proxy names',
+  },
+  {
+    name: 'the bound cookie of another session proves a step-up',
+    changes: [
+      change(
+        `${AUTH}/application/key-proofs.ts`,
+        'principal?.sessionId === id &&',
+        'principal?.sessionId !== undefined &&',
+      ),
+    ],
+    spec: 'test/http/dbsc.spec.ts',
+    only: 'only its own',
+  },
+  {
+    name: 'the bound cookie of an earlier session stays after a sign-in',
+    changes: [
+      change(`${AUTH}/http/token-delivery.ts`, '    if (pair.generation === 0) this.bound.forget(response);\n', ''),
+    ],
+    spec: 'test/http/dbsc.spec.ts',
+    only: 'of an earlier session is gone',
+  },
+  {
+    name: 'a refusal signs a page out whose session the browser holds',
+    changes: [change(CLIENT, 'if (!(refused && (await isHeldByBrowser()))) await put(null);', 'await put(null);')],
+    spec: 'test/client/held.spec.ts',
+    only: 'is not over',
+  },
   {
     name: 'a confirmation that nobody knows is no reason to refuse a token',
     changes: [
@@ -2681,7 +2809,13 @@ export const plantedDefects = [
   },
   {
     name: 'a session that is over is renamed',
-    changes: [change(SESSIONS, 'if (live === null) return false;', '')],
+    changes: [
+      change(
+        SESSIONS,
+        'if (live === null || !mayChange(live)) return false;',
+        'if (live !== null && !mayChange(live)) return false;',
+      ),
+    ],
     spec: 'test/ports/session.repository.spec.ts',
     only: 'PostgreSQL .*changes nothing of a session that is over',
   },

@@ -42,6 +42,7 @@ interface Presented {
 interface Operation {
   readonly path?: (presented: Presented) => string;
   readonly body?: (presented: Presented) => object;
+  readonly headers?: Readonly<Record<string, string>>;
   /** Where the route reads a token; by default in the `Authorization` header alone. */
   readonly places?: readonly Place[];
 }
@@ -63,6 +64,8 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
     path: ({ otherSession }) => `/auth/sessions/${otherSession}`,
     body: () => ({ deviceName: randomUUID() }),
   },
+  registerDeviceKey: { places: ['cookie'], headers: { 'Secure-Session-Response': 'junk' } },
+  renewBoundCookie: { places: ['cookie'], headers: { 'Sec-Secure-Session-Id': randomUUID() } },
   updateUser: { path: ({ otherUser }) => `/admin/users/${otherUser}`, body: () => ({ isActive: false }) },
   findAuditEvents: {},
   // Of few events: so many exports of the whole trail at once would be cut off.
@@ -127,6 +130,9 @@ function boundOf(operation: string, kind: TokenKind, role: Role, place: Place, s
     if (kind === 'live refresh token') return rows(refusals + 1 + AUTH_DEFAULTS.maxReplays * (1 + PAIR));
     return kind === 'superseded refresh token' ? rows(refusals + 4, 1) : rows(refusals);
   }
+  if (operation === 'registerDeviceKey') return rows(isAccess ? junk(seconds) : perMinute(10, seconds) + junk(seconds));
+  // To a genuine token it is a challenge, which is not recorded.
+  if (operation === 'renewBoundCookie') return isAccess ? rows(junk(seconds)) : NOTHING;
   if (operation === 'logout') {
     if (isAccess !== (place === 'bearer')) return rows(junk(seconds));
     // One that ends the session, and then those that end nothing.
@@ -257,7 +263,7 @@ describe('One token, however often it is presented,', () => {
   };
 
   async function present(operation: string, place: Place, presented: Presented, from: string, userAgent: string) {
-    const { path = () => PATHS.get(operation)!, body } = OPERATIONS[operation]!;
+    const { path = () => PATHS.get(operation)!, body, headers } = OPERATIONS[operation]!;
     const { token } = presented;
     return app.request(METHODS.get(operation)!, path(presented), {
       ...(body !== undefined && {
@@ -265,6 +271,7 @@ describe('One token, however often it is presented,', () => {
       }),
       ...(place === 'bearer' && { bearer: token }),
       headers: {
+        ...headers,
         'User-Agent': userAgent,
         'X-Forwarded-For': from,
         ...(place === 'cookie' && {

@@ -968,6 +968,9 @@ export function sessionRepositoryContract({ make }: UnderTest): readonly Contrac
 
     describe('bind', () => {
       const KEY = { kind: 'dbsc', id: uuidv7(), jwk: { kty: 'EC', crv: 'P-256', x: 'x', y: 'y' } } as const;
+      beforeEach(async () => {
+        session = await ports.sessions.open(newSession({ binding: null }));
+      });
       const bindingOf = async (id = session.id) => (await ports.sessions.findById(id))?.binding;
 
       it('binds a live session to a key, once', async () => {
@@ -986,7 +989,7 @@ export function sessionRepositoryContract({ make }: UnderTest): readonly Contrac
           () => ports.policies.raiseUserFloor(session.userId, 'a test', null),
         ];
         for (const end of endings) {
-          session = await ports.sessions.open(newSession());
+          session = await ports.sessions.open(newSession({ binding: null }));
           await end();
           assert.equal(await ports.sessions.bind(session, KEY), false);
           assert.equal(await bindingOf(), null);

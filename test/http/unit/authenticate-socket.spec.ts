@@ -7,6 +7,7 @@ import {
   type Principal,
   RevocationView,
 } from '../../../src';
+import { originsOf } from '../../../src/guard/origins';
 import { NoMetrics } from '../../../src/auth/infrastructure/defaults/no-metrics';
 import { InMemoryRevocationFeed, InMemoryStore, MovableClock } from '../../../src/testing';
 import { FakeSigner, NOW, SESSION_ID, USER_ID } from './fakes';
@@ -45,10 +46,27 @@ describe('a socket that connects', () => {
     signer.issue('good');
     const limits = { accessTokenTtlSeconds: 900, maxStalenessSeconds: 60 };
     view = new RevocationView(new InMemoryRevocationFeed(new InMemoryStore(clock)), limits, quiet, new NoMetrics());
-    const middleware = authenticateSocket(new AccessTokenAuthenticator(signer, view, { accessTokenTtlSeconds: 900 }));
+    const origins = originsOf('https://app.example');
+    const limit = { accessTokenTtlSeconds: 900 };
+    const middleware = authenticateSocket(new AccessTokenAuthenticator(signer, view, limit, origins));
     connect = (socket) => new Promise((resolve) => void middleware(socket, resolve));
   });
   afterEach(() => view.stop());
+
+  // Seen red with a cookie that counts whatever the page.
+  it('has its principal by the bound cookie, for a page that may use it', async () => {
+    await view.start();
+    const cookie = 'theme=dark; __Host-access=good';
+    const own = new Connecting({ headers: { cookie, origin: 'https://app.example' } });
+    expect(await connect(own)).toBeUndefined();
+    expect(own.user?.sessionId).toBe(SESSION_ID);
+    for (const headers of [{ cookie }, { cookie, origin: 'https://evil.example' }, { cookie, origin: 'null' }])
+      expect(await connect(new Connecting({ headers }))).toMatchObject({
+        data: { status: 403, code: 'origin_refused' },
+      });
+    const bad = new Connecting({ headers: { cookie: '__Host-access=bad', origin: 'https://app.example' } });
+    expect(await connect(bad)).toMatchObject({ data: { status: 401 } });
+  });
 
   it('has its principal, by its `auth.token` or by its header', async () => {
     await view.start();
