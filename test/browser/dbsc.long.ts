@@ -186,7 +186,10 @@ describeInChromium('A session that Chromium has bound to its device', () => {
     try {
       await elsewhere.addCookies(jar.filter(({ name }) => name !== ACCESS && name !== '__Host-bound'));
       const thief = await open(elsewhere, []);
-      await thief.evaluate((items) => items.forEach(([name, value]) => window.localStorage.setItem(name, value)), storage);
+      await thief.evaluate(
+        (items) => items.forEach(([name, value]) => window.localStorage.setItem(name, value)),
+        storage,
+      );
       expect(await thief.evaluate(() => window.session.refresh())).toBeNull();
       const direct = await thief.evaluate(async (id) => {
         const headers = { 'Sec-Secure-Session-Id': id };

@@ -17,7 +17,7 @@ export interface RegisteredKey {
 
 /**
  * Binds a session with cookie delivery to the key of the browser's device (Device Bound Session Credentials, a draft of the W3C;
- * experimental). The refresh token is as good as before: nothing is rotated. A second key for the same login ends the session.
+ * experimental). The refresh token stays valid: nothing is rotated. A second key for the same login ends the session.
  */
 export class RegisterDeviceKeyCommand extends Command<Result<RegisteredKey, RefreshRefusal>> {
   constructor(

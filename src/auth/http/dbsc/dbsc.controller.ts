@@ -94,7 +94,7 @@ export class DbscController {
     summary: 'Renew the bound cookie (experimental)',
     description:
       'A refresh that the browser makes by itself. Without a proof, or with one for an old challenge, it is answered 403 with ' +
-      'the next challenge. `{"continue": false}`: the browser forgets its key, and the login goes on without it.',
+      'the next challenge. `{"continue": false}`: the browser forgets its key, and the login continues without it.',
   })
   @ApiHeader({
     name: SESSION_ID,
