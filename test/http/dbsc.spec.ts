@@ -283,6 +283,12 @@ describe('A registration', () => {
       status: 400,
       body: { code: 'invalid_request', errors: [{ path: 'Secure-Session-Response' }] },
     });
+    const { device, invitation } = browser;
+    const two = [device, device].map((by) => by.registration(invitation)).join(', ');
+    expect(await register(browser, two)).toMatchObject({
+      status: 400,
+      body: { errors: [{ path: 'Secure-Session-Response', message: 'Secure-Session-Response must be one proof' }] },
+    });
     const { jar } = browser;
     const without = { ...browser, jar: new Map<string, string>() };
     expect(await register(without)).toMatchObject({ status: 400, body: { code: 'invalid_request' } });

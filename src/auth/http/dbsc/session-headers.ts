@@ -1,4 +1,5 @@
 import { type HttpRequest, pathOf } from '../../../guard/nest/http-request';
+import { invalidRequest } from '../../../guard/nest/problem.exception';
 import type { DbscProof } from '../../domain/binding';
 import { DBSC_ALGORITHMS } from '../../domain/dbsc';
 
@@ -26,10 +27,14 @@ export function registrationOf(path: string, invitation: { challenge: string; au
 
 export const challengeOf = (challenge: string, id: string): string => `"${challenge}";id="${id}"`;
 
-/** What the browser has signed; undefined without it. */
+/** What the browser has signed; undefined without it. @throws ProblemException 400 for two of them */
 export function proofIn({ headers }: HttpRequest): DbscProof | undefined {
-  const jwt = headers[RESPONSE.toLowerCase()];
-  return jwt === undefined ? undefined : { kind: 'dbsc', jwt: String(jwt) };
+  const header = headers[RESPONSE.toLowerCase()];
+  if (header === undefined) return undefined;
+  const jwt = String(header);
+  // Node joins two headers of the name by a comma, which no proof contains.
+  if (jwt.includes(',')) throw invalidRequest({ path: RESPONSE, message: `${RESPONSE} must be one proof` });
+  return { kind: 'dbsc', jwt };
 }
 
 /** Which session the browser refreshes: an item or a string (RFC 8941); undefined if it is none of ours. */
