@@ -16,6 +16,7 @@ export interface VersionStamps {
  * deadline and not a second longer.
  */
 export const CUT_OFF_MODES = ['immediate', 'drain', 'migrate'] as const;
+/** One of {@link CUT_OFF_MODES}. */
 export type CutOffMode = (typeof CUT_OFF_MODES)[number];
 
 /** The longest grace period: 30 days. */

@@ -45,6 +45,10 @@ export const READ_BY_REFRESH = [
   'binding',
 ] as const satisfies readonly (keyof Session)[];
 
+/**
+ * The part of a session that a refresh reads.
+ * @interface
+ */
 export type RefreshSession = Pick<Session, (typeof READ_BY_REFRESH)[number]>;
 
 /** The user as a refresh needs it. */
@@ -76,6 +80,10 @@ export interface RefreshFacts {
   readonly now: Date;
 }
 
+/**
+ * What is wrong with a token whose MAC is valid: its generation is ahead of the session's, its stamp is above the policy's
+ * version, or it is the current one by its generation and not by its digest.
+ */
 export type ForgeryEvidence = 'generation_ahead' | 'stamp_above_policy' | 'digest_differs';
 
 export interface ReplayRules {

@@ -3,8 +3,8 @@ import type { Binding } from './binding';
 import type { RevocationReason } from './refusals';
 
 /** How the client holds its refresh token; fixed at login for the session's whole life. */
-export const DELIVERIES = ['body', 'cookie'] as const;
-export type Delivery = (typeof DELIVERIES)[number];
+export type Delivery = 'body' | 'cookie';
+export const DELIVERIES = ['body', 'cookie'] as const satisfies readonly Delivery[];
 
 /** The client of a call, as far as it is known. Callers without a request leave it empty. */
 export interface Client {

@@ -15,6 +15,7 @@ export const LIMIT_NAMES = [
   'listPerUser',
 ] as const;
 
+/** One of {@link LIMIT_NAMES}. */
 export type LimitName = (typeof LIMIT_NAMES)[number];
 
 /** At most `points` requests in `seconds`. */

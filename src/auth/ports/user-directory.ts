@@ -1,6 +1,10 @@
 import { userIdProblem } from '../domain/input-rules';
 import type { RefreshUser } from '../domain/refresh-decision';
 
+/**
+ * A user as the directory returns it.
+ * @interface
+ */
 export type DirectoryUser = RefreshUser;
 
 export interface UserWithPassword extends DirectoryUser {
@@ -59,7 +63,7 @@ export interface UserTable {
  * The host's users. An id is a text of 1 to 128 characters without control characters, and the directory's spelling counts:
  * whatever id a caller passes, auth continues with the `id` of the user that was found, which is the stored one and not the one
  * that was asked for. A text that is no id of the directory's is that of no user, never an error. What a directory returns is
- * held to {@link checkedUser}. A directory does not store version floors: they stay in auth's own table. Without an
+ * checked: a number for an id, a string for the roles or a number for `isActive` is an error. A directory does not store version floors: they stay in auth's own table. Without an
  * optional method, the commands that call it fail.
  */
 export abstract class UserDirectory {
