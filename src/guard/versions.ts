@@ -34,6 +34,7 @@ export interface GlobalFloor {
 export interface SecurityPolicy extends GlobalFloor {
   /** The default grace period of later cut-offs, in seconds. */
   readonly gracePeriodSeconds: number;
+  /** On the database's clock; null before the first cut-off, like its reason. */
   readonly lastRotationAt: Date | null;
   readonly lastRotationReason: string | null;
   readonly createdAt: Date;

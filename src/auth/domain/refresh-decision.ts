@@ -53,9 +53,13 @@ export type RefreshSession = Pick<Session, (typeof READ_BY_REFRESH)[number]>;
 
 /** The user as a refresh needs it. */
 export interface RefreshUser {
+  /** 1 to 128 characters without control characters, as the directory spells it. */
   readonly id: string;
+  /** The claim `email`, if `emailClaim` is on. */
   readonly email: string;
+  /** What `@Roles()` compares with; `admin` opens auth's routes for administrators. */
   readonly roles: readonly string[];
+  /** False: no sign-in, and every refresh ends its session. */
   readonly isActive: boolean;
   /** Claims that follow the user into each access token, at most 1 KB; read at each refresh. */
   readonly claims?: Claims | null | undefined;

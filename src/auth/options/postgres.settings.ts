@@ -48,6 +48,7 @@ export interface OwnDatabaseSettings {
  * @interface
  */
 export type GivenPostgresSettings = Given<Omit<PostgresSettings, 'database'>> & {
+  /** A database of auth's own; null or absent: a DataSource of the host. */
   readonly database?: GivenOwnDatabase | null | undefined;
 };
 

@@ -7,7 +7,9 @@ import type { RefreshUser } from '../domain/refresh-decision';
  */
 export type DirectoryUser = RefreshUser;
 
+/** A user with the stored hash of the password. */
 export interface UserWithPassword extends DirectoryUser {
+  /** As `PasswordHasher.hash` returned it. */
   readonly passwordHash: string;
 }
 
@@ -46,14 +48,18 @@ export interface UserTable {
   /** Without one, PostgreSQL finds the table by the connection's `search_path`. */
   readonly schema?: string | undefined;
   readonly table: string;
+  /** The column of the id. */
   readonly id: string;
   /**
    * The type of the id's column. Auth keeps ids as text and casts its own side of the comparison, so that the table's index
    * serves; a text that is no such id finds no user.
    */
   readonly idType: 'uuid' | 'text' | 'integer' | 'bigint';
+  /** The column of the e-mail: text. */
   readonly email: string;
+  /** The column of the roles: an array of text. */
   readonly roles: string;
+  /** The column that says whether the user is active: boolean. */
   readonly isActive: string;
   /** A column of type json or jsonb with the user's claims; without it, users that are joined have none. */
   readonly claims?: string | undefined;
