@@ -40,7 +40,10 @@ async function inTurn(...scripts) {
 }
 
 const openapi = existsSync('scripts/openapi.mjs') ? ['openapi:check', 'openapi:lint'] : [];
-await Promise.all([inTurn('typecheck', 'build', ...openapi), inTurn('lint', 'format:check', 'boundaries', 'knip')]);
+await Promise.all([
+  inTurn('typecheck', 'docs:api', 'build', ...openapi),
+  inTurn('lint', 'format:check', 'boundaries', 'knip'),
+]);
 await check('test:jest', 'inherit');
 
 writeFileSync('reports/checks.json', JSON.stringify(results));

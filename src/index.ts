@@ -1,4 +1,7 @@
-/** The package's door: what a host imports from `nest-ratchet`. */
+/**
+ * The package's door: what a host imports.
+ * @module nest-ratchet
+ */
 import './peers';
 export * from './auth';
 export * from './console';

@@ -10,7 +10,7 @@ const MODES = {
   immediate: 'Now: every token that exists is refused at once, and everybody signs in again. For a breach.',
   drain:
     'Within the grace period: tokens keep working until it ends, and are refused then. For a breach that can wait.',
-  migrate: 'Without signing anybody out who returns in time: tokens are exchanged for new ones. For hygiene.',
+  migrate: 'Users who return in time stay signed in: their tokens are exchanged for new ones. For hygiene.',
 } as const;
 type Mode = keyof typeof MODES;
 
@@ -152,7 +152,7 @@ export function CutOffPage(): JSX.Element {
   return (
     <>
       <h1 tabIndex={-1}>Cut-off</h1>
-      <p class="lead">Refuses the tokens of everybody, by a new version that each token must have.</p>
+      <p class="lead">Refuses the tokens of all users, by a new version that each token must have.</p>
       <Show of={standing}>
         {(data) => (
           <>

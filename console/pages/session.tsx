@@ -145,7 +145,7 @@ export function SessionPage({ id }: { readonly id: string }): JSX.Element {
       {items.length === 0 ? (
         isWhole ? (
           <Empty>
-            <p>Nothing is recorded of this session.</p>
+            <p>Nothing is recorded for this session.</p>
           </Empty>
         ) : (
           error === undefined && <p role="status">Loading…</p>

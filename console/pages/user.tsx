@@ -138,7 +138,10 @@ function CutOff({ id, done }: { readonly id: string; readonly done: () => void }
   return (
     <section>
       <h2>Refuse all tokens</h2>
-      <p>For a password that has leaked, say: every token of this user is refused at once, and the record keeps why.</p>
+      <p>
+        For example after a leaked password: every token of this user is refused at once, and the record keeps the
+        reason.
+      </p>
       <div class="row">
         <Field label="Reason">
           <input maxLength={500} value={reason} onInput={({ currentTarget }) => setReason(currentTarget.value)} />

@@ -40,7 +40,7 @@ export function UsersPage({ place }: { readonly place: Place }): JSX.Element {
           {({ items, hasMore }) =>
             items.length === 0 ? (
               <Empty>
-                <p>Nobody matches.</p>
+                <p>No user matches.</p>
                 {query !== '' && <a href={to('users', query)}>Show the sessions of a user with this id</a>}
               </Empty>
             ) : (

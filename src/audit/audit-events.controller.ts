@@ -54,7 +54,7 @@ export class AuditEventsController {
   @ApiOperation({
     summary: 'Export the audit trail',
     description:
-      'Every event that matches all filters, newest first, as it is read. An export that is cut off was not whole.',
+      'Streams every event that matches all filters, newest first. If the connection is cut, the export is incomplete.',
   })
   @ApiOkResponse({
     content: {

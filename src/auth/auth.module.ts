@@ -1,4 +1,5 @@
 import {
+  type ConfigurableModuleAsyncOptions,
   type DynamicModule,
   ConfigurableModuleBuilder,
   Logger,
@@ -46,7 +47,7 @@ import { adapters, guard } from './infrastructure/providers';
 import { RedisConnection } from './infrastructure/redis/redis-connection';
 import { AuthOptions } from './options/auth.options';
 import { completeOptions, type GivenAuthOptions } from './options/complete-options';
-import { type GivenPostgresSettings, PostgresSettings } from './options/postgres.settings';
+import { type GivenOwnDatabase, PostgresSettings } from './options/postgres.settings';
 import { InvalidAuthOptions } from './options/rules';
 import { AuthEventLog } from './ports/auth-event.log';
 import { AuthEvents } from './ports/auth-events';
@@ -57,7 +58,8 @@ import { RateLimits } from './ports/rate-limits';
 import { UnitOfWork } from './ports/unit-of-work';
 import { UserDirectory } from './ports/user-directory';
 
-interface AuthModuleExtras {
+/** What decides the module's providers and routes: with `forRootAsync` it is given beside `useFactory`. */
+export interface AuthModuleExtras {
   /**
    * The host's users. If a module in `imports` provides and exports the class, auth uses that instance; otherwise auth
    * creates it, with the exports of `imports`. Required: without it startup fails with a clear message.
@@ -73,7 +75,7 @@ interface AuthModuleExtras {
    * A database of auth's own in the place of a DataSource of the host: auth connects, runs its migrations at the start, and
    * closes it. The host needs no TypeORM then.
    */
-  readonly database?: GivenPostgresSettings['database'];
+  readonly database?: GivenOwnDatabase | null | undefined;
   /**
    * Providers for the ports that hold state: `SessionRepository`, `SecurityPolicyRepository`, `AuthEventLog`,
    * `RevocationFeed`, `UnitOfWork` and `Clock`. By default, or with settings of its own, `postgresStorage()`.
@@ -108,57 +110,56 @@ const defaults = {
   documented: true,
 } satisfies AuthModuleExtras;
 
-const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
-  new ConfigurableModuleBuilder<GivenAuthOptions>()
-    .setClassMethodName('forRoot')
-    // Every key is named: the builder knows an extra by its default.
-    .setExtras<AuthModuleExtras>(defaults, (definition, extras): DynamicModule => {
-      const {
-        userDirectory,
-        metrics,
-        providers,
-        isGlobal,
-        globalGuard,
-        controllers,
-        oauth = false,
-        documented,
-        ...whose
-      } = {
-        ...defaults,
-        ...extras,
-      };
-      if (typeof userDirectory !== 'function') {
-        throw new Error(
-          "AuthModule needs `userDirectory`: a class that extends UserDirectory and finds the application's users",
-        );
-      }
-      const storage = storageOf(whose);
-      const rooms = roomsOf(controllers, oauth, documented);
-      const auth: DynamicModule = {
-        ...definition,
-        controllers: rooms.flatMap((room) => room.controllers),
-        providers: [
-          ...(definition.providers ?? []),
-          {
-            provide: AuthOptions,
-            inject: [MODULE_OPTIONS_TOKEN],
-            useFactory: (given: GivenAuthOptions) => completed(given, oauth),
-          },
-          directory(userDirectory),
-          { provide: AuthMetrics, useClass: metrics },
-          ...storage,
-          ...rooms.flatMap((room) => room.routeProviders),
-          { provide: APP_FILTER, useClass: RefusalFilter },
-          ...(globalGuard ? [{ provide: APP_GUARD, useExisting: AccessTokenGuard }] : []),
-          // Last: of two providers for a token the later one counts.
-          ...providers,
-        ],
-        // Nest refuses to export what it does not provide.
-        exports: [TypeOrmUnitOfWork, PostgresSettings].filter((token) => storage.some((one) => tokenOf(one) === token)),
-      };
-      return isGlobal ? { module: GlobalAuthModule, global: true, imports: [auth], exports: [AuthModule] } : auth;
-    })
-    .build();
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModuleBuilder<GivenAuthOptions>()
+  .setClassMethodName('forRoot')
+  // Every key is named: the builder knows an extra by its default.
+  .setExtras<AuthModuleExtras>(defaults, (definition, extras): DynamicModule => {
+    const {
+      userDirectory,
+      metrics,
+      providers,
+      isGlobal,
+      globalGuard,
+      controllers,
+      oauth = false,
+      documented,
+      ...whose
+    } = {
+      ...defaults,
+      ...extras,
+    };
+    if (typeof userDirectory !== 'function') {
+      throw new Error(
+        "AuthModule needs `userDirectory`: a class that extends UserDirectory and finds the application's users",
+      );
+    }
+    const storage = storageOf(whose);
+    const rooms = roomsOf(controllers, oauth, documented);
+    const auth: DynamicModule = {
+      ...definition,
+      controllers: rooms.flatMap((room) => room.controllers),
+      providers: [
+        ...(definition.providers ?? []),
+        {
+          provide: AuthOptions,
+          inject: [MODULE_OPTIONS_TOKEN],
+          useFactory: (given: GivenAuthOptions) => completed(given, oauth),
+        },
+        directory(userDirectory),
+        { provide: AuthMetrics, useClass: metrics },
+        ...storage,
+        ...rooms.flatMap((room) => room.routeProviders),
+        { provide: APP_FILTER, useClass: RefusalFilter },
+        ...(globalGuard ? [{ provide: APP_GUARD, useExisting: AccessTokenGuard }] : []),
+        // Last: of two providers for a token the later one counts.
+        ...providers,
+      ],
+      // Nest refuses to export what it does not provide.
+      exports: [TypeOrmUnitOfWork, PostgresSettings].filter((token) => storage.some((one) => tokenOf(one) === token)),
+    };
+    return isGlobal ? { module: GlobalAuthModule, global: true, imports: [auth], exports: [AuthModule] } : auth;
+  })
+  .build();
 
 function storageOf({ storage, dataSource, database }: Pick<AuthModuleExtras, 'storage' | 'dataSource' | 'database'>) {
   if (storage === undefined) return postgresStorage({ dataSource, database });
@@ -295,5 +296,7 @@ export class AuthModule extends ConfigurableModuleClass implements OnApplication
   }
 }
 
-export type AuthModuleOptions = typeof OPTIONS_TYPE;
-export type AuthModuleAsyncOptions = typeof ASYNC_OPTIONS_TYPE;
+/** What `AuthModule.forRoot()` accepts. */
+export type AuthModuleOptions = GivenAuthOptions & Partial<AuthModuleExtras>;
+/** What `AuthModule.forRootAsync()` accepts: a factory of the options and, beside it, the extras. */
+export type AuthModuleAsyncOptions = ConfigurableModuleAsyncOptions<GivenAuthOptions> & Partial<AuthModuleExtras>;

@@ -1,17 +1,29 @@
 /* For hosts: the module, its options, the use cases, the events. */
-export { AuthModule, type AuthModuleAsyncOptions, type AuthModuleOptions } from './auth.module';
+export { AuthModule, type AuthModuleAsyncOptions, type AuthModuleExtras, type AuthModuleOptions } from './auth.module';
 export { postgresStorage, type PostgresStorageOptions } from './infrastructure/postgres/providers';
 export { type AuthSchema, authSchema } from './infrastructure/postgres/schema';
-export { type AccessTokenKey, type PublicJwk } from './domain/access-token-key';
+export type {
+  AccessTokenKey,
+  PrivateSigningKey,
+  PublicJwk,
+  PublicVerifyingKey,
+  SecretKey,
+} from './domain/access-token-key';
 export {
   AuthOptions,
   type Limit,
+  LIMIT_NAMES,
   type LimitName,
   type RedisSettings,
   type ResourceServer,
 } from './options/auth.options';
 export { AUTH_DEFAULTS, completeOptions, type GivenAuthOptions } from './options/complete-options';
-export { type GivenPostgresSettings, POSTGRES_DEFAULTS } from './options/postgres.settings';
+export {
+  type GivenOwnDatabase,
+  type GivenPostgresSettings,
+  type OwnDatabaseSettings,
+  POSTGRES_DEFAULTS,
+} from './options/postgres.settings';
 export { InvalidAuthOptions, type OptionProblem } from './options/rules';
 export { InvalidInput } from '../support/invalid-input';
 export { type PagePosition } from '../support/cursor';
@@ -83,8 +95,22 @@ export { UpdateGracePeriodCommand } from './application/versions/update-grace-pe
 export type { Binding, BoundCookieProof, DbscBinding, DbscProof, DpopBinding, DpopProof } from './domain/binding';
 export { loginSpelling } from './domain/login';
 export { passwordProblem } from './domain/password-rules';
-export type { BulkEnding, ReplayDoor } from './domain/refresh-decision';
-export { type RefreshRefusal, REVOCATION_REASONS, type RefusalReason, type RevocationReason } from './domain/refusals';
+export type {
+  BulkEnding,
+  ForgeryEvidence,
+  RefreshFacts,
+  RefreshSession,
+  RefreshUser,
+  ReplayDoor,
+} from './domain/refresh-decision';
+export type { RefreshTokenRootKey } from './domain/refresh-token';
+export {
+  type RefreshRefusal,
+  REVOCATION_REASONS,
+  type RefusalReason,
+  type RevocationReason,
+  type WaitReason,
+} from './domain/refusals';
 export { ok, refusal, type Result } from './domain/result';
 export {
   type Claims,
@@ -106,24 +132,29 @@ export {
   AuthTokenRefreshAttempted,
   AuthTokenRefreshFailed,
   AuthTokenRefreshSucceeded,
+  type ChangedDevice,
   classOf,
   detailsOf,
   type EventContext,
   type EventOutcome,
+  type FaultReason,
   GlobalRotationAttempted,
   GlobalRotationFailed,
   GlobalRotationSucceeded,
   LoginAttempted,
   LoginFailed,
+  type LoginFailureReason,
   LoginSucceeded,
   LogoutAttempted,
   LogoutFailed,
   LogoutSucceeded,
   PasswordChangeAttempted,
   PasswordChangeFailed,
+  type PasswordChangeFailureReason,
   PasswordChangeSucceeded,
   PasswordResetAttempted,
   PasswordResetFailed,
+  type PasswordResetFailureReason,
   PasswordResetIssued,
   PasswordResetSucceeded,
   RecoveryAttempted,
@@ -132,9 +163,11 @@ export {
   PasswordVerified,
   ReauthenticationAttempted,
   ReauthenticationFailed,
+  type ReauthenticationFailureReason,
   ReauthenticationSucceeded,
   RefreshTokenReuseDetected,
   RefusalsAggregated,
+  type ReuseParty,
   SecurityPolicyChanged,
   SessionBindingRefused,
   SessionBound,

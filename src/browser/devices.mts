@@ -1,3 +1,7 @@
+/**
+ * `<ratchet-devices>`: the sessions of a user, to rename and to end.
+ * @module nest-ratchet/browser/devices
+ */
 import type { Session } from '../client/index.mjs';
 
 /** A session as `GET /auth/sessions` lists it, as far as the element reads it. */

@@ -1,9 +1,14 @@
+/**
+ * The client's rule with a browser's defaults.
+ * @module nest-ratchet/browser
+ */
 import { createSession as createClientSession } from '../client/index.mjs';
 import type { Session, SessionLock, SessionOptions, SessionStore } from '../client/index.mjs';
 
 export { Unavailable, WrongPassword } from '../client/index.mjs';
 export type { CurrentSession, Fetch, KeyPair, Session, SessionStore, TokenPair } from '../client/index.mjs';
 
+/** The options of the client, without what a browser has by itself. */
 export interface BrowserSessionOptions extends Omit<SessionOptions, 'store' | 'lock' | 'binding' | 'isHeld'> {
   /** As in `nest-ratchet/client`, but may be relative to the page. */
   readonly refreshUrl: string;

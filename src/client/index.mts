@@ -1,3 +1,7 @@
+/**
+ * The client's rule, for any JavaScript runtime.
+ * @module nest-ratchet/client
+ */
 import { failure, isRefused, lacksCookie, mayBeRefused, post } from './answer.mjs';
 import {
   type CurrentSession,

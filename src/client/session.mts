@@ -15,6 +15,7 @@ export interface TokenPair {
  * A store that is durable before its promise resolves also survives a crash. If it fails, the call fails with the same error.
  */
 export interface SessionStore {
+  /** The string of the last `write`; null if there is none. */
   read(): string | null | Promise<string | null>;
   /** The caller awaits it. `null` removes the string. */
   write(text: string | null): unknown;
@@ -31,8 +32,10 @@ export interface KeyPair {
   readonly privateKey: object;
 }
 
+/** The `fetch` of the platform, or one with its signature. */
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
+/** Where a session is refreshed, and where it is kept. */
 export interface SessionOptions {
   /** The absolute URL that exchanges refresh tokens, such as `https://api.example/auth/refresh`. */
   readonly refreshUrl: string;
@@ -45,6 +48,7 @@ export interface SessionOptions {
   readonly store: SessionStore;
   /** By default the calls of this object wait for each other, which is enough if nothing else uses the store. */
   readonly lock?: SessionLock;
+  /** By default the global `fetch`. */
   readonly fetch?: Fetch;
   /**
    * Binds the session to a key of this device, which you keep as long as the session: a thief of the refresh token alone cannot use
@@ -58,10 +62,12 @@ export interface SessionOptions {
   readonly isHeld?: () => unknown;
 }
 
+/** The session in the store. */
 export interface CurrentSession {
   readonly sessionId: string;
 }
 
+/** One session, in every context that shares its store. */
 export interface Session {
   /**
    * The session in the store as this context has last seen it; null if there is none. Known at once if the store answers

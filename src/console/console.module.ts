@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { consoleController } from './console.controller';
 
+/** Where a host mounts the console. */
 export interface ConsoleOptions {
   /** Where the console is, such as `console` or `ops/console`, below the global prefix if there is one. */
   readonly path: string;
@@ -13,6 +14,7 @@ export interface ConsoleOptions {
  */
 @Module({})
 export class ConsoleModule {
+  /** The module that serves the console below `path`. */
   static forRoot({ path }: ConsoleOptions): DynamicModule {
     return { module: ConsoleModule, controllers: [consoleController(path)] };
   }

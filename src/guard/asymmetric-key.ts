@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, type JsonWebKey, KeyObject } from 'n
 import type { AlgorithmKey } from './jws';
 
 /** A private or a public key: a `KeyObject`, a PEM, or a JWK (RFC 7517). */
+/** A key as a `KeyObject`, a PEM or a JWK. */
 export type GivenKey = KeyObject | string | JsonWebKey;
 
 /**

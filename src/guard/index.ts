@@ -1,5 +1,6 @@
 export { type AccessProof, AccessTokenAuthenticator } from './access-token.authenticator';
 export { type AccessDenial, AccessDenials } from './ports/access-denials';
+export { type GivenKey } from './asymmetric-key';
 export { AccessTokenKeys, type AccessTokenClaims } from './ports/access-token.keys';
 export { CurrentRoles } from './ports/current-roles';
 export {
@@ -20,5 +21,6 @@ export {
   type CutOffMode,
   type SecurityPolicy,
   stampsOf,
+  type VersionRejection,
   type VersionStamps,
 } from './versions';

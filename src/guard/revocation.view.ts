@@ -184,6 +184,7 @@ export class RevocationView implements RevocationWatcher {
     return new Date(this.clockMs);
   }
 
+  /** Whether the session, by its id, has ended by itself; a session that a floor ended is not in this list. */
   isRevoked(sessionId: string): boolean {
     return this.sessions.has(sessionId);
   }

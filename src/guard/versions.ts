@@ -16,6 +16,7 @@ export interface VersionStamps {
  * deadline and not a second longer.
  */
 export const CUT_OFF_MODES = ['immediate', 'drain', 'migrate'] as const;
+/** One of {@link CUT_OFF_MODES}. */
 export type CutOffMode = (typeof CUT_OFF_MODES)[number];
 
 /** The longest grace period: 30 days. */
@@ -33,6 +34,7 @@ export interface GlobalFloor {
 export interface SecurityPolicy extends GlobalFloor {
   /** The default grace period of later cut-offs, in seconds. */
   readonly gracePeriodSeconds: number;
+  /** On the database's clock; null before the first cut-off, like its reason. */
   readonly lastRotationAt: Date | null;
   readonly lastRotationReason: string | null;
   readonly createdAt: Date;

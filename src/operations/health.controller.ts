@@ -75,7 +75,7 @@ export class HealthController {
   @ApiOperation({
     summary: 'Readiness',
     description:
-      'Whether the database is reachable, writable and up to date, and the revocations are known; if not, and during a shutdown, ' +
+      'Whether the database is reachable, writable and migrated, and the revocations are known; if not, and during a shutdown, ' +
       'send requests to another instance. An unreachable Redis is reported as degraded; the instance stays ready.',
   })
   @Get('ready')

@@ -65,7 +65,7 @@ export class OverviewController {
 
   @ApiOperation({
     summary: 'Show keys, lifetimes, limits and checks',
-    description: 'Of keys, ids and algorithms alone.',
+    description: 'Keys are shown by their ids and algorithms only.',
   })
   @ApiOkResponse({ type: SettingsDto })
   @ApiProblems([401, 403, 503])

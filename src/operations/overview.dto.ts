@@ -62,7 +62,7 @@ export class OverviewDto {
   @ApiProperty({ format: 'date-time' })
   startedAt!: Date;
 
-  /** By outcome, since the process started, like the next four. */
+  /** Since the process started, by outcome; the next four count from then, too. */
   @ApiProperty({ ...COUNTS, example: { rotated: 1204 } })
   refreshes!: Readonly<Record<string, number>>;
 
@@ -80,7 +80,7 @@ export class OverviewDto {
   @ApiProperty({ ...COUNTS, example: { 'auth.token.reuse_detected.v1': 0 } })
   theftAlerts!: Readonly<Record<string, number>>;
 
-  /** Sessions that could be refreshed; counted at most every 30 seconds, above 100,000 estimated. */
+  /** Sessions that could be refreshed; counted at most every 30 seconds, and estimated above 100,000. */
   @ApiProperty({ type: Number, nullable: true, example: 42 })
   activeSessions!: number | null;
 
@@ -144,7 +144,7 @@ export class SettingsDto {
   @ApiProperty({ type: [LimitDto] })
   limits!: readonly LimitDto[];
 
-  /** What `ratchet doctor` says of the keys, the standbys and the tables. */
+  /** What `ratchet doctor` reports about the keys, the standbys and the tables. */
   @ApiProperty({ type: [FindingDto] })
   findings!: readonly FindingDto[];
 }

@@ -1,4 +1,7 @@
-/** `nest-ratchet/resource-server`: verifies access tokens in any service, without Nest and without a database. */
+/**
+ * Verifies access tokens in any service, without Nest and without a database.
+ * @module nest-ratchet/resource-server
+ */
 import type { Log } from '../support/outage';
 import { completeResourceServerOptions, type ResourceServerOptions } from './options';
 import { RatchetVerifier } from './verifier';

@@ -1,5 +1,9 @@
-/** `nest-ratchet/resource-server/nest`: the guard and its decorators for a Nest service without a database. */
+/**
+ * The guard and its decorators for a Nest service without a database.
+ * @module nest-ratchet/resource-server/nest
+ */
 import {
+  type ConfigurableModuleAsyncOptions,
   ConfigurableModuleBuilder,
   type DynamicModule,
   Logger,
@@ -25,7 +29,8 @@ export { RevocationView } from '../guard/revocation.view';
 export { Overloaded } from '../support/overloaded';
 export { InvalidResourceServerOptions, type ResourceServerOptions } from './options';
 
-interface ResourceServerExtras {
+/** What decides the module's providers: with `forRootAsync` it is given beside `useFactory`. */
+export interface ResourceServerExtras {
   /** Makes the guard and the authenticator visible to every module. */
   readonly isGlobal?: boolean;
   /** Puts the guard on every route of the application; `@Public()` opens one. */
@@ -34,21 +39,20 @@ interface ResourceServerExtras {
 
 const defaults = { isGlobal: true, globalGuard: true } satisfies ResourceServerExtras;
 
-const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
-  new ConfigurableModuleBuilder<ResourceServerOptions>()
-    .setClassMethodName('forRoot')
-    .setExtras<ResourceServerExtras>(defaults, (definition, extras): DynamicModule => {
-      const { isGlobal, globalGuard } = { ...defaults, ...extras };
-      return {
-        ...definition,
-        global: isGlobal,
-        providers: [
-          ...(definition.providers ?? []),
-          ...(globalGuard ? [{ provide: APP_GUARD, useExisting: AccessTokenGuard }] : []),
-        ],
-      };
-    })
-    .build();
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModuleBuilder<ResourceServerOptions>()
+  .setClassMethodName('forRoot')
+  .setExtras<ResourceServerExtras>(defaults, (definition, extras): DynamicModule => {
+    const { isGlobal, globalGuard } = { ...defaults, ...extras };
+    return {
+      ...definition,
+      global: isGlobal,
+      providers: [
+        ...(definition.providers ?? []),
+        ...(globalGuard ? [{ provide: APP_GUARD, useExisting: AccessTokenGuard }] : []),
+      ],
+    };
+  })
+  .build();
 
 /**
  * The guard of a service that has neither auth's database nor its secrets: it verifies by the public keys, and follows the
@@ -90,5 +94,8 @@ export class ResourceServerModule
   }
 }
 
-export type ResourceServerModuleOptions = typeof OPTIONS_TYPE;
-export type ResourceServerModuleAsyncOptions = typeof ASYNC_OPTIONS_TYPE;
+/** What `ResourceServerModule.forRoot()` accepts. */
+export type ResourceServerModuleOptions = ResourceServerOptions & Partial<ResourceServerExtras>;
+/** What `ResourceServerModule.forRootAsync()` accepts: a factory of the options and, beside it, the extras. */
+export type ResourceServerModuleAsyncOptions = ConfigurableModuleAsyncOptions<ResourceServerOptions> &
+  Partial<ResourceServerExtras>;

@@ -2,7 +2,9 @@ const LOG_AGAIN_MS = 60_000;
 
 /** Where messages for operators go; one of Nest's loggers will do. */
 export interface Log {
+  /** A failure begins, or lasts. */
   warn(message: string): void;
+  /** A failure is over, or another message that requires nothing. */
   log(message: string): void;
 }
 

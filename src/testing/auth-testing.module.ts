@@ -22,6 +22,7 @@ import { InMemoryUnitOfWork } from './in-memory-unit-of-work';
 import { InMemoryUserDirectory } from './in-memory-user.directory';
 import { MovableClock } from './movable-clock';
 
+/** What a test changes in {@link AuthTestingModule}. */
 export interface AuthTestingOptions {
   /** Options of auth for this test. By default the `code` of a refusal is its reason, and there are no rate limits. */
   readonly options?: Partial<GivenAuthOptions>;
@@ -44,6 +45,7 @@ export interface AuthTestingOptions {
  */
 @Module({})
 export class AuthTestingModule {
+  /** The module, with fresh in-memory ports. */
   static forRoot({ options, providers = [], ...mounted }: AuthTestingOptions = {}): DynamicModule {
     const clock = new MovableClock();
     const store = new InMemoryStore(clock);

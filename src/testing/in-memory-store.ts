@@ -12,7 +12,7 @@ import {
 import { MovableClock } from './movable-clock';
 
 /** The row of a user whose floor was raised. */
-interface UserFloor extends BulkEnding {
+export interface UserFloor extends BulkEnding {
   readonly minTokenVersion: number;
   readonly raisedAt: Date;
 }

@@ -1,3 +1,7 @@
+/**
+ * For tests of a host without a database, and of storages of its own.
+ * @module nest-ratchet/testing
+ */
 import '../peers';
 export { AuthTestingModule, type AuthTestingOptions } from './auth-testing.module';
 export { authEventLogContract } from './contract/auth-event-log.contract';
@@ -18,8 +22,8 @@ export { InMemoryAuthEventLog } from './in-memory-auth-event.log';
 export { InMemoryRevocationFeed } from './in-memory-revocation.feed';
 export { InMemorySecurityPolicyRepository } from './in-memory-security-policy.repository';
 export { InMemorySessionRepository } from './in-memory-session.repository';
-export { InMemoryStore } from './in-memory-store';
+export { InMemoryStore, type UserFloor } from './in-memory-store';
 export { InMemoryUnitOfWork } from './in-memory-unit-of-work';
 export { InMemoryUserDirectory } from './in-memory-user.directory';
 export { MovableClock } from './movable-clock';
-export { advanceClock, issueTestToken, type TestToken } from './test-token';
+export { advanceClock, type Application, issueTestToken, type TestToken } from './test-token';

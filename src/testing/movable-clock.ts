@@ -6,10 +6,12 @@ export class MovableClock extends Clock {
     super();
   }
 
+  /** The present moment of this clock. */
   now(): Date {
     return new Date(this.moment);
   }
 
+  /** Moves the clock by so many seconds; backwards if they are negative. */
   advance(seconds: number): void {
     this.moment = new Date(this.moment.getTime() + seconds * 1000);
   }

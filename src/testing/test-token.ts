@@ -15,6 +15,7 @@ import {
 import { InMemoryUserDirectory } from './in-memory-user.directory';
 import { MovableClock } from './movable-clock';
 
+/** What an access token of a test says; everything has a default. */
 export interface TestToken {
   /** By default that of a new user. */
   readonly userId?: string;
@@ -36,7 +37,8 @@ export interface TestToken {
   readonly claims?: Readonly<Record<string, unknown>>;
 }
 
-type Application = Pick<INestApplicationContext, 'get'>;
+/** A Nest application, or anything with its `get()`. */
+export type Application = Pick<INestApplicationContext, 'get'>;
 
 /**
  * Issues an access token that the guard of `app` accepts as one of its own.

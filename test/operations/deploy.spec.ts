@@ -203,7 +203,10 @@ describe('.github', () => {
     const { publish } = release.jobs;
     expect(publish.permissions).toEqual({ contents: 'read', 'id-token': 'write' });
     expect(publish.needs).toBe('proof');
-    expect(JSON.stringify(publish.steps)).toContain('npm publish --provenance');
+    const commands = publish.steps.map(({ run: command = '' }: Json) => command);
+    const at = (part: string) => commands.findIndex((command: string) => command.includes(part));
+    expect(at('npm publish --provenance')).toBeGreaterThan(at('npm run release:dry'));
+    expect(at('npm run release:dry')).toBeGreaterThan(at('npm ci'));
   });
 
   it.each(['ci', 'release', 'codeql'])('gives %s no more rights than it needs, and pins its actions', (name) => {

@@ -26,6 +26,7 @@ const MAX_TEXT = 512;
  * Event ids are UUIDv7 of the attempt's millisecond and in order, and *every* ending of one attempt has the same id and
  * time. So the event log's primary key holds "one attempt, one ending": when the answer to a commit is lost and a fault is
  * recorded, only one of the two endings can be stored, and the change commits only with its own.
+ * @internal
  */
 export class Attempt {
   readonly id: string;

@@ -1,7 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { checkedUser, type DirectoryUser, UserDirectory, type UserWithPassword } from '../ports/user-directory';
 
-/** The host's users, as the use cases find them: what the directory answers is checked here, before anything is decided by it. */
+/**
+ * The host's users, as the use cases find them: what the directory answers is checked here, before anything is decided by it.
+ * @internal
+ */
 @Injectable()
 export class HostUsers {
   /** `directory` is for changes of users. */

@@ -15,7 +15,7 @@ export interface Recorded<T> {
   readonly last?: () => Promise<T | null>;
 }
 
-/** Commits a change together with its records: all of it, or nothing. */
+/** Commits a change together with its records: all of it, or nothing. @internal */
 @Injectable()
 export class RecordedChange {
   constructor(

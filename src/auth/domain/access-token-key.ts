@@ -10,7 +10,7 @@ import { asymmetricKeyOf, type GivenKey, isPrivateJwk, isPrivatePem } from '../.
 import { type AlgorithmKey, isSignedBy, signatureOf } from '../../guard/jws';
 
 /** HS256, by 32 to 64 random bytes (RFC 7518 section 3.2). Everyone who can verify a token can also sign one. */
-interface Secret {
+export interface SecretKey {
   readonly secret: Uint8Array;
   readonly privateKey?: undefined;
   readonly publicKey?: undefined;
@@ -18,7 +18,7 @@ interface Secret {
 }
 
 /** ES256 (P-256), EdDSA (Ed25519) or RS256 (RSA of at least 2048 bits), as a `KeyObject`, a PEM or a JWK. */
-interface PrivateKey {
+export interface PrivateSigningKey {
   readonly secret?: undefined;
   readonly privateKey: GivenKey;
   readonly publicKey?: undefined;
@@ -26,7 +26,7 @@ interface PrivateKey {
 }
 
 /** The public half of such a key. It only verifies, unless `sign` is given. */
-interface PublicKey {
+export interface PublicVerifyingKey {
   readonly secret?: undefined;
   readonly privateKey?: undefined;
   readonly publicKey: GivenKey;
@@ -41,7 +41,7 @@ interface PublicKey {
  * One key of the access-token ring; the first signs, every key verifies. The key decides its algorithm, never a token (RFC 8725
  * section 3.1).
  */
-export type AccessTokenKey = { readonly kid: string } & (Secret | PrivateKey | PublicKey);
+export type AccessTokenKey = { readonly kid: string } & (SecretKey | PrivateSigningKey | PublicVerifyingKey);
 
 /** A key of the ring, ready for use. */
 export interface RingKey extends AlgorithmKey {
@@ -106,7 +106,7 @@ const isWhole = ({ alg, key }: AlgorithmKey): boolean =>
 const isSignature = (key: AlgorithmKey, signed: string, signature: Buffer): boolean =>
   isSignedBy(key, { header: { alg: key.alg }, payload: Buffer.alloc(0), signed, signature });
 
-/** @throws Error for a key with a problem */
+/** @throws Error for a key with a problem @internal */
 export function ringKeyOf(given: AccessTokenKey): RingKey {
   const { kid, secret, privateKey, publicKey, sign } = given;
   if (secret !== undefined) {
@@ -139,7 +139,7 @@ export function publicJwkOf({ kid, alg, key }: RingKey): PublicJwk | null {
   return alg === 'HS256' ? null : { ...key.export({ format: 'jwk' }), kid, alg, use: 'sig' };
 }
 
-/** The same for two keys exactly if one verifies what the other signs; it discloses nothing of a secret. */
+/** The same for two keys exactly if one verifies what the other signs; it discloses nothing of a secret. @internal */
 export function fingerprintOf({ alg, key }: RingKey): string {
   const bytes = alg === 'HS256' ? key.export() : key.export({ type: 'spki', format: 'der' });
   return createHash('sha256').update(bytes).digest('base64url');
@@ -149,6 +149,7 @@ export function fingerprintOf({ alg, key }: RingKey): string {
  * What the bytes of a key are, by how they begin: `-----BEGIN` a PEM, `{` a JWK, a DER SEQUENCE of exactly their length PKCS#8
  * or SPKI, anything else a secret. What begins so and is none of these is no secret: told apart by trial, a public key that
  * cannot be read would become an HMAC secret. {@link accessTokenKeyProblems} refuses it.
+ * @internal
  */
 export function accessTokenKeyOf(kid: string, bytes: Uint8Array): AccessTokenKey {
   const buffer = Buffer.from(bytes);

@@ -27,6 +27,10 @@ export interface EventContext {
   readonly traceId?: string;
 }
 
+/**
+ * `attempted` where an attempt begins, `succeeded` for its success or for a plain fact, `failed` for a refusal or a
+ * fault.
+ */
 export type EventOutcome = 'attempted' | 'succeeded' | 'failed';
 
 /**
@@ -35,6 +39,7 @@ export type EventOutcome = 'attempted' | 'succeeded' | 'failed';
  */
 export type FaultReason = 'fault' | 'contended' | 'throttled' | 'overloaded' | 'recovery_pending';
 
+/** A refresh begins. */
 export class AuthTokenRefreshAttempted {
   static readonly type = 'auth.token_refresh.attempted.v1';
   static readonly outcome = 'attempted';
@@ -47,6 +52,7 @@ export interface ChangedDevice {
   readonly deviceName?: string;
 }
 
+/** A refresh has returned a pair: a new one, or the same again. */
 export class AuthTokenRefreshSucceeded {
   static readonly type = 'auth.token_refresh.succeeded.v1';
   static readonly outcome = 'succeeded';
@@ -62,6 +68,7 @@ export class AuthTokenRefreshSucceeded {
   ) {}
 }
 
+/** A refresh was refused, must wait, or ended by a fault. */
 export class AuthTokenRefreshFailed {
   static readonly type = 'auth.token_refresh.failed.v1';
   static readonly outcome = 'failed';
@@ -142,12 +149,14 @@ export class TokenProofMissing {
   constructor(readonly context: EventContext) {}
 }
 
+/** A sign-in, or a step of one, begins. */
 export class LoginAttempted {
   static readonly type = 'auth.login.attempted.v1';
   static readonly outcome = 'attempted';
   constructor(readonly context: EventContext) {}
 }
 
+/** A sign-in has opened a session. */
 export class LoginSucceeded {
   static readonly type = 'auth.login.succeeded.v1';
   static readonly outcome = 'succeeded';
@@ -162,6 +171,7 @@ export class LoginSucceeded {
 export type LoginFailureReason =
   'unknown_account' | 'wrong_password' | 'user_not_found' | 'user_inactive' | 'verified_user_invalid';
 
+/** A sign-in has opened no session. */
 export class LoginFailed {
   static readonly type = 'auth.login.failed.v1';
   static readonly outcome = 'failed';
@@ -218,21 +228,25 @@ export class ReauthenticationFailed {
   ) {}
 }
 
+/** A log-out begins, of one session or of all sessions of the user. */
 export class LogoutAttempted {
   static readonly type = 'auth.logout.attempted.v1';
   static readonly outcome = 'attempted';
   constructor(readonly context: EventContext) {}
 }
 
+/** A log-out has ended its session or sessions. */
 export class LogoutSucceeded {
   static readonly type = 'auth.logout.succeeded.v1';
   static readonly outcome = 'succeeded';
   constructor(
     readonly context: EventContext,
+    /** The number of sessions that ended: 1, or all that were live. */
     readonly revokedSessions: number,
   ) {}
 }
 
+/** A log-out has ended nothing. */
 export class LogoutFailed {
   static readonly type = 'auth.logout.failed.v1';
   static readonly outcome = 'failed';
@@ -242,6 +256,7 @@ export class LogoutFailed {
   ) {}
 }
 
+/** A sign-in or a change of password has opened a session. */
 export class SessionCreated {
   static readonly type = 'auth.session.created.v1';
   static readonly outcome = 'succeeded';
@@ -280,6 +295,7 @@ export class SessionBindingRefused {
   ) {}
 }
 
+/** One session has ended by itself. A bulk ending is an {@link AllSessionsRevoked}. */
 export class SessionRevoked {
   static readonly type = 'auth.session.revoked.v1';
   static readonly outcome = 'succeeded';
@@ -326,6 +342,7 @@ export class AllSessionsRevoked {
   ) {}
 }
 
+/** An account was opened. */
 export class UserRegistered {
   static readonly type = 'auth.user.registered.v1';
   static readonly outcome = 'succeeded';
@@ -335,12 +352,14 @@ export class UserRegistered {
   ) {}
 }
 
+/** A change of password begins. */
 export class PasswordChangeAttempted {
   static readonly type = 'auth.password_change.attempted.v1';
   static readonly outcome = 'attempted';
   constructor(readonly context: EventContext) {}
 }
 
+/** The password has changed, and every earlier session has ended. */
 export class PasswordChangeSucceeded {
   static readonly type = 'auth.password_change.succeeded.v1';
   static readonly outcome = 'succeeded';
@@ -351,8 +370,10 @@ export class PasswordChangeSucceeded {
   ) {}
 }
 
+/** `session_ended`: the session of the caller ended before the change. */
 export type PasswordChangeFailureReason = 'user_not_found' | 'wrong_password' | 'session_ended';
 
+/** The password is unchanged. */
 export class PasswordChangeFailed {
   static readonly type = 'auth.password_change.failed.v1';
   static readonly outcome = 'failed';
@@ -369,12 +390,14 @@ export class PasswordResetIssued {
   constructor(readonly context: EventContext) {}
 }
 
+/** A reset of a password begins. */
 export class PasswordResetAttempted {
   static readonly type = 'auth.password_reset.attempted.v1';
   static readonly outcome = 'attempted';
   constructor(readonly context: EventContext) {}
 }
 
+/** The password was set, and every session of the user has ended. */
 export class PasswordResetSucceeded {
   static readonly type = 'auth.password_reset.succeeded.v1';
   static readonly outcome = 'succeeded';
@@ -385,8 +408,10 @@ export class PasswordResetSucceeded {
   ) {}
 }
 
+/** `reset_ticket_invalid`: {@link PasswordResetFailed.evidence} has the details. */
 export type PasswordResetFailureReason = 'reset_ticket_invalid' | 'user_not_found';
 
+/** The password is unchanged. */
 export class PasswordResetFailed {
   static readonly type = 'auth.password_reset.failed.v1';
   static readonly outcome = 'failed';
@@ -426,6 +451,7 @@ export class UserActedAs {
   ) {}
 }
 
+/** Somebody got no access token to act for the user. */
 export class UserActAsFailed {
   static readonly type = 'auth.user.act_as_failed.v1';
   static readonly outcome = 'failed';
@@ -448,6 +474,7 @@ export class UserDeactivated {
   ) {}
 }
 
+/** The user can sign in again. */
 export class UserReactivated {
   static readonly type = 'auth.user.reactivated.v1';
   static readonly outcome = 'succeeded';
@@ -457,6 +484,7 @@ export class UserReactivated {
   ) {}
 }
 
+/** All roles of the user were replaced. */
 export class UserRolesChanged {
   static readonly type = 'auth.user.roles_changed.v1';
   static readonly outcome = 'succeeded';
@@ -480,6 +508,7 @@ export class GlobalRotationAttempted {
   ) {}
 }
 
+/** The global floor has risen. */
 export class GlobalRotationSucceeded {
   static readonly type = 'auth.global_rotation.succeeded.v1';
   static readonly outcome = 'succeeded';
@@ -494,6 +523,7 @@ export class GlobalRotationSucceeded {
   ) {}
 }
 
+/** The global floor has not risen: it was at another version than the expected one, or by a fault. */
 export class GlobalRotationFailed {
   static readonly type = 'auth.global_rotation.failed.v1';
   static readonly outcome = 'failed';
@@ -504,6 +534,7 @@ export class GlobalRotationFailed {
   ) {}
 }
 
+/** A rotation of one user begins. */
 export class UserRotationAttempted {
   static readonly type = 'auth.user_rotation.attempted.v1';
   static readonly outcome = 'attempted';
@@ -514,6 +545,7 @@ export class UserRotationAttempted {
   ) {}
 }
 
+/** The user's floor has risen. */
 export class UserRotationSucceeded {
   static readonly type = 'auth.user_rotation.succeeded.v1';
   static readonly outcome = 'succeeded';
@@ -525,6 +557,7 @@ export class UserRotationSucceeded {
   ) {}
 }
 
+/** The user's floor has not risen. */
 export class UserRotationFailed {
   static readonly type = 'auth.user_rotation.failed.v1';
   static readonly outcome = 'failed';
@@ -535,6 +568,7 @@ export class UserRotationFailed {
   ) {}
 }
 
+/** The default grace period of later rotations was set. */
 export class SecurityPolicyChanged {
   static readonly type = 'auth.security_policy.changed.v1';
   static readonly outcome = 'succeeded';
@@ -558,6 +592,7 @@ export class RecoveryAttempted {
   ) {}
 }
 
+/** The recovery epoch now ends at another time. */
 export class RecoverySucceeded {
   static readonly type = 'auth.recovery.succeeded.v1';
   static readonly outcome = 'succeeded';
@@ -571,6 +606,7 @@ export class RecoverySucceeded {
   ) {}
 }
 
+/** The recovery epoch is unchanged. */
 export class RecoveryFailed {
   static readonly type = 'auth.recovery.failed.v1';
   static readonly outcome = 'failed';
@@ -581,7 +617,7 @@ export class RecoveryFailed {
   ) {}
 }
 
-/** A user called a route without any of the roles that it requires, or somebody who acts for a user one that requires the user in person. */
+/** A user called a route without any of the roles that it requires, or an actor called one that requires the user in person. */
 export class AccessDenied {
   static readonly type = 'auth.access.denied.v1';
   static readonly outcome = 'failed';
@@ -677,7 +713,9 @@ export const AUTH_EVENTS = [
   RefusalsAggregated,
 ] as const;
 
+/** One of {@link AUTH_EVENTS}. */
 export type AuthEventClass = (typeof AUTH_EVENTS)[number];
+/** An instance of one of {@link AUTH_EVENTS}. */
 export type AuthEvent = InstanceType<AuthEventClass>;
 
 /** The class of an event, with its `type` and `outcome`. */

@@ -17,6 +17,7 @@ export const MAX_DEVICE_NAME = 128;
 const MAX_ROLES = 32;
 const MAX_ROLE = 64;
 const MAX_AMR = 16;
+/** @internal */
 export const MAX_VERSION = 2 ** 31 - 1;
 
 type Problem = string | null;
@@ -26,7 +27,10 @@ export { controlProblem, userIdProblem };
 const TURNING = /[\u2028-\u202E\u2066-\u2069]/;
 const NOT_PLAIN = new RegExp(`\\p{Cc}|${TURNING.source}`, 'gu');
 
-/** For text that is shown to people: also without characters that turn the text after them (U+202A to U+202E, U+2066 to U+2069) or break its line (U+2028, U+2029). */
+/**
+ * For text that is shown to people: also without characters that turn the text after them (U+202A to U+202E, U+2066 to U+2069) or break its line (U+2028, U+2029).
+ * @internal
+ */
 export const plainTextProblem = (value: unknown): Problem =>
   controlProblem(value) ??
   (TURNING.test(value as string)
@@ -36,7 +40,7 @@ export const plainTextProblem = (value: unknown): Problem =>
 /** A text without the characters that {@link plainTextProblem} refuses; lone surrogates stay. */
 export const plainTextOf = (text: string): string => text.replace(NOT_PLAIN, '');
 
-/** Why a change of versions is asked for: the audit trail keeps it. */
+/** Why a change of versions is asked for: the audit trail keeps it. @internal */
 export function reasonProblem(reason: unknown): Problem {
   const problem = plainTextProblem(reason);
   if (problem !== null) return problem;
@@ -58,7 +62,7 @@ const wholeProblem = (value: unknown, min: number, max: number): Problem =>
     ? null
     : `must be a whole number from ${min} to ${max}`;
 
-/** The longest recovery epoch: 7 days. */
+/** The longest recovery epoch: 7 days. @internal */
 export const MAX_RECOVERY_SECONDS = 7 * 24 * 60 * 60;
 
 /** Seconds; 0 ends the epoch. */
@@ -104,11 +108,11 @@ export const acrProblem = (acr: unknown): Problem =>
 export const timeProblem = (time: unknown): Problem =>
   time instanceof Date && time.getTime() >= 0 ? null : 'must be a valid Date since 1970';
 
-/** A grace period has no meaning where tokens are refused at once. */
+/** A grace period has no meaning where tokens are refused at once. @internal */
 export const graceOfModeProblem = (seconds: unknown, mode: unknown): Problem =>
   mode === 'immediate' ? 'must not be given in mode immediate' : graceProblem(seconds);
 
-/** Of a session or an attempt. */
+/** Of a session or an attempt. @internal */
 export const idProblem = (id: unknown): Problem => (isUuid(id) ? null : 'must be a UUID');
 
 export function rolesProblem(roles: unknown): Problem {
@@ -132,7 +136,7 @@ export const pageProblem = (limit: unknown, max: number): Problem => wholeProble
 export const cursorProblem = (cursor: unknown): Problem =>
   positionOf(cursor) === null ? 'must be the nextCursor of an earlier page' : null;
 
-/** @throws InvalidInput naming the first field with a problem */
+/** @throws InvalidInput naming the first field with a problem @internal */
 export function demand(problems: Readonly<Record<string, Problem>>): void {
   for (const [path, problem] of Object.entries(problems)) if (problem !== null) throw new InvalidInput(path, problem);
 }

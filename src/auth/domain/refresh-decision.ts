@@ -45,13 +45,21 @@ export const READ_BY_REFRESH = [
   'binding',
 ] as const satisfies readonly (keyof Session)[];
 
+/**
+ * The part of a session that a refresh reads.
+ * @interface
+ */
 export type RefreshSession = Pick<Session, (typeof READ_BY_REFRESH)[number]>;
 
 /** The user as a refresh needs it. */
 export interface RefreshUser {
+  /** 1 to 128 characters without control characters, as the directory spells it. */
   readonly id: string;
+  /** The claim `email`, if `emailClaim` is on. */
   readonly email: string;
+  /** What `@Roles()` compares with; `admin` opens auth's routes for administrators. */
   readonly roles: readonly string[];
+  /** False: no sign-in, and every refresh ends its session. */
   readonly isActive: boolean;
   /** Claims that follow the user into each access token, at most 1 KB; read at each refresh. */
   readonly claims?: Claims | null | undefined;
@@ -76,6 +84,10 @@ export interface RefreshFacts {
   readonly now: Date;
 }
 
+/**
+ * What is wrong with a token whose MAC is valid: its generation is ahead of the session's, its stamp is above the policy's
+ * version, or it is the current one by its generation and not by its digest.
+ */
 export type ForgeryEvidence = 'generation_ahead' | 'stamp_above_policy' | 'digest_differs';
 
 export interface ReplayRules {

@@ -24,7 +24,9 @@ export const hasRefreshTokenPrefix = (token: string): boolean => token.startsWit
 
 /** One root key of the ring: `id` 0 to 255, `root` exactly 32 bytes. */
 export interface RefreshTokenRootKey {
+  /** 0 to 255, in every refresh token. */
   readonly id: number;
+  /** Exactly 32 random bytes. */
   readonly root: Uint8Array;
 }
 

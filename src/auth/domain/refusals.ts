@@ -31,6 +31,7 @@ export const REVOCATION_REASONS = [
   'factor_changed',
 ] as const;
 
+/** One of {@link REVOCATION_REASONS}. */
 export type RevocationReason = (typeof REVOCATION_REASONS)[number];
 
 /** An expected "no" of the refresh, the failed half of the handler's `Result`. */

@@ -3,8 +3,8 @@ import type { Binding } from './binding';
 import type { RevocationReason } from './refusals';
 
 /** How the client holds its refresh token; fixed at login for the session's whole life. */
-export const DELIVERIES = ['body', 'cookie'] as const;
-export type Delivery = (typeof DELIVERIES)[number];
+export type Delivery = 'body' | 'cookie';
+export const DELIVERIES = ['body', 'cookie'] as const satisfies readonly Delivery[];
 
 /** The client of a call, as far as it is known. Callers without a request leave it empty. */
 export interface Client {
@@ -21,26 +21,34 @@ export type Claims = Readonly<Record<string, unknown>>;
 
 /** One login on one device, and at the same time the token family: one row, the only arbiter of its tokens. */
 export interface Session extends VersionStamps {
+  /** UUIDv7: newer sessions have higher ids. */
   readonly id: string;
+  /** As the `UserDirectory` spells it. */
   readonly userId: string;
   /** How many times the refresh token was rotated. Order is decided by this number, never by a clock. */
   readonly generation: number;
+  /** The digest of the current refresh token: SHA-256, 32 bytes. */
   readonly tokenHash: Buffer;
+  /** The digest of the token before; null before the first rotation. */
   readonly previousTokenHash: Buffer | null;
+  /** From which, with the token before, the current one is derived again: 16 random bytes; null before the first rotation. */
   readonly successorNonce: Buffer | null;
   /** The key that derived the current secret. */
   readonly keyId: number;
+  /** The digest of the `Idempotency-Key` of the last rotation; null if it had none. */
   readonly retryKeyHash: Buffer | null;
   /** True once a rotation or a granted replay had a retry key; never false again. */
   readonly keyed: boolean;
   /** The number of replays without a key since the last rotation. */
   readonly replayCount: number;
+  /** On the database's clock, like every time of a session; null before the first rotation. */
   readonly rotatedAt: Date | null;
   readonly delivery: Delivery;
   readonly createdAt: Date;
   readonly lastUsedAt: Date;
   /** The idle limit: moved by each rotation, never past the next one. */
   readonly expiresAt: Date;
+  /** The absolute limit, which nothing moves (ASVS 5.0 10.4.8). */
   readonly absoluteExpiresAt: Date;
   readonly revokedAt: Date | null;
   readonly revokedReason: RevocationReason | null;
@@ -99,6 +107,8 @@ export interface NewSession
       | 'ipAddress'
       | 'binding'
     > {
+  /** The idle limit in seconds, which each rotation extends. */
   readonly idleTtlSeconds: number;
+  /** The absolute limit in seconds. */
   readonly absoluteTtlSeconds: number;
 }

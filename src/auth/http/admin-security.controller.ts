@@ -128,7 +128,8 @@ export class AdminSecurityController {
     summary: 'Declare a recovery epoch after a failover that lost commits',
     description:
       'Until its end, refresh tokens that are newer than their sessions are adopted, and a session that has two holders ' +
-      'ends. While it is open, anyone who has a refresh-token key could take over a session. Repeated, it moves the end.',
+      'ends. While it is open, anyone who has a refresh-token key and the id of a session could take it over. A repetition ' +
+      'moves the end.',
   })
   @ApiBody({
     type: RecoverDto,

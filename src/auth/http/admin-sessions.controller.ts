@@ -29,7 +29,7 @@ export class AdminSessionsController {
 
   @ApiOperation({
     summary: "List a user's sessions",
-    description: 'A page, as of `GET /auth/sessions`. The limit of lists counts the administrator who asks.',
+    description: 'A page, like that of `GET /auth/sessions`. The rate limit counts the administrator who asks.',
   })
   @ApiPage(MAX_PAGE)
   @ApiOkResponse({ type: SessionPageDto })

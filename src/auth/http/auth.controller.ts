@@ -97,7 +97,7 @@ export class AuthController {
   @ApiOkResponse({ type: TokenPairDto })
   @ApiProblems([400, 401, 403, 413, 415, 429, 503], {
     403: ORIGIN_REFUSED,
-    401: { description: 'The token is not valid, or not any more: sign in again', code: 'refresh_refused' },
+    401: { description: 'The token is invalid, or no longer valid: sign in again', code: 'refresh_refused' },
     429: REPLAY_REFUSED,
   })
   @Public()

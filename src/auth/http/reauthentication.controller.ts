@@ -33,9 +33,9 @@ export class ReauthenticationController {
   @ApiOperation({
     summary: 'Prove the password again',
     description:
-      'A refresh that also proves the password, for routes that answer `recovery: step_up`: `auth_time` of the next pair is ' +
-      'now. The token is judged first, as by `POST /auth/refresh`. A wrong password refreshes nothing, and counts like one of ' +
-      'a sign-in. If the answer is lost, send the request again with the same key.',
+      'A refresh that also proves the password, for routes that answer `recovery: step_up`: the `auth_time` of the next pair is ' +
+      'the present moment. The token is judged first, as by `POST /auth/refresh`. A wrong password refreshes nothing, and ' +
+      'counts like a failed sign-in. If the answer is lost, send the request again with the same key.',
   })
   @ApiRetryKey()
   @ApiDpop()
@@ -54,7 +54,7 @@ export class ReauthenticationController {
     403: ORIGIN_REFUSED,
     401: {
       description:
-        'The password is wrong (`invalid_credentials`; the session continues), or the token is not valid any more ' +
+        'The password is wrong (`invalid_credentials`; the session continues), or the token is no longer valid ' +
         '(`refresh_refused`: sign in again)',
       code: 'invalid_credentials',
     },

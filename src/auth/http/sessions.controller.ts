@@ -62,7 +62,7 @@ export class SessionsController {
 
   @ApiOperation({ summary: 'Name the device of one of my sessions' })
   @ApiBody({ type: RenameSessionDto })
-  @ApiNoContentResponse({ description: 'The session has the name' })
+  @ApiNoContentResponse({ description: 'The session has its new name' })
   @ApiProblems([400, 401, 403, 404, 413, 415, 429, 503], {
     403: IN_PERSON_REQUIRED,
     404: { description: 'No live session of yours has this id' },
@@ -107,7 +107,7 @@ export class SessionsController {
   @ApiOperation({
     summary: 'End all my other sessions',
     description:
-      'They end in batches of 1,000. If there are more than end in two seconds, the answer is 503: what has ended stays ended, and a repetition continues.',
+      'They end in batches of 1,000. If that takes more than two seconds, the answer is 503: what has ended stays ended, and a repetition continues.',
   })
   @ApiQuery({
     name: 'except',

@@ -15,9 +15,10 @@ export const LIMIT_NAMES = [
   'listPerUser',
 ] as const;
 
+/** One of {@link LIMIT_NAMES}. */
 export type LimitName = (typeof LIMIT_NAMES)[number];
 
-/** At most `points` requests in `seconds`. */
+/** At most `points` requests in `seconds`, both whole numbers from 1; `seconds` at most 24 days. */
 export interface Limit {
   readonly points: number;
   readonly seconds: number;
@@ -25,6 +26,7 @@ export interface Limit {
 
 /** A service that may introspect tokens and follow the revocations, by HTTP Basic (RFC 7617). */
 export interface ResourceServer {
+  /** The user of HTTP Basic. */
   readonly name: string;
   /** 32 to 256 letters, digits, dots, dashes, underscores or tildes, such as `openssl rand -hex 32` prints. */
   readonly secret: string;
@@ -46,13 +48,15 @@ export interface RedisSettings {
 export abstract class AuthOptions {
   /** The first key signs, every key verifies, each by its own algorithm. */
   abstract readonly accessTokenKeys: readonly AccessTokenKey[];
+  /** The claim `iss`, a non-empty string; with `oauth` the URL of the application, without a final slash (RFC 8414 section 2). */
   abstract readonly accessTokenIssuer: string;
+  /** The claim `aud`, a non-empty string. */
   abstract readonly accessTokenAudience: string;
   /** The lifetime of an access token in seconds; also the longest that the guard grants, whatever a token says. */
   abstract readonly accessTokenTtlSeconds: number;
   /** The first key issues, every key verifies and re-derives. */
   abstract readonly refreshTokenKeys: readonly RefreshTokenRootKey[];
-  /** The idle limit of a session in seconds. Each rotation extends it. */
+  /** The idle limit of a session in seconds. Each rotation extends it (ASVS 5.0 7.3.1). */
   abstract readonly refreshTokenTtlSeconds: number;
   /** The absolute limit of a session in seconds from login, which nothing extends (ASVS 5.0 10.4.8). */
   abstract readonly sessionAbsoluteTtlSeconds: number;
@@ -81,7 +85,7 @@ export abstract class AuthOptions {
    * origin, and access tokens that last five minutes or more: the bound cookie is one.
    */
   abstract readonly dbsc: 'off' | 'on';
-  /** What a reuse ends: its session, or every session of the user. */
+  /** What a reuse ends: its session (RFC 9700 section 4.14.2), or every session of the user. */
   abstract readonly reuseScope: 'session' | 'user';
   /** After this many reuses within 24 hours, all of the user's sessions end. */
   abstract readonly reuseEscalationThreshold: number;

@@ -20,14 +20,17 @@ import {
 
 type Needed = 'accessTokenKeys' | 'accessTokenIssuer' | 'accessTokenAudience' | 'refreshTokenKeys';
 
-/** What a host gives: only what has no safe default is needed. {@link AUTH_DEFAULTS} has the rest. */
+/**
+ * What a host gives: only what has no safe default is required. {@link AUTH_DEFAULTS} has the rest.
+ * @interface
+ */
 export type GivenAuthOptions = Pick<AuthOptions, Needed> &
   Given<Omit<AuthOptions, Needed | 'limits'>> & {
     /** Those that are not named keep their default; null lifts one. */
     readonly limits?: Given<AuthOptions['limits']> | undefined;
   };
 
-/** With the defaults in the gaps, but not yet checked: what has no default may be missing. */
+/** With the defaults in the gaps, but not yet checked: what has no default may be missing. @internal */
 export type IncompleteAuthOptions = Partial<Pick<AuthOptions, Needed>> &
   Pick<AuthOptions, Exclude<keyof AuthOptions, Needed>>;
 
@@ -204,6 +207,7 @@ export function completeOptions(given: GivenAuthOptions): AuthOptions {
   return complete as AuthOptions;
 }
 
+/** @internal */
 export function withDefaults(given: Partial<GivenAuthOptions>): IncompleteAuthOptions {
   const told = Object.entries(given).filter(([, value]) => value !== undefined);
   const options = { ...AUTH_DEFAULTS, ...(Object.fromEntries(told) as Partial<IncompleteAuthOptions>) };
@@ -216,7 +220,7 @@ export function withDefaults(given: Partial<GivenAuthOptions>): IncompleteAuthOp
   };
 }
 
-/** Everything that is wrong with them. */
+/** Everything that is wrong with them. @internal */
 export function optionProblems({ limits, redis, ...flat }: IncompleteAuthOptions): OptionProblem[] {
   const problems = [
     ...keyProblems(flat.accessTokenKeys),

@@ -35,6 +35,7 @@ export abstract class PostgresSettings {
   abstract readonly database: OwnDatabaseSettings | null;
 }
 
+/** A database that auth connects to by itself. */
 export interface OwnDatabaseSettings {
   /** `postgres://` or `postgresql://`, with one host. */
   readonly url: string;
@@ -42,11 +43,22 @@ export interface OwnDatabaseSettings {
   readonly poolSize: number;
 }
 
-/** What a host gives; the rest is as in {@link POSTGRES_DEFAULTS}, and a pool of 10. */
+/**
+ * What a host gives; the rest is as in {@link POSTGRES_DEFAULTS}, and a pool of 10.
+ * @interface
+ */
 export type GivenPostgresSettings = Given<Omit<PostgresSettings, 'database'>> & {
-  readonly database?: (Pick<OwnDatabaseSettings, 'url'> & Given<OwnDatabaseSettings>) | null | undefined;
+  /** A database of auth's own; null or absent: a DataSource of the host. */
+  readonly database?: GivenOwnDatabase | null | undefined;
 };
 
+/**
+ * {@link OwnDatabaseSettings} with a default pool.
+ * @interface
+ */
+export type GivenOwnDatabase = Pick<OwnDatabaseSettings, 'url'> & Given<Omit<OwnDatabaseSettings, 'url'>>;
+
+/** The defaults of `postgresStorage()`. */
 export const POSTGRES_DEFAULTS: Pick<PostgresSettings, keyof PostgresSettings> = {
   schema: 'ratchet',
   notify: 'postgres',
@@ -56,7 +68,7 @@ export const POSTGRES_DEFAULTS: Pick<PostgresSettings, keyof PostgresSettings> =
   database: null,
 };
 
-/** Short, since names of up to 63 characters hold it; `pg_` is PostgreSQL's. */
+/** Short, since names of up to 63 characters hold it; `pg_` is PostgreSQL's. @internal */
 export const SCHEMA_NAME = matching(
   /^(?!pg_)[a-z_][a-z0-9_]{0,30}$/,
   'must be a schema name: a lower-case letter or underscore, then up to 30 lower-case letters, digits and underscores, not pg_…',
@@ -76,6 +88,7 @@ const DEFAULT_POOL_SIZE = 10;
 /**
  * A host's settings with the defaults in the gaps.
  * @throws InvalidAuthOptions naming every problem at once
+ * @internal
  */
 export function completePostgresSettings(given: GivenPostgresSettings): PostgresSettings {
   const { database = null, ...flat } = given;
@@ -89,7 +102,7 @@ export function completePostgresSettings(given: GivenPostgresSettings): Postgres
   return settings;
 }
 
-/** Everything that is wrong with them. */
+/** Everything that is wrong with them. @internal */
 export function postgresProblems({
   database,
   ...flat

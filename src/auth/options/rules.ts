@@ -30,7 +30,7 @@ export const orNull = ({ words, holds }: Rule): Rule => ({ words, holds: (value)
 export const text = matching(/\S/, 'must be a non-empty string');
 export const flag: Rule = { words: 'must be true or false', holds: (value) => typeof value === 'boolean' };
 
-/** Not `URL`: the address of a Unix socket, `postgres:///name?host=/folder`, has no host. */
+/** Not `URL`: the address of a Unix socket, `postgres:///name?host=/folder`, has no host. @internal */
 export const POSTGRES_URL: Rule = {
   words:
     'must be a URL that starts with postgres:// or postgresql:// and names one host: put HAProxy in front of several',

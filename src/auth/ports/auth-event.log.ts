@@ -2,21 +2,28 @@ import type { AuthEvent, EventOutcome } from '../domain/events';
 
 /** A recorded event, read from the log. */
 export interface RecordedEvent {
+  /** UUIDv7. */
   readonly id: string;
+  /** Such as `auth.login.failed.v1`. */
   readonly type: string;
+  /** The start of the attempt, on the application's clock. */
   readonly occurredAt: Date;
+  /** Shared by everything that one request caused; null if no request caused the event. */
   readonly attemptId: string | null;
   readonly userId: string | null;
   readonly sessionId: string | null;
   readonly generation: number | null;
   readonly ipAddress: string | null;
+  /** At most 512 characters; `Unknown` if the caller sent none. */
   readonly userAgent: string;
   readonly outcome: EventOutcome;
+  /** Why it failed, or why sessions ended, from a closed list; null if the event has none. */
   readonly reason: string | null;
   /** The event's own fields beside the common ones. */
   readonly details: Readonly<Record<string, unknown>>;
 }
 
+/** Which events to find: those that match every given field. */
 export interface EventFilter {
   readonly userId?: string | undefined;
   readonly sessionId?: string | undefined;
@@ -38,6 +45,7 @@ export interface EventPosition {
   readonly part: number;
 }
 
+/** The order of a page, by time and, of one moment, by id. */
 export type EventOrder = 'newest first' | 'oldest first';
 
 /** What a retention removed, or would remove. */
@@ -48,6 +56,7 @@ export interface Dropped {
   readonly rows: number;
 }
 
+/** A page of the log. */
 export interface AuthEventPage {
   readonly items: readonly RecordedEvent[];
   /** Where the next page starts; null on the last one. */

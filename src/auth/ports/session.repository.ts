@@ -11,15 +11,23 @@ export interface RefreshReading extends Omit<RefreshFacts, 'user'> {
   readonly user: RefreshUser | null | undefined;
 }
 
-/** The live token that a change replaces or confirms, as it was read. */
+/**
+ * The live token that a change replaces or confirms, as it was read.
+ * @interface
+ */
 export type LiveToken = Pick<RefreshSession, 'id' | 'generation' | 'tokenHash' | 'keyed'>;
 
 /** What a rotation writes, beside the generation and the predecessor's digest. */
 export interface NextToken extends VersionStamps {
+  /** The digest of the new token: SHA-256, 32 bytes. */
   readonly tokenHash: Buffer;
+  /** From which, with the presented token, the same successor is derived again: 16 random bytes. */
   readonly successorNonce: Buffer;
+  /** The root key that derived the new token. */
   readonly keyId: number;
+  /** The digest of the `Idempotency-Key`; null if the refresh had none. */
   readonly retryKeyHash: Buffer | null;
+  /** The new idle limit, on the database's clock. */
   readonly expiresAt: Date;
   readonly userAgent: string;
   readonly ipAddress: string | null;
@@ -27,6 +35,7 @@ export interface NextToken extends VersionStamps {
   readonly proof?: NewProof | undefined;
 }
 
+/** What a replay writes: nothing but its count and, once, its retry key. */
 export interface Replay {
   /** Replays through the window are counted, up to `maxReplays`; other replays are not. */
   readonly door: ReplayDoor;

@@ -1,9 +1,15 @@
 import { userIdProblem } from '../domain/input-rules';
 import type { RefreshUser } from '../domain/refresh-decision';
 
+/**
+ * A user as the directory returns it.
+ * @interface
+ */
 export type DirectoryUser = RefreshUser;
 
+/** A user with the stored hash of the password. */
 export interface UserWithPassword extends DirectoryUser {
+  /** As `PasswordHasher.hash` returned it. */
   readonly passwordHash: string;
 }
 
@@ -42,14 +48,18 @@ export interface UserTable {
   /** Without one, PostgreSQL finds the table by the connection's `search_path`. */
   readonly schema?: string | undefined;
   readonly table: string;
+  /** The column of the id. */
   readonly id: string;
   /**
    * The type of the id's column. Auth keeps ids as text and casts its own side of the comparison, so that the table's index
    * serves; a text that is no such id finds no user.
    */
   readonly idType: 'uuid' | 'text' | 'integer' | 'bigint';
+  /** The column of the e-mail: text. */
   readonly email: string;
+  /** The column of the roles: an array of text. */
   readonly roles: string;
+  /** The column that says whether the user is active: boolean. */
   readonly isActive: string;
   /** A column of type json or jsonb with the user's claims; without it, users that are joined have none. */
   readonly claims?: string | undefined;
@@ -59,7 +69,7 @@ export interface UserTable {
  * The host's users. An id is a text of 1 to 128 characters without control characters, and the directory's spelling counts:
  * whatever id a caller passes, auth continues with the `id` of the user that was found, which is the stored one and not the one
  * that was asked for. A text that is no id of the directory's is that of no user, never an error. What a directory returns is
- * held to {@link checkedUser}. A directory does not store version floors: they stay in auth's own table. Without an
+ * checked: a number for an id, a string for the roles or a number for `isActive` is an error. A directory does not store version floors: they stay in auth's own table. Without an
  * optional method, the commands that call it fail.
  */
 export abstract class UserDirectory {

@@ -10,7 +10,9 @@ export interface ConnectingSocket {
   readonly handshake: Handshake;
   /** The principal of its access token, where `@CurrentPrincipal()` finds it. */
   user?: Principal;
+  /** Disconnects; with `close`, from all namespaces. */
   disconnect(close: boolean): unknown;
+  /** Calls `listener` when the socket has disconnected. */
   once(event: 'disconnect', listener: () => void): unknown;
 }
 
@@ -21,7 +23,8 @@ export interface ConnectingSocket {
  * disconnects the socket. This costs no query.
  *
  * A refused client gets `connect_error`, whose `data` are the problem details (RFC 9457): 401, or 503 if this instance
- * cannot decide. A token that is bound to a key is refused: there is no request that a proof could be for. Connection state recovery of Socket.IO must not skip this middleware (`skipMiddlewares: false`).
+ * cannot decide. A token that is bound to a key is refused: there is no request that a proof could be for. Connection state
+ * recovery of Socket.IO must not skip this middleware (`skipMiddlewares: false`).
  */
 export function authenticateSocket(authenticator: AccessTokenAuthenticator) {
   const tokens = new Map<ConnectingSocket, string>();

@@ -9,7 +9,7 @@ import { Throttled } from '../../support/throttled';
  * What the client should do next: sign in again (401), prove who they are once more (401), send the same request again (503, 429;
  * 401 `use_dpop_nonce`, with a new proof), or slow down (429).
  */
-export type Recovery = 'reauthenticate' | 'step_up' | 'retry' | 'wait';
+export type ProblemRecovery = 'reauthenticate' | 'step_up' | 'retry' | 'wait';
 
 /** One broken rule: the field (or header) it is about, and the rule in words. */
 export interface FieldError {
@@ -17,11 +17,12 @@ export interface FieldError {
   readonly message: string;
 }
 
+/** What a {@link ProblemException} adds to the status, as problem details (RFC 9457) and headers. */
 export interface Problem {
   /** What a program branches on; by default the status in words, such as `not_found`. */
   readonly code?: string;
   /** By default what the status asks for: 401 `reauthenticate`, 429 `wait`, 503 `retry`; no other status has one. */
-  readonly recovery?: Recovery;
+  readonly recovery?: ProblemRecovery;
   /** Whole seconds; by default 1 with 429 and 503. */
   readonly retryAfterSeconds?: number;
   readonly errors?: readonly FieldError[];
@@ -31,7 +32,7 @@ export interface Problem {
   readonly dpopNonce?: string;
 }
 
-const RECOVERIES: Readonly<Record<number, Recovery>> = { 401: 'reauthenticate', 429: 'wait', 503: 'retry' };
+const RECOVERIES: Readonly<Record<number, ProblemRecovery>> = { 401: 'reauthenticate', 429: 'wait', 503: 'retry' };
 
 const DEFAULT_RETRY_AFTER: Readonly<Record<number, number>> = { 429: 1, 503: 1 };
 

@@ -2,13 +2,17 @@ import type { VersionStamps } from '../versions';
 
 /** The claims of an access token (RFC 9068); times are seconds since the epoch on the database's clock. */
 export interface AccessTokenClaims {
+  /** The id of the user. */
   readonly sub: string;
+  /** The id of the session; of an actor, the actor's. */
   readonly sid: string;
   readonly jti: string;
   readonly iat: number;
   readonly exp: number;
   readonly roles: readonly string[];
+  /** The claims `uv` and `gv`. */
   readonly stamps: VersionStamps;
+  /** Only with the option `emailClaim`. */
   readonly email?: string;
   /** When the user last proved who they are, in seconds; `amr` and `acr` say how (RFC 9068, section 2.2.1). */
   readonly authTime?: number;

@@ -18,6 +18,7 @@ export type Announced = Revocation & {
   readonly position: bigint;
 };
 
+/** The policy and revocations, from one statement. */
 export interface RevocationReading {
   readonly policy: SecurityPolicy;
   readonly revocations: readonly Announced[];

@@ -43,7 +43,7 @@ function refreshOf(subject: { userId: string; sessionId: string }) {
 
 const idsOf = (events: readonly AuthEvent[]) => events.map(({ context }) => context.eventId);
 
-/** The promises of {@link AuthEventLog}. */
+/** The promises of `AuthEventLog`. */
 export function authEventLogContract({ make }: UnderTest): readonly ContractCase[] {
   let ports: ContractPorts;
   let subject: { userId: string; sessionId: string };

@@ -9,10 +9,11 @@ import type {
   UserWithPassword,
 } from '../../index';
 
-/** One promise of a port. `run` rejects, by an assertion, when the implementation does not keep it. */
+/** One promise of a port. */
 export interface ContractCase {
   /** A sentence; no two cases of a contract have the same. */
   readonly name: string;
+  /** Rejects by an assertion if the implementation does not keep the promise. */
   readonly run: () => Promise<void>;
 }
 

@@ -18,7 +18,7 @@ class NotingWatcher implements RevocationWatcher {
   }
 }
 
-/** The promises of {@link RevocationFeed}. */
+/** The promises of `RevocationFeed`. */
 export function revocationFeedContract({ make }: UnderTest): readonly ContractCase[] {
   let ports: ContractPorts;
   const open = async () => (ports = await make());

@@ -6,7 +6,7 @@ import { collected, type ContractCase, type ContractPorts, type UnderTest } from
 
 const DEFAULTS = { globalMinTokenVersion: 1, mode: 'immediate', graceEndsAt: null };
 
-/** The promises of {@link SecurityPolicyRepository}. */
+/** The promises of `SecurityPolicyRepository`. */
 export function securityPolicyRepositoryContract({ make }: UnderTest): readonly ContractCase[] {
   let ports: ContractPorts;
   let userId: string;

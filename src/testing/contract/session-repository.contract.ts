@@ -30,7 +30,7 @@ const READ = [
   'binding' as const,
 ];
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** The promises of {@link SessionRepository}, for sessions that are retained as long as by default. */
+/** The promises of `SessionRepository`, for sessions that are retained as long as by default. */
 export function sessionRepositoryContract({ make }: UnderTest): readonly ContractCase[] {
   let ports: ContractPorts;
   let session: Session;

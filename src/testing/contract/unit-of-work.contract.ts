@@ -21,7 +21,7 @@ async function loggedErrors(work: () => Promise<void>): Promise<number> {
   return logged;
 }
 
-/** The promises of {@link UnitOfWork}. */
+/** The promises of `UnitOfWork`. */
 export function unitOfWorkContract({ make }: UnderTest): readonly ContractCase[] {
   let ports: ContractPorts;
   const open = async () => (ports = await make());

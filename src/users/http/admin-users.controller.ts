@@ -41,7 +41,7 @@ export class AdminUsersController {
 
   @ApiOperation({
     summary: 'Search users',
-    description: 'In the order of their e-mails. A search that finds too many is refined, not paged.',
+    description: 'Ordered by e-mail, without pages: refine a search that finds too many.',
   })
   @ApiOkResponse({ type: FoundUsersDto })
   @ApiProblems([400, 401, 403, 404, 503], {

@@ -72,7 +72,7 @@ export class FoundUsersDto {
   @ApiProperty({ type: [UserDto] })
   items!: readonly UserDto[];
 
-  /** Whether the search has found others, too. */
+  /** Whether the search found more users than it returns. */
   @ApiProperty({ example: false })
   hasMore!: boolean;
 }

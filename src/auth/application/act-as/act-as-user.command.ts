@@ -4,6 +4,7 @@ import type { Result } from '../../domain/result';
 import type { Claims, Client } from '../../domain/session';
 import type { ActingToken } from '../token-pair.issuer';
 
+/** How somebody acts for a user: why, for how long, and with which claims. */
 export interface ActingAs {
   /** Why, in words, for the record: at most 500 characters. */
   readonly reason: string;

@@ -4,10 +4,12 @@ import type { RefreshRefusal } from '../../domain/refusals';
 import type { Result } from '../../domain/result';
 import type { Delivery } from '../../domain/session';
 
+/** What a token that would be granted belongs to. */
 export interface ValidRefreshToken {
   readonly userId: string;
   readonly sessionId: string;
   readonly generation: number;
+  /** When the session expires unless it is refreshed, on the database's clock. */
   readonly expiresAt: Date;
   /** The key that must prove each refresh; null if none must. */
   readonly binding: Binding | null;

@@ -2,6 +2,7 @@ import { Command } from '@nestjs/cqrs';
 import type { Result } from '../../domain/result';
 import type { Client } from '../../domain/session';
 
+/** Why a password was not reset. */
 export type PasswordResetRefusal =
   /** Not a ticket of these keys for a reset, too old, or used: the record says which. The user asks for a new one. */
   | { readonly kind: 'reset_ticket_invalid' }

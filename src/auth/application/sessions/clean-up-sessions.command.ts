@@ -16,6 +16,7 @@ export interface CleanUp {
   readonly failures: readonly CleanUpFailure[];
 }
 
+/** A step of a clean-up that failed, with the message of its error. */
 export interface CleanUpFailure {
   readonly step:
     'sessions' | 'marks of ended sessions' | 'sessions above the limit' | 'revocations' | 'the audit trail';

@@ -1,6 +1,7 @@
 import { Command } from '@nestjs/cqrs';
 import type { Client } from '../../domain/session';
 
+/** What a change of a factor spares, and who made it. */
 export interface FactorChange {
   /** The session that continues, as a rule that of the user who made the change; without one, all sessions end. */
   readonly except?: string | undefined;

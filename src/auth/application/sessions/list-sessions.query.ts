@@ -23,6 +23,7 @@ export type ListedSession = Pick<
   readonly binding: Binding['kind'] | null;
 };
 
+/** A page of a user's sessions. */
 export interface ListedSessions {
   readonly items: readonly ListedSession[];
   /** The `cursor` of the next page; null on the last page. */
@@ -32,6 +33,7 @@ export interface ListedSessions {
 /** The most sessions on a page, and how many there are by default. */
 export const MAX_PAGE = 100;
 
+/** Which page, and for whom. */
 export interface ListSessionsOptions {
   /** 1 to 100; 100 by default. */
   readonly limit?: number | undefined;

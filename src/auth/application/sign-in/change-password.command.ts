@@ -3,6 +3,7 @@ import type { Result } from '../../domain/result';
 import type { Client, Delivery } from '../../domain/session';
 import type { TokenPair } from '../token-pair.issuer';
 
+/** Why a password is unchanged. */
 export type PasswordChangeRefusal =
   /** The current password is wrong, or the caller's session has ended. */
   | { readonly kind: 'invalid_credentials' }

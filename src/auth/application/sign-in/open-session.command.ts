@@ -8,6 +8,7 @@ import type { TokenPair } from '../token-pair.issuer';
 /** `verified_user_invalid`: sealed elsewhere, changed, older than ten minutes, or used before. The record says which. */
 export type OpeningRefusal = 'user_not_found' | 'user_inactive' | 'verified_user_invalid';
 
+/** How the user was verified, and what the session has from its start. */
 export interface SessionOpening {
   /** How the user was verified, for the record: `password`, `google`, `passkey`; at most 64 of `a-z 0-9 _ . : -`. */
   readonly method: string;

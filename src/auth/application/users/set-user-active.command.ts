@@ -3,6 +3,7 @@ import type { Result } from '../../domain/result';
 import type { DirectoryChange } from '../../ports/user-directory';
 import type { Actor } from '../actor';
 
+/** Why a user is unchanged. */
 export type UserChangeRefusal = Exclude<DirectoryChange, 'changed'>;
 
 /** Deactivates a user, which ends all sessions and access tokens of the user, or lets the user sign in again. */

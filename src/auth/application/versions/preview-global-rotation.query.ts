@@ -1,9 +1,10 @@
 import { Query } from '@nestjs/cqrs';
 
+/** What a global rotation would change, if it were triggered now. */
 export interface GlobalRotationPreview {
   readonly previousVersion: number;
   readonly newVersion: number;
-  /** The policy's default, which applies to a rotation with a grace period that names none. */
+  /** The policy's default in seconds, for a rotation with a grace period that names none. */
   readonly gracePeriodSeconds: number;
   /** Sessions that could be refreshed and were issued below the new version. */
   readonly sessionsAffected: number;

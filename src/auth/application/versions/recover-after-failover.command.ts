@@ -1,6 +1,7 @@
 import { Command } from '@nestjs/cqrs';
 import type { Actor } from '../actor';
 
+/** The end of the recovery epoch. */
 export interface RecoveryEpoch {
   /** On the database's clock; null if there never was an epoch. */
   readonly recoveryUntil: Date | null;
@@ -13,6 +14,7 @@ export interface RecoveryEpoch {
  */
 export class RecoverAfterFailoverCommand extends Command<RecoveryEpoch> {
   constructor(
+    /** Why, in words, for the record: 1 to 500 characters. */
     readonly reason: string,
     /** Whole seconds, at most 7 days; by default a day. */
     readonly forSeconds: number = 24 * 60 * 60,

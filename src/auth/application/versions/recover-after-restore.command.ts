@@ -1,6 +1,7 @@
 import { Command } from '@nestjs/cqrs';
 import type { Actor } from '../actor';
 
+/** The global version before and after, and the number of sessions that ended. */
 export interface Recovery {
   readonly previousVersion: number;
   readonly newVersion: number;

@@ -56,8 +56,8 @@ export class FeedController implements OnApplicationBootstrap {
     description:
       'For services that verify access tokens by themselves. Answers at once if there is something new since `after`, else ' +
       'after `wait` seconds with no revocations. Without `after`, and where a cursor is too old, the answer is a snapshot, in ' +
-      'pages: ask again with each `cursor`, and wait a second after the last page. An answer proves that the service ' +
-      'knew all revocations of two seconds before it asked.',
+      'pages: ask again with each `cursor`, and wait a second after the last page. An answer contains every ' +
+      'revocation until two seconds before the request.',
   })
   @ApiQuery({
     name: 'after',

@@ -55,7 +55,7 @@ export class FeedRevocationDto {
   @ApiProperty({ example: '0198a0b0-0000-7000-8000-000000000002' })
   subject!: string;
 
-  /** Of kind `user`. */
+  /** Present for the kind `user`. */
   @ApiProperty({ required: false, example: 2 })
   minVersion?: number;
 
@@ -65,7 +65,7 @@ export class FeedRevocationDto {
 }
 
 export class RevocationsDto {
-  /** The `after` of the next request. It is opaque, and any instance takes it. */
+  /** The `after` of the next request. It is opaque, and valid on every instance. */
   @ApiProperty({ example: '1796000000.123456.4711.0.1' })
   cursor!: string;
 
@@ -81,7 +81,7 @@ export class RevocationsDto {
   @ApiProperty({ type: FeedPolicyDto })
   policy!: FeedPolicyDto;
 
-  /** In seconds: a token is over at `iat` + this, whatever its `exp` says. */
+  /** In seconds: a token expires at `iat` plus this at the latest, whatever its `exp` says. */
   @ApiProperty({ example: 900 })
   accessTokenTtl!: number;
 

@@ -7,7 +7,7 @@ export const ApiDpop = (): MethodDecorator =>
   ApiHeader({
     name: 'DPoP',
     required: false,
-    description: 'A proof of the key of the device (RFC 9449), with the nonce of an earlier `DPoP-Nonce`',
+    description: 'A proof signed by the key of the device (RFC 9449), with the nonce of the last `DPoP-Nonce`',
     schema: { type: 'string' },
   });
 

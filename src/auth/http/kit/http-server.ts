@@ -11,6 +11,7 @@ import { BODY_LIMIT, parseJsonBody } from './json-body';
 import { takesForm } from './oauth-routes';
 import { validationPipe } from './validation.pipe';
 
+/** What `fastifyOptions()` and `configureHttp()` set on the server. */
 export interface HttpOptions {
   /** Addresses or CIDR blocks of the proxies whose `X-Forwarded-For` is trusted; never "all". */
   readonly trustProxy: readonly string[];
@@ -37,7 +38,7 @@ export const fastifyOptions = ({ trustProxy }: HttpOptions) => ({
   trustProxy: trustProxy.length > 0 && [...trustProxy],
   // `/auth/login/` is `/auth/login`, as on Express.
   routerOptions: { ignoreTrailingSlash: true, maxParamLength: LONGEST_PARAMETER },
-  // A URL that the router cannot read never reaches Nest's filters.
+  /** Answers a URL that the router cannot read: it never reaches Nest's filters. */
   frameworkErrors: ({ statusCode = 400 }: { statusCode?: number }, _request: unknown, reply: FastifyReply) => {
     const problem = new ProblemException(statusCode);
     reply
@@ -45,6 +46,7 @@ export const fastifyOptions = ({ trustProxy }: HttpOptions) => ({
       .headers(problem.headers())
       .send(problem.getResponse() as never);
   },
+  /** Answers what Node cannot read as a request. */
   clientErrorHandler: answerUnreadable,
 });
 

@@ -73,7 +73,7 @@ export class OAuthController {
   @ApiOAuthErrors({
     400: {
       description:
-        'The refresh token is refused (`invalid_grant`), the grant is another (`unsupported_grant_type`), the client is ' +
+        'The refresh token is refused (`invalid_grant`), the grant is not supported (`unsupported_grant_type`), the client is ' +
         'unknown (`invalid_client`), a scope is requested (`invalid_scope`), or the form breaks a rule (`invalid_request`)',
       error: 'invalid_grant',
       words: UNKNOWN_TOKEN,
@@ -98,7 +98,7 @@ export class OAuthController {
   @ApiOperation({
     summary: 'Revocation endpoint',
     description:
-      'Ends the session of any of its tokens (RFC 7009), as `POST /auth/logout` does. The answer does not reveal whether the token was known: it is 200, with an empty body.',
+      'Ends the session that the token belongs to (RFC 7009), as `POST /auth/logout` does. The answer does not reveal whether the token was known: it is 200, with an empty body.',
   })
   @ApiBody({ type: RevocationRequestDto })
   @ApiOkResponse({ description: 'The session has ended, if there was one' })

@@ -63,7 +63,7 @@ export class IntrospectionDto {
   @ApiProperty({ example: true })
   active!: boolean;
 
-  /** Of access tokens only. */
+  /** Present for access tokens only. */
   @ApiProperty({ example: 'Bearer', enum: ['Bearer', 'DPoP'], required: false })
   token_type?: TokenType;
 
@@ -73,7 +73,7 @@ export class IntrospectionDto {
   @ApiProperty({ example: 'https://app.example', required: false })
   iss?: string;
 
-  /** Of access tokens only. */
+  /** Present for access tokens only. */
   @ApiProperty({ example: 'ratchet', required: false })
   aud?: string;
 

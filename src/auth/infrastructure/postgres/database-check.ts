@@ -34,7 +34,10 @@ export class DatabaseCheck implements OnModuleInit {
   }
 }
 
-/** What auth cannot work with, as sentences that say what to set; an empty list is a database that auth can use. */
+/**
+ * What auth cannot work with, as sentences that say what to set; an empty list is a database that auth can use.
+ * @internal
+ */
 export async function problemsOfDatabase(dataSource: DataSource, schema: string): Promise<string[]> {
   const { entities } = authSchema({ schema });
   return databaseProblems(await factsOf(dataSource, schema), names(schema), entities);
@@ -57,7 +60,7 @@ const FACTS = `
                                         WHERE has_table_privilege(pg_class.oid, privilege)))), '{}')
                         FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relkind IN ('r', 'p'))) AS facts`;
 
-/** A connection of the pool, for what TypeORM does not show of it. */
+/** A connection of the pool, for what TypeORM does not show of it. @internal */
 export async function withClient<T>(dataSource: DataSource, look: (client: PoolClient) => Promise<T>): Promise<T> {
   const client = await ((dataSource.driver as PostgresDriver).master as Pool).connect();
   try {

@@ -44,6 +44,7 @@ export interface PartitionedLog {
 /**
  * The partitions of the event log. Statements that others wait for are sent as one message, which is one transaction: between
  * two messages a process may stand still, and all answers with it.
+ * @internal
  */
 export class EventPartitions {
   constructor(

@@ -7,6 +7,7 @@ export type Names = ReturnType<typeof names>;
  * The one place for names in PostgreSQL: entities, migrations and statements all ask it. Every name holds the schema, as a
  * prefix or as a part, so that two applications share a database, and two schemas a process.
  * @throws Error if it is no name for a schema
+ * @internal
  */
 export function names(schema: string) {
   if (!SCHEMA_NAME.holds(schema)) throw new Error(`The schema of auth's tables ${SCHEMA_NAME.words}`);

@@ -9,6 +9,7 @@ export interface Standbys {
 /**
  * The standbys of the server; null where the role may not see how they follow it (`pg_monitor` may). A subscriber of a
  * publication and a base backup are no standbys.
+ * @internal
  */
 export async function standbysOf(dataSource: DataSource): Promise<Standbys | null> {
   const followers = await dataSource.query<{ sync_state: string | null }[]>(`

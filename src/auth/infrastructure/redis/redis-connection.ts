@@ -105,6 +105,7 @@ export class RedisConnection implements OnModuleInit, OnApplicationShutdown {
 /**
  * A connection to the master, whose end calls `lost` unless it is the caller's own.
  * @throws Error if there is none
+ * @internal
  */
 export async function openRedis(
   settings: RedisSettings,
