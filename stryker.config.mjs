@@ -20,7 +20,7 @@ export default {
     },
   },
   coverageAnalysis: 'perTest',
-  ignorePatterns: ['/dist', '/docs', '/bench', '/reports', '/.data', '/artefacts'],
+  ignorePatterns: ['/dist', '/bench', '/reports', '/.data', '/artefacts'],
   ignoreStatic: true,
   concurrency: 2,
   reporters: ['progress-append-only', 'clear-text', 'json'],

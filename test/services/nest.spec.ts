@@ -1,4 +1,4 @@
-import { Controller, Get, type INestApplication } from '@nestjs/common';
+import { Controller, Get, HttpCode, type INestApplication, Post } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
@@ -23,6 +23,12 @@ class OrdersController {
   @Get()
   list(@CurrentPrincipal() { userId, sessionId, roles }: Principal) {
     return { userId, sessionId, roles };
+  }
+
+  @HttpCode(200)
+  @Post()
+  order() {
+    return 'ordered';
   }
 
   @Public()
@@ -99,6 +105,19 @@ describe('A Nest service without a database, behind two instances', () => {
     const strong = await ask(url, '/strong', accessToken);
     expect([strong.status, strong.body.code]).toEqual([401, 'reauthentication_required']);
     expect((await ask(url, '', `${accessToken}x`)).status).toBe(401);
+  });
+
+  // Seen red with a guard that reads the header alone, and with one that does not look at the origin.
+  it('takes the bound cookie of a browser on the same origin, for a change from a page of its own', async () => {
+    const { accessToken } = (await two.one.logIn()).body;
+    const sent = async (method: string, headers: Record<string, string> = {}) =>
+      (await fetch(`${urls[0]}/orders`, { method, headers: { Cookie: `__Host-access=${accessToken}`, ...headers } }))
+        .status;
+    expect(await sent('GET')).toBe(200);
+    expect(await sent('POST')).toBe(403);
+    expect(await sent('POST', { 'Sec-Fetch-Site': 'cross-site', Origin: 'https://evil.example' })).toBe(403);
+    expect(await sent('POST', { 'Sec-Fetch-Site': 'same-origin' })).toBe(200);
+    expect(await sent('GET', { Cookie: '__Host-access=junk' })).toBe(401);
   });
 
   it('takes the roles of the token', async () => {
