@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import type { DbscBinding, DbscProof } from '../domain/binding';
+import type { DbscBinding, DbscProof, KeyProof } from '../domain/binding';
 import { isSameKey, isSignedByDevice, parseSignedChallenge, registeredKeyOf, SessionChallenges } from '../domain/dbsc';
 import { Clock } from '../ports/clock';
-import type { KeyProof } from './key-proof';
 
 /** The registration of a key, which is signed by it: a {@link KeyProof} where the session is bound to the same key already. */
 export interface KeyRegistration extends KeyProof {

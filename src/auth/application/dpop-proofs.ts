@@ -3,13 +3,12 @@ import { Injectable } from '@nestjs/common';
 import { isProofFor, parseProof, thumbprintOf, type UnverifiedProof } from '../../guard/dpop';
 import { spellingsOf } from '../../support/loopback';
 import { ProofProblem } from '../../support/proof-problem';
-import type { DpopBinding, DpopProof } from '../domain/binding';
+import type { DpopBinding, DpopProof, KeyProof } from '../domain/binding';
 import { DpopNonces } from '../domain/dpop-nonces';
 import type { Delivery } from '../domain/session';
 import { AuthOptions } from '../options/auth.options';
 import { Clock } from '../ports/clock';
 import { SeenProofs } from '../ports/seen-proofs';
-import type { KeyProof } from './key-proof';
 
 /** Reads DPoP proofs (RFC 9449). A proof is recent by its nonce, which this server has given; the client's clock does not count. */
 @Injectable()

@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { AccessTokenAuthenticator } from '../../guard/access-token.authenticator';
-import type { BoundCookieProof, DbscProof, DpopProof } from '../domain/binding';
+import type { BoundCookieProof, DbscProof, DpopProof, KeyProof } from '../domain/binding';
 import { DbscProofs } from './dbsc-proofs';
 import { DpopProofs } from './dpop-proofs';
-import type { KeyProof } from './key-proof';
 
 /** Reads the proof of a refresh, of whichever kind. */
 @Injectable()

@@ -39,3 +39,8 @@ export interface BoundCookieProof {
   readonly kind: 'bound_cookie';
   readonly accessToken: string;
 }
+
+/** Whether the key that a session is bound to has signed the request; false for a session that is not bound, or to a key of another kind. */
+export interface KeyProof {
+  isBy(session: { readonly id: string; readonly binding: Binding | null }): Promise<boolean>;
+}

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
+import type { KeyProof } from '../../domain/binding';
 import { RevocationView } from '../../../guard/revocation.view';
 import { decideRefresh, type RefreshDenial, type RefreshFacts, type RefreshGrant } from '../../domain/refresh-decision';
 import { digestOf, type RefreshToken, RefreshTokenKeyRing, retryKeyHashOf } from '../../domain/refresh-token';
 import { AuthOptions } from '../../options/auth.options';
 import { SessionRepository } from '../../ports/session.repository';
 import { checkedUser } from '../../ports/user-directory';
-import type { KeyProof } from '../key-proof';
 import { RecoveryPending } from '../faults';
 import { HostUsers } from '../host-users';
 import type { RefreshAccessTokenCommand } from './refresh-access-token.command';

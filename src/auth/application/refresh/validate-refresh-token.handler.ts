@@ -1,8 +1,8 @@
 import { type IQueryHandler, QueryHandler } from '@nestjs/cqrs';
+import type { KeyProof } from '../../domain/binding';
 import { demand, retryKeyProblem } from '../../domain/input-rules';
 import type { RefreshRefusal } from '../../domain/refusals';
 import { ok, refusal, type Result } from '../../domain/result';
-import type { KeyProof } from '../key-proof';
 import { RefreshJudge } from './refresh-judge';
 import { refusalOf } from './refresh-record';
 import { type ValidRefreshToken, ValidateRefreshTokenQuery } from './validate-refresh-token.query';
