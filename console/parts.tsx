@@ -57,6 +57,7 @@ visitor.listen(() => {
 
 export function SaidLast(): JSX.Element {
   const last = useStore(said);
+  useEffect(() => document.activeElement?.scrollIntoView({ block: 'nearest' }), [last]);
   return (
     <div class="said-last" role="status" aria-live="polite">
       {last !== null && (

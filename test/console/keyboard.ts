@@ -73,10 +73,15 @@ export class Keyboard {
       const element = document.activeElement;
       if (element === document.body) return null;
       const { outlineStyle, outlineWidth } = window.getComputedStyle(element);
-      const { top, bottom, left, right } = element.getBoundingClientRect();
       const isOutlined = outlineStyle !== 'none' && parseFloat(outlineWidth) > 0;
-      const isInside = bottom > 0 && right > 0 && top < window.innerHeight && left < window.innerWidth;
-      return isOutlined && isInside ? null : `${element.outerHTML.slice(0, 200)} ${outlineStyle} ${String(isInside)}`;
+      // The first line of a link that has several; of what is larger than the window, the part in it.
+      const { top, bottom, left, right } = element.getClientRects()[0];
+      const x = (Math.max(0, left) + Math.min(window.innerWidth, right)) / 2;
+      const y = (Math.max(0, top) + Math.min(window.innerHeight, bottom)) / 2;
+      const found = document.elementFromPoint(x, y);
+      const isOnTop = found !== null && element.contains(found);
+      if (isOutlined && isOnTop) return null;
+      return `${element.outerHTML.slice(0, 200)}, ${outlineStyle}, under ${found?.outerHTML.slice(0, 100)}`;
     });
     if (unseen !== null) throw new Error(`The focus is not seen: ${unseen}`);
   }
