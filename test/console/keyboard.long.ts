@@ -158,7 +158,7 @@ describeInChromium('by the keyboard alone', () => {
     expect((await app.logIn(user)).status).toBe(200);
   });
 
-  // Seen red with the token in the address, and with one that stays when it is hidden.
+  // Seen red with the token in the state of the history.
   it('acts for a user: the token is shown once, and is nowhere else', async () => {
     const printed: string[] = [];
     page.on('console', (message) => void printed.push(message.text()));
