@@ -17,8 +17,8 @@ const http = packages(
 
 /** The parts that are no library: hosts have their own. */
 const application = [
-  '^src/(app\\.module|bootstrap|config|findings|kept-keys|logging|main|new-keys|readings)\\.ts$',
-  '^src/(audit|cli|database|operations|users)/',
+  '^src/(app\\.module|bootstrap|config|kept-keys|logging|main|new-keys|readings)\\.ts$',
+  '^src/(audit|cli|database|findings|operations|users)/',
 ];
 
 /** What of auth/http is loaded when it is mounted: it documents itself, or is for hosts with Passport. */
@@ -197,7 +197,7 @@ module.exports = {
       { pathNot: '^src/auth/' },
       { path: '^src/auth/', pathNot: '^src/auth/(http/)?index\\.ts$' },
     ),
-    ...['audit', 'console', 'operations', 'auth/http/oauth'].map((module) => oneDoor(module)),
+    ...['audit', 'console', 'findings', 'operations', 'auth/http/oauth'].map((module) => oneDoor(module)),
     rule(
       'console-imports-the-guard',
       'The console serves files: its data are public routes. It imports the doors of the guard and itself.',

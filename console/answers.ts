@@ -105,6 +105,8 @@ export interface Settings {
     readonly signs: boolean;
     readonly ageDays: number | null;
   }[];
+  /** A key that signs is due for a successor after so many days. */
+  readonly keyLifeDays: number;
   readonly refreshTokenKeys: readonly { readonly id: number; readonly issues: boolean }[];
   readonly accessTokenTtlSeconds: number;
   readonly refreshTokenTtlSeconds: number;
@@ -118,5 +120,31 @@ export interface Settings {
     readonly points: number | null;
     readonly seconds: number | null;
   }[];
-  readonly findings: readonly { readonly check: string; readonly status: string; readonly message: string }[];
+}
+
+export interface Diagnosis {
+  readonly healthy: boolean;
+  readonly checks: readonly {
+    readonly check: string;
+    readonly status: 'ok' | 'warn' | 'fail';
+    readonly message: string;
+  }[];
+}
+
+export interface RareEvents {
+  readonly from: string;
+  readonly to: string;
+  readonly types: readonly {
+    readonly type: string;
+    readonly outcome: string;
+    readonly counts: readonly number[];
+    readonly isWhole: boolean;
+  }[];
+}
+
+export interface ActingToken {
+  readonly accessToken: string;
+  readonly tokenType: string;
+  readonly expiresIn: number;
+  readonly expiresAt: string;
 }

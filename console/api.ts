@@ -66,10 +66,19 @@ interface ProblemBody {
 async function problemOf(response: Response): Promise<Problem> {
   const body = (await response.json().catch(() => ({}))) as ProblemBody;
   const rules = (body.errors ?? []).map(({ message }) => message).join('; ');
-  const words = rules || wordsOf(response.status, body.title);
+  const words = rules || CODES[body.code ?? ''] || wordsOf(response.status, body.title);
   const retryAfter = Number(response.headers.get('Retry-After')) || 0;
   return new Problem(response.status, body.code ?? '', words, body.recovery ?? null, retryAfter);
 }
+
+/** What the routes refuse for a reason of its own. */
+const CODES: Readonly<Record<string, string>> = {
+  acting_for_oneself: 'Nobody acts for themselves: this is your own account.',
+  last_admin: 'No active administrator would be left.',
+  user_inactive: 'The user is deactivated.',
+  user_not_found: 'There is no such user.',
+  version_mismatch: 'Somebody has cut off in the meantime. Nothing has changed: look again.',
+};
 
 function wordsOf(status: number, title = ''): string {
   if (status === 404) return 'Not found.';
@@ -90,15 +99,24 @@ async function send(path: string, init: RequestInit): Promise<Response> {
 /** The question for the password that is open; null if none is. */
 export const question = new Store<{ readonly answer: (proved: boolean) => void } | null>(null);
 
+let asked: Promise<boolean> | null = null;
+
+/** One question for all changes that wait for it: a second one would leave the first without an answer. */
 const stepUp = (): Promise<boolean> =>
-  new Promise((resolve) => {
+  (asked ??= new Promise<boolean>((resolve) => {
     question.set({
       answer(proved) {
+        asked = null;
         question.set(null);
         resolve(proved);
       },
     });
-  });
+  }));
+
+/** A question is for the one who was asked: it must not wait for whoever signs in next, and their password. */
+visitor.listen(() => {
+  if (visitor.value.kind !== 'in') question.value?.answer(false);
+});
 
 /** The answer of a route, whatever its media type. Asks for the password where the route requires a recent proof. */
 export async function answerOf(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {

@@ -10,6 +10,7 @@ import { StepUp } from './pages/step-up';
 import { TrailPage } from './pages/trail';
 import { UserPage } from './pages/user';
 import { UsersPage } from './pages/users';
+import { focusHeading, keepFocus } from './focus';
 import { act, Notice, SaidLast, wordsOf } from './parts';
 import { type Place, to, usePlace } from './routing';
 import { useStore } from './store';
@@ -60,7 +61,7 @@ function Inside({ email }: { readonly email: string }): JSX.Element {
   useEffect(() => {
     document.title = `${title} – Ratchet`;
     // A reader of the screen continues where the page has changed.
-    document.querySelector<HTMLElement>('main h1')?.focus();
+    focusHeading();
   }, [key, title]);
   return (
     <div class="frame">
@@ -87,7 +88,7 @@ function Inside({ email }: { readonly email: string }): JSX.Element {
           </button>
         </div>
       </header>
-      <main id="content" tabIndex={-1}>
+      <main id="content">
         {!isOnline && <Notice tone="bad">You are offline. What you see is what was loaded last.</Notice>}
         <Page key={key} place={place} />
       </main>
@@ -100,7 +101,7 @@ function Inside({ email }: { readonly email: string }): JSX.Element {
 /** The address is the page's own: the browser would go to one with this name. */
 function skip(event: Event): void {
   event.preventDefault();
-  document.getElementById('content')?.focus();
+  focusHeading();
 }
 
 function Console(): JSX.Element {
@@ -133,4 +134,7 @@ function Console(): JSX.Element {
 }
 
 const root = document.getElementById('console');
-if (root !== null) render(<Console />, root);
+if (root !== null) {
+  keepFocus(root);
+  render(<Console />, root);
+}

@@ -1,6 +1,6 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { Problem } from './api';
+import { Problem, visitor } from './api';
 import { Store, useStore } from './store';
 import { agentText, agoText, piecesOf, timeText } from './texts';
 
@@ -50,8 +50,14 @@ export function Notice({ tone, children }: { readonly tone: Tone; readonly child
 /** What the last action did. */
 const said = new Store<{ readonly tone: Tone; readonly text: string } | null>(null);
 
+// It was said to the one who acted.
+visitor.listen(() => {
+  if (visitor.value.kind === 'out') said.set(null);
+});
+
 export function SaidLast(): JSX.Element {
   const last = useStore(said);
+  useEffect(() => document.activeElement?.scrollIntoView({ block: 'nearest' }), [last]);
   return (
     <div class="said-last" role="status" aria-live="polite">
       {last !== null && (
@@ -69,12 +75,16 @@ export function SaidLast(): JSX.Element {
 /** Runs an action and says what it did, or why it did nothing. */
 export async function act(work: () => Promise<string>): Promise<boolean> {
   try {
-    said.set({ tone: 'good', text: await work() });
+    say({ tone: 'good', text: await work() });
     return true;
   } catch (error) {
-    said.set({ tone: 'bad', text: wordsOf(error) });
+    say({ tone: 'bad', text: wordsOf(error) });
     return false;
   }
+}
+
+function say(what: { readonly tone: Tone; readonly text: string }): void {
+  if (visitor.value.kind === 'in') said.set(what);
 }
 
 interface ActionProps {
@@ -83,15 +93,36 @@ interface ActionProps {
   readonly ask?: string;
   readonly tone?: 'danger' | 'quiet' | 'main';
   readonly describes?: string;
+  /** Whether it has the focus from the beginning. */
+  readonly isFirst?: boolean;
   readonly work: () => Promise<string>;
   readonly done?: () => void;
 }
 
-export function Action({ label, ask, tone = 'quiet', describes, work, done }: ActionProps): JSX.Element {
+export function Action({
+  label,
+  ask,
+  tone = 'quiet',
+  describes,
+  isFirst = false,
+  work,
+  done,
+}: ActionProps): JSX.Element {
   const [isAsking, setAsking] = useState(false);
   const [isBusy, setBusy] = useState(false);
-  const run = (): void => {
+  const returns = useRef(isFirst);
+  // The button is another one after a question, and has the focus again.
+  const place = useCallback((button: HTMLButtonElement | null) => {
+    if (button !== null && returns.current) button.focus();
+    returns.current = false;
+  }, []);
+  // The button of another action by now.
+  useEffect(() => setAsking(false), [label]);
+  const answer = (): void => {
+    returns.current = true;
     setAsking(false);
+  };
+  const run = (): void => {
     setBusy(true);
     void act(work).then((worked) => {
       setBusy(false);
@@ -100,12 +131,20 @@ export function Action({ label, ask, tone = 'quiet', describes, work, done }: Ac
   };
   if (isAsking) {
     return (
-      <span class="asking">
+      <span class="asking" onKeyDown={({ key }) => key === 'Escape' && answer()}>
         <span>{ask}</span>
-        <button type="button" class="danger" ref={(button) => button?.focus()} onClick={run}>
+        <button
+          type="button"
+          class="danger"
+          ref={focused}
+          onClick={() => {
+            answer();
+            run();
+          }}
+        >
           Yes
         </button>
-        <button type="button" class="quiet" onClick={() => setAsking(false)}>
+        <button type="button" class="quiet" onClick={answer}>
           No
         </button>
       </span>
@@ -115,12 +154,55 @@ export function Action({ label, ask, tone = 'quiet', describes, work, done }: Ac
     <button
       type="button"
       class={tone}
-      disabled={isBusy}
+      ref={place}
+      aria-disabled={isBusy}
       aria-label={describes}
-      onClick={() => (ask === undefined ? run() : setAsking(true))}
+      onClick={() => {
+        if (isBusy) return;
+        if (ask === undefined) run();
+        else setAsking(true);
+      }}
     >
       {isBusy ? `${label}…` : label}
     </button>
+  );
+}
+
+/** For what has the focus from the beginning. */
+export const focused = (element: HTMLElement | null): void => element?.focus();
+
+interface PagerProps {
+  /** Of the pages before this one. */
+  readonly cursors: readonly string[];
+  /** Undefined while it is not known. */
+  readonly next: string | null | undefined;
+  readonly go: (cursors: readonly string[]) => void;
+  readonly words: readonly [back: string, on: string];
+}
+
+/**
+ * Its buttons stay while a page is loaded, so that the one that was pressed keeps the focus. It belongs above the page: below
+ * it, they would be out of sight as soon as the page is longer or shorter.
+ */
+export function Pager({ cursors, next, go, words: [back, on] }: PagerProps): JSX.Element | null {
+  const isPaged = useRef(false);
+  isPaged.current ||= cursors.length > 0 || typeof next === 'string';
+  if (!isPaged.current) return null;
+  const hasNext = typeof next === 'string';
+  return (
+    <>
+      <button
+        type="button"
+        class="quiet"
+        aria-disabled={cursors.length === 0}
+        onClick={() => cursors.length > 0 && go(cursors.slice(0, -1))}
+      >
+        {back}
+      </button>
+      <button type="button" class="quiet" aria-disabled={!hasNext} onClick={() => hasNext && go([...cursors, next])}>
+        {on}
+      </button>
+    </>
   );
 }
 
@@ -230,6 +312,8 @@ export function Dialog({ title, close, children }: DialogProps): JSX.Element {
   useEffect(() => {
     const shown = dialog.current;
     if (shown !== null && !shown.open) shown.showModal();
+    // Before it goes, so that what had the focus has it again.
+    return () => shown?.close();
   }, []);
   return (
     <dialog

@@ -45,7 +45,7 @@ export class AppModule {
         }),
         UsersModule.forRoot(config.users),
         AuditModule.forRoot(logger),
-        HealthModule,
+        HealthModule.forRoot(config),
         MetricsModule.forRoot(config),
         ...(config.http.consoleEnabled ? [ConsoleModule.forRoot({ path: CONSOLE_PATH })] : []),
       ],

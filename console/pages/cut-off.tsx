@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { call, get } from '../api';
 import type { AuditEvent, Page, Policy, Preview, Rotation } from '../answers';
 import { act, Field, Notice, Show, useLoad } from '../parts';
@@ -58,11 +58,12 @@ function Form({ standing, done }: { readonly standing: Standing; readonly done: 
   const [reason, setReason] = useState('');
   const [typed, setTyped] = useState('');
   const [isBusy, setBusy] = useState(false);
+  const confirmation = useRef<HTMLInputElement>(null);
   const hasGrace = mode !== 'immediate';
-  const isReady = reason.trim() !== '' && typed.trim().toLowerCase() === WORD && !isBusy;
+  const isReady = reason.trim() !== '' && typed.trim().toLowerCase() === WORD;
   const submit = (event: Event): void => {
     event.preventDefault();
-    if (!isReady) return;
+    if (!isReady || isBusy) return;
     setBusy(true);
     void act(async () => {
       const rotation = await call<Rotation>('POST', 'admin/security/rotations', {
@@ -77,6 +78,8 @@ function Form({ standing, done }: { readonly standing: Standing; readonly done: 
       setBusy(false);
       setTyped('');
       if (worked) setReason('');
+      // Without the word the button cannot have the focus.
+      confirmation.current?.focus();
       done();
     });
   };
@@ -124,12 +127,13 @@ function Form({ standing, done }: { readonly standing: Standing; readonly done: 
       <Field label={`To confirm, type “${WORD}”`}>
         <input
           name="confirmation"
+          ref={confirmation}
           autocomplete="off"
           value={typed}
           onInput={({ currentTarget }) => setTyped(currentTarget.value)}
         />
       </Field>
-      <button type="submit" class="danger" disabled={!isReady}>
+      <button type="submit" class="danger" disabled={!isReady} aria-disabled={isBusy}>
         {isBusy ? 'Cutting off…' : 'Cut off all tokens'}
       </button>
     </form>

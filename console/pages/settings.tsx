@@ -1,11 +1,9 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { call, get } from '../api';
-import type { Policy, Settings } from '../answers';
+import type { Diagnosis, Policy, Settings } from '../answers';
 import { Action, Badge, Field, Said, Show, useLoad } from '../parts';
 import { counted, numberText, spanText } from '../texts';
-
-const KEY_LIFE_DAYS = 730;
 
 function Keys({ settings }: { readonly settings: Settings }): JSX.Element {
   return (
@@ -31,7 +29,9 @@ function Keys({ settings }: { readonly settings: Settings }): JSX.Element {
                 {ageDays === null ? (
                   <span class="muted">unknown: its id has no day</span>
                 ) : (
-                  <Badge tone={signs && ageDays > KEY_LIFE_DAYS ? 'bad' : 'plain'}>{counted(ageDays, 'day')}</Badge>
+                  <Badge tone={signs && ageDays > settings.keyLifeDays ? 'bad' : 'plain'}>
+                    {counted(ageDays, 'day')}
+                  </Badge>
                 )}
               </td>
               <td data-label="Use">{signs ? 'signs and verifies' : 'verifies'}</td>
@@ -53,23 +53,35 @@ function Keys({ settings }: { readonly settings: Settings }): JSX.Element {
   );
 }
 
-function Findings({ findings }: Pick<Settings, 'findings'>): JSX.Element {
-  const tones = { ok: 'good', warn: 'plain', fail: 'bad' } as const;
+const TONES = { ok: 'good', warn: 'plain', fail: 'bad' } as const;
+
+function Checks(): JSX.Element {
+  const diagnosis = useLoad((signal) => get<Diagnosis>('admin/doctor', signal), []);
   return (
     <section>
       <h2>Checks</h2>
       <p class="muted">
-        From within this process. <code>npx ratchet doctor</code> checks more: the configuration, Redis, clocks, the
-        pool and the trail.
+        What <code>npx ratchet doctor</code> reports, of the process that answers.
       </p>
-      <ul class="plain">
-        {findings.map(({ check, status, message }) => (
-          <li key={check}>
-            <Badge tone={tones[status as keyof typeof tones]}>{status}</Badge> <strong>{check}</strong>:{' '}
-            <Said text={message} />
-          </li>
-        ))}
-      </ul>
+      <Show of={diagnosis}>
+        {({ healthy, checks }) => (
+          <>
+            <p>{healthy ? 'No check has failed.' : <strong>A check has failed.</strong>}</p>
+            <ul class="plain checks">
+              {checks.map(({ check, status, message }) => (
+                <li key={check}>
+                  <Badge tone={TONES[status]}>{status}</Badge> <strong>{check}</strong>: <Said text={message} />
+                </li>
+              ))}
+            </ul>
+          </>
+        )}
+      </Show>
+      <div class="row">
+        <button type="button" class="quiet" onClick={diagnosis.reload}>
+          Check again
+        </button>
+      </div>
     </section>
   );
 }
@@ -150,10 +162,10 @@ export function SettingsPage(): JSX.Element {
   return (
     <>
       <h1 tabIndex={-1}>Keys and limits</h1>
+      <Checks />
       <Show of={settings}>
         {(data) => (
           <>
-            <Findings findings={data.findings} />
             <Keys settings={data} />
             <Limits settings={data} />
           </>

@@ -1,16 +1,18 @@
 import type { JSX } from 'preact';
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { signIn } from '../api';
-import { Field, Notice, wordsOf } from '../parts';
+import { Field, focused, Notice, wordsOf } from '../parts';
 
 export function SignIn({ why }: { readonly why: string | null }): JSX.Element {
   const [email, setEmail] = useState('');
   const [password, setPassword] = useState('');
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState<string | null>(null);
+  const field = useRef<HTMLInputElement>(null);
 
   const submit = (event: Event): void => {
     event.preventDefault();
+    if (isBusy) return;
     setBusy(true);
     setError(null);
     signIn(email, password)
@@ -18,12 +20,15 @@ export function SignIn({ why }: { readonly why: string | null }): JSX.Element {
       .finally(() => {
         setBusy(false);
         setPassword('');
+        field.current?.focus();
       });
   };
 
   return (
     <main class="alone">
-      <h1>Ratchet</h1>
+      <h1 tabIndex={-1} ref={focused}>
+        Ratchet
+      </h1>
       <p class="lead">Watch over sessions. Sign in with an account that has the role admin.</p>
       {why !== null && error === null && <Notice tone="plain">{why}</Notice>}
       {error !== null && <Notice tone="bad">{error}</Notice>}
@@ -42,13 +47,14 @@ export function SignIn({ why }: { readonly why: string | null }): JSX.Element {
           <input
             type="password"
             name="password"
+            ref={field}
             autocomplete="current-password"
             required
             value={password}
             onInput={({ currentTarget }) => setPassword(currentTarget.value)}
           />
         </Field>
-        <button type="submit" class="main" disabled={isBusy}>
+        <button type="submit" class="main" aria-disabled={isBusy}>
           {isBusy ? 'Signing in…' : 'Sign in'}
         </button>
       </form>

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { session } from '../api';
 import { Dialog, Field, Notice } from '../parts';
 
@@ -8,9 +8,11 @@ export function StepUp({ answer }: { readonly answer: (proved: boolean) => void 
   const [password, setPassword] = useState('');
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState<string | null>(null);
+  const field = useRef<HTMLInputElement>(null);
 
   const submit = (event: Event): void => {
     event.preventDefault();
+    if (isBusy) return;
     setBusy(true);
     setError(null);
     session.reauthenticate(password).then(
@@ -18,6 +20,7 @@ export function StepUp({ answer }: { readonly answer: (proved: boolean) => void 
       (failure: unknown) => {
         setBusy(false);
         setPassword('');
+        field.current?.focus();
         const isWrong = failure instanceof Error && failure.name === 'WrongPassword';
         setError(isWrong ? 'The password is wrong.' : 'The server cannot be reached, or is busy. Try again.');
       },
@@ -33,6 +36,7 @@ export function StepUp({ answer }: { readonly answer: (proved: boolean) => void 
           <input
             type="password"
             name="proof"
+            ref={field}
             autocomplete="current-password"
             required
             autofocus
@@ -44,7 +48,7 @@ export function StepUp({ answer }: { readonly answer: (proved: boolean) => void 
           <button type="button" class="quiet" onClick={() => answer(false)}>
             Cancel
           </button>
-          <button type="submit" class="main" disabled={isBusy}>
+          <button type="submit" class="main" aria-disabled={isBusy}>
             {isBusy ? 'Confirming…' : 'Confirm'}
           </button>
         </div>

@@ -1,10 +1,10 @@
 import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { answerOf, get, withQuery } from '../api';
-import type { AuditEvent, Page } from '../answers';
-import { Action, Field, Notice, Show, useLoad, wordsOf } from '../parts';
+import type { AuditEvent, Page, RareEvents } from '../answers';
+import { Action, Badge, Field, Notice, Pager, Said, Show, useLoad, wordsOf } from '../parts';
 import { type Place, to } from '../routing';
-import { clockText, counted, eventText } from '../texts';
+import { clockText, counted, eventText, numberText } from '../texts';
 import { EventTable } from './events';
 
 const FILTERS = ['userId', 'sessionId', 'attemptId', 'type', 'outcome', 'from', 'to'] as const;
@@ -14,10 +14,7 @@ type Filter = Readonly<Record<(typeof FILTERS)[number], string>>;
 declare const EVENT_TYPES: readonly string[];
 const ROWS = 50;
 const TAIL_MS = 2000;
-const HOUR_MS = 3_600_000;
 const HOURS = 24;
-/** Pages of failures that the histogram reads at most. */
-const RARE_PAGES = 5;
 
 const filterIn = ({ parameters }: Place): Filter =>
   Object.fromEntries(FILTERS.map((name) => [name, parameters.get(name) ?? ''])) as Filter;
@@ -32,6 +29,8 @@ function isoOf(local: string): string {
 
 function Filters({ filter }: { readonly filter: Filter }): JSX.Element {
   const [given, setGiven] = useState(filter);
+  // Not another form: the button that was pressed keeps the focus.
+  useEffect(() => setGiven(filter), [JSON.stringify(filter)]);
   const field = (name: (typeof FILTERS)[number]) => ({
     name,
     value: given[name],
@@ -84,82 +83,98 @@ function Filters({ filter }: { readonly filter: Filter }): JSX.Element {
   );
 }
 
-/** The failures of a day by hour: newest first, as far as they were read. */
-function countsOf(events: readonly AuditEvent[], now: number): number[] {
-  const counts = new Array<number>(HOURS).fill(0);
-  for (const { occurredAt } of events) {
-    const hour = Math.floor((now - Date.parse(occurredAt)) / HOUR_MS);
-    if (hour >= 0 && hour < HOURS) counts[HOURS - 1 - hour] = (counts[HOURS - 1 - hour] ?? 0) + 1;
-  }
-  return counts;
-}
-
-interface Rare {
-  readonly counts: readonly number[];
-  readonly total: number;
-  readonly isWhole: boolean;
-}
-
-async function rareOf(signal: AbortSignal): Promise<Rare> {
-  const now = Date.now();
-  const from = new Date(now - HOURS * HOUR_MS).toISOString();
-  const events: AuditEvent[] = [];
-  let cursor: string | null = null;
-  for (let page = 0; page < RARE_PAGES; page++) {
-    const { items, nextCursor }: Page<AuditEvent> = await get(
-      withQuery('admin/audit-events', { outcome: 'failed', from, limit: '200', cursor }),
-      signal,
-    );
-    events.push(...items);
-    cursor = nextCursor;
-    if (cursor === null) break;
-  }
-  return { counts: countsOf(events, now), total: events.length, isWhole: cursor === null };
-}
-
 const BAR = { width: 18, gap: 4, height: 72 };
 
+const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
+
+/** By hour, of the types that `wanted` picks. */
+const byHour = ({ types }: RareEvents, wanted: (outcome: string) => boolean): readonly number[] =>
+  Array.from({ length: HOURS }, (_, hour) =>
+    sumOf(types.filter(({ outcome }) => wanted(outcome)).map(({ counts }) => counts[hour] ?? 0)),
+  );
+
+function Bars({ rare }: { readonly rare: RareEvents }): JSX.Element {
+  const all = byHour(rare, () => true);
+  const failed = byHour(rare, (outcome) => outcome === 'failed');
+  const most = Math.max(1, ...all);
+  const heightOf = (count: number) => (count === 0 ? 0 : Math.max(3, (count / most) * BAR.height));
+  return (
+    <figure class="histogram">
+      <svg
+        viewBox={`0 0 ${String(HOURS * (BAR.width + BAR.gap))} ${String(BAR.height)}`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={`${counted(sumOf(all), 'event')} in 24 hours, ${numberText(sumOf(failed))} of them failures, at most ${numberText(most)} in one hour`}
+      >
+        {all.map((count, hour) => {
+          const failures = failed[hour] ?? 0;
+          const words = `${counted(count, 'event')}, ${counted(failures, 'failure')}, ${String(HOURS - hour)} to ${String(HOURS - 1 - hour)} hours ago`;
+          const bar = (name: string, height: number) => (
+            <rect
+              class={name}
+              x={hour * (BAR.width + BAR.gap)}
+              y={BAR.height - height}
+              width={BAR.width}
+              height={height}
+              rx="2"
+            />
+          );
+          return (
+            <g key={hour}>
+              <title>{words}</title>
+              {bar(count === 0 ? 'none' : 'all', Math.max(1, heightOf(count)))}
+              {bar('failed', heightOf(failures))}
+            </g>
+          );
+        })}
+      </svg>
+      <figcaption class="muted">By hour; failures are red. The right end is now.</figcaption>
+    </figure>
+  );
+}
+
+/** What is rare: the log is mostly refreshes that were granted. */
 function Histogram(): JSX.Element {
-  const rare = useLoad(rareOf, []);
+  const rare = useLoad((signal) => get<RareEvents>(`admin/audit-events/histogram?hours=${String(HOURS)}`, signal), []);
   return (
     <section>
-      <h2>Failures of the last day</h2>
+      <h2>The last day, without refreshes that were granted</h2>
       <Show of={rare}>
-        {({ counts, total, isWhole }) => {
-          const most = Math.max(1, ...counts);
-          const width = counts.length * (BAR.width + BAR.gap);
-          return (
-            <figure class="histogram">
-              <svg
-                viewBox={`0 0 ${String(width)} ${String(BAR.height)}`}
-                preserveAspectRatio="none"
-                role="img"
-                aria-label={`${counted(total, 'failure')} in 24 hours, at most ${String(most)} in one hour`}
-              >
-                {counts.map((count, hour) => {
-                  const height = count === 0 ? 1 : Math.max(3, (count / most) * BAR.height);
-                  return (
-                    <rect
-                      key={hour}
-                      class={count === 0 ? 'none' : ''}
-                      x={hour * (BAR.width + BAR.gap)}
-                      y={BAR.height - height}
-                      width={BAR.width}
-                      height={height}
-                      rx="2"
-                    >
-                      <title>{`${counted(count, 'failure')}, ${String(HOURS - hour)} to ${String(HOURS - 1 - hour)} hours ago`}</title>
-                    </rect>
-                  );
-                })}
-              </svg>
-              <figcaption class="muted">
-                {isWhole ? counted(total, 'failure') : `The newest ${counted(total, 'failure')}`}, by hour. The right
-                end is now.
-              </figcaption>
-            </figure>
-          );
-        }}
+        {(data) => (
+          <>
+            <Bars rare={data} />
+            <table class="list rare">
+              <thead>
+                <tr>
+                  <th scope="col">Event</th>
+                  <th scope="col">Outcome</th>
+                  <th scope="col">Number</th>
+                </tr>
+              </thead>
+              <tbody>
+                {data.types
+                  .map((one) => ({ ...one, total: sumOf(one.counts) }))
+                  .sort((one, other) => other.total - one.total)
+                  .map(({ type, outcome, total, isWhole }) => (
+                    <tr key={type}>
+                      <td>
+                        <a href={withQuery(to('trail'), { type })}>
+                          <Said text={eventText(type)} />
+                        </a>
+                      </td>
+                      <td data-label="Outcome">
+                        <Badge tone={outcome === 'failed' ? 'bad' : 'plain'}>{outcome}</Badge>
+                      </td>
+                      <td data-label="Number">
+                        {numberText(total)}
+                        {!isWhole && ' or more'}
+                      </td>
+                    </tr>
+                  ))}
+              </tbody>
+            </table>
+          </>
+        )}
       </Show>
     </section>
   );
@@ -227,25 +242,12 @@ function Pages({ filter }: { readonly filter: Filter }): JSX.Element {
     [JSON.stringify(filter), cursor],
   );
   return (
-    <Show of={page}>
-      {({ items, nextCursor }) => (
-        <>
-          <EventTable events={items} />
-          <div class="row">
-            {cursors.length > 0 && (
-              <button type="button" class="quiet" onClick={() => setCursors(cursors.slice(0, -1))}>
-                Newer
-              </button>
-            )}
-            {nextCursor !== null && (
-              <button type="button" class="quiet" onClick={() => setCursors([...cursors, nextCursor])}>
-                Older
-              </button>
-            )}
-          </div>
-        </>
-      )}
-    </Show>
+    <>
+      <div class="row">
+        <Pager cursors={cursors} next={page.data?.nextCursor} go={setCursors} words={['Newer', 'Older']} />
+      </div>
+      <Show of={page}>{({ items }) => <EventTable events={items} />}</Show>
+    </>
   );
 }
 
@@ -256,7 +258,7 @@ export function TrailPage({ place }: { readonly place: Place }): JSX.Element {
   return (
     <>
       <h1 tabIndex={-1}>Trail</h1>
-      <Filters key={key} filter={filter} />
+      <Filters filter={filter} />
       <div class="row">
         <label class="check">
           <input

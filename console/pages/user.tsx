@@ -1,10 +1,10 @@
 import type { JSX } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { call, get, withQuery } from '../api';
-import type { AuditEvent, FoundUsers, ListedSession, Page, User } from '../answers';
-import { Action, Agent, Badge, Empty, Field, Said, Show, Time, useLoad } from '../parts';
+import type { ActingToken, AuditEvent, FoundUsers, ListedSession, Page, User } from '../answers';
+import { Action, Agent, Badge, Empty, Field, Notice, Pager, Said, Show, Time, useLoad } from '../parts';
 import { to } from '../routing';
-import { counted } from '../texts';
+import { clockText, counted, spanText } from '../texts';
 import { EventTable } from './events';
 
 const ROWS = 50;
@@ -50,8 +50,16 @@ function Sessions({ id }: { readonly id: string }): JSX.Element {
   return (
     <section>
       <h2>Live sessions</h2>
+      <div class="row">
+        <Pager
+          cursors={cursors}
+          next={sessions.data?.nextCursor}
+          go={setCursors}
+          words={['Previous page', 'Next page']}
+        />
+      </div>
       <Show of={sessions}>
-        {({ items, nextCursor }) =>
+        {({ items }) =>
           items.length === 0 ? (
             <Empty>
               <p>No session can be refreshed.</p>
@@ -107,16 +115,6 @@ function Sessions({ id }: { readonly id: string }): JSX.Element {
                 </tbody>
               </table>
               <div class="row">
-                {cursors.length > 0 && (
-                  <button type="button" class="quiet" onClick={() => setCursors(cursors.slice(0, -1))}>
-                    Previous page
-                  </button>
-                )}
-                {nextCursor !== null && (
-                  <button type="button" class="quiet" onClick={() => setCursors([...cursors, nextCursor])}>
-                    Next page
-                  </button>
-                )}
                 <Action
                   tone="danger"
                   label="End all sessions"
@@ -158,6 +156,75 @@ function CutOff({ id, done }: { readonly id: string; readonly done: () => void }
           done={done}
         />
       </div>
+    </section>
+  );
+}
+
+/** The token is here alone: not in the address, not in a storage, and gone with the page, a press, or its end. */
+function Act({ id, done }: { readonly id: string; readonly done: () => void }): JSX.Element {
+  const [reason, setReason] = useState('');
+  const [acting, setActing] = useState<ActingToken | null>(null);
+  const shown = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (acting === null) return;
+    const timer = setTimeout(() => setActing(null), acting.expiresIn * 1000);
+    return () => clearTimeout(timer);
+  }, [acting]);
+  const act = async (): Promise<string> => {
+    const token = await call<ActingToken>('POST', `${pathOf(id)}/act`, { reason });
+    setReason('');
+    setActing(token);
+    return `You can act for this user until ${clockText(token.expiresAt)}. The trail has your reason.`;
+  };
+  const copy = async (): Promise<string> => {
+    const { accessToken = '' } = acting ?? {};
+    try {
+      await navigator.clipboard.writeText(accessToken);
+    } catch {
+      if (shown.current !== null) getSelection()?.selectAllChildren(shown.current);
+      throw new Error('The browser copies nothing here. The token is selected: copy it by the keyboard.');
+    }
+    return 'The token is copied.';
+  };
+  return (
+    <section>
+      <h2>Act for this user</h2>
+      <p>
+        Shows an access token of this user that names you as the actor, to see what the user sees. Routes that require
+        the user in person refuse it.
+      </p>
+      {acting === null ? (
+        <div key="ask" class="row">
+          <Field label="Reason to act">
+            <input
+              name="act-reason"
+              maxLength={500}
+              value={reason}
+              onInput={({ currentTarget }) => setReason(currentTarget.value)}
+            />
+          </Field>
+          <Action label="Act for this user" ask="Act for this user?" work={act} done={done} />
+        </div>
+      ) : (
+        <Notice key="token" tone="plain">
+          <p>
+            It is shown once, and works until <strong>{clockText(acting.expiresAt)}</strong>, for{' '}
+            {spanText(acting.expiresIn)} at most; it ends with your session. Send it as{' '}
+            <code>Authorization: {acting.tokenType} …</code>.
+          </p>
+          <p>
+            <code class="token" ref={shown}>
+              {acting.accessToken}
+            </code>
+          </p>
+          <div class="row">
+            <Action tone="main" label="Copy the token" isFirst work={copy} />
+            <button type="button" class="quiet" onClick={() => setActing(null)}>
+              Hide it
+            </button>
+          </div>
+        </Notice>
+      )}
     </section>
   );
 }
@@ -217,6 +284,7 @@ export function UserPage({ id }: { readonly id: string }): JSX.Element {
       </Show>
       <Sessions key={turn} id={id} />
       <CutOff id={id} done={next} />
+      <Act id={id} done={next} />
       <section>
         <h2>What happened last</h2>
         <Show of={events}>{({ items }) => <EventTable events={items} />}</Show>

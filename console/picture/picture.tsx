@@ -219,6 +219,7 @@ export function Picture({ items, chosen, choose }: PictureProps): JSX.Element {
   };
   useEffect(follow, [step, drawn.length]);
 
+  const zoomTo = (next: number): void => setZoom(Math.min(ZOOMS.length - 1, Math.max(0, next)));
   const place = drawn.findIndex(({ item }) => item.id === chosen);
   const pick = (index: number): void => {
     const next = drawn[Math.min(drawn.length - 1, Math.max(0, index))];
@@ -243,8 +244,8 @@ export function Picture({ items, chosen, choose }: PictureProps): JSX.Element {
       Home: () => pick(0),
       End: () => pick(drawn.length - 1),
       Enter: () => item?.kind === 'fold' && unfold(item),
-      '+': () => setZoom(Math.min(ZOOMS.length - 1, zoom + 1)),
-      '-': () => setZoom(Math.max(0, zoom - 1)),
+      '+': () => zoomTo(zoom + 1),
+      '-': () => zoomTo(zoom - 1),
     };
     const run = keys[event.key];
     if (run === undefined) return;
@@ -261,14 +262,26 @@ export function Picture({ items, chosen, choose }: PictureProps): JSX.Element {
           Time runs to the right. Choose with the arrow keys; <kbd>+</kbd> and <kbd>−</kbd> zoom.
         </span>
         <span class="row">
-          <button type="button" class="quiet" disabled={zoom === 0} onClick={() => setZoom(zoom - 1)}>
+          <button type="button" class="quiet" aria-disabled={zoom === 0} onClick={() => zoomTo(zoom - 1)}>
             Zoom out
           </button>
-          <button type="button" class="quiet" disabled={zoom === ZOOMS.length - 1} onClick={() => setZoom(zoom + 1)}>
+          <button
+            type="button"
+            class="quiet"
+            aria-disabled={zoom === ZOOMS.length - 1}
+            onClick={() => zoomTo(zoom + 1)}
+          >
             Zoom in
           </button>
           {open.size > 0 && (
-            <button type="button" class="quiet" onClick={() => setOpen(new Set())}>
+            <button
+              type="button"
+              class="quiet"
+              onClick={() => {
+                setOpen(new Set());
+                frame.current?.focus();
+              }}
+            >
               Fold again
             </button>
           )}

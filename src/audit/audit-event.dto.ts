@@ -1,5 +1,5 @@
 import { ApiProperty } from '../auth/http';
-import type { RecordedEvent } from '../index';
+import type { RareEvents, RecordedEvent } from '../index';
 
 export const OUTCOMES = ['attempted', 'succeeded', 'failed'] as const satisfies RecordedEvent['outcome'][];
 
@@ -35,4 +35,26 @@ export class AuditEventPageDto {
   /** The `cursor` of the next page; null on the last page. */
   @ApiProperty({ type: String, nullable: true })
   nextCursor!: string | null;
+}
+
+class RareEventsOfTypeDto {
+  /** @example 'auth.login.failed.v1' */
+  type!: string;
+  @ApiProperty({ enum: OUTCOMES })
+  outcome!: RecordedEvent['outcome'];
+  /** One for each hour, oldest first. */
+  @ApiProperty({ type: [Number], example: [0, 3, 1] })
+  counts!: readonly number[];
+  /** False if there were too many to count: the newest 10,000 of the type are in `counts`. */
+  @ApiProperty({ example: true })
+  isWhole!: boolean;
+}
+
+export class EventHistogramDto implements RareEvents {
+  /** When the first hour begins. */
+  from!: Date;
+  /** When the last hour ends. */
+  to!: Date;
+  @ApiProperty({ type: [RareEventsOfTypeDto] })
+  types!: readonly RareEventsOfTypeDto[];
 }

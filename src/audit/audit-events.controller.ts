@@ -5,6 +5,7 @@ import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiProblems, ApiTags, uuidP
 import {
   actorOf,
   type AuthEventPage,
+  CountRareEventsQuery,
   CurrentPrincipal,
   type EventFilter,
   type EventPosition,
@@ -15,10 +16,15 @@ import {
   type Principal,
   Roles,
 } from '../index';
-import { AuditEventPageDto } from './audit-event.dto';
+import { AuditEventPageDto, EventHistogramDto } from './audit-event.dto';
 import { cursorOf, positionOf } from './cursor';
 import { exported, MEDIA_TYPES } from './exported';
-import { ExportAuditEventsDto, FindAuditEventsDto, SessionHistoryDto } from './find-audit-events.dto';
+import {
+  EventHistogramQueryDto,
+  ExportAuditEventsDto,
+  FindAuditEventsDto,
+  SessionHistoryDto,
+} from './find-audit-events.dto';
 
 @ApiTags('audit')
 @ApiBearerAuth()
@@ -86,6 +92,30 @@ export class AuditEventsController {
       type: MEDIA_TYPES[format],
       disposition: `attachment; filename="audit-events.${format}"`,
     });
+  }
+
+  @ApiOperation({
+    summary: 'Count what is rare in the audit trail',
+    description:
+      'By type and hour: every type of event except the two of a granted refresh, which are most of a trail. Types without an ' +
+      'event in this time are left out.',
+  })
+  @ApiOkResponse({ type: EventHistogramDto })
+  @ApiProblems([400, 401, 403, 503], {
+    400: {
+      description: 'A parameter is malformed or does not exist',
+      code: 'invalid_request',
+      errors: [{ path: 'hours', message: 'hours must not be greater than 168' }],
+    },
+  })
+  @NoStore()
+  @Get('audit-events/histogram')
+  async countRareEvents(
+    @Query() { hours = 24, to }: EventHistogramQueryDto,
+    @CurrentPrincipal() principal: Principal,
+    @Req() request: HttpRequest,
+  ): Promise<EventHistogramDto> {
+    return this.queries.execute(new CountRareEventsQuery(hours, dateOf(to), actorOf(principal, request)));
   }
 
   @NoStore()

@@ -1,6 +1,6 @@
 import { applyDecorators } from '@nestjs/common';
 import { ByRule, IsIn, IsInt, IsOptional, IsUUID, Max, Min, rules, Transform, Type, ValidateBy } from '../auth/http';
-import { AUTH_EVENTS, userIdProblem } from '../index';
+import { AUTH_EVENTS, MAX_HOURS, userIdProblem } from '../index';
 import { OUTCOMES } from './audit-event.dto';
 import { positionOf } from './cursor';
 import { EXPORT_FORMATS, type ExportFormat } from './exported';
@@ -112,4 +112,19 @@ export class ExportAuditEventsDto extends EventFilterDto {
   @IsOptional()
   @IsIn(EXPORT_FORMATS)
   format?: ExportFormat;
+}
+
+export class EventHistogramQueryDto {
+  /** The number of hours; 24 by default. */
+  @IsOptional()
+  @Type(() => Number)
+  @IsInt()
+  @Min(1)
+  @Max(MAX_HOURS)
+  hours?: number;
+
+  /** When the last hour ends; now by default. */
+  @IsOptional()
+  @IsTime()
+  to?: string;
 }

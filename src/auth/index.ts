@@ -33,6 +33,7 @@ export { Throttled } from '../support/throttled';
 export { type Actor } from './application/actor';
 export { type ActingToken, type TokenPair, type TokenType } from './application/token-pair.issuer';
 export { type ActingAs, ActAsUserCommand } from './application/act-as/act-as-user.command';
+export { CountRareEventsQuery, type RareEvents } from './application/history/count-rare-events.query';
 export { FindAuthEventsQuery } from './application/history/find-auth-events.query';
 export { GetSessionHistoryQuery } from './application/history/get-session-history.query';
 export { GetPublicKeysQuery } from './application/keys/get-public-keys.query';
@@ -203,12 +204,14 @@ export {
   AuthEventLog,
   type AuthEventPage,
   type Dropped,
+  type EventCount,
   type EventFilter,
   type EventOrder,
   type EventPosition,
   type RecordedEvent,
 } from './ports/auth-event.log';
 export { foldedFrom, pageOf, type StoredEvent } from './ports/folded-refresh';
+export { rareCountsOf } from './ports/rare-events';
 export { AuthEvents, type RecordBound } from './ports/auth-events';
 export { AuthMetrics, type FeedAnswerKind } from './ports/auth-metrics';
 export { Clock } from './ports/clock';
@@ -246,6 +249,7 @@ export {
   controlProblem,
   demand,
   graceOfModeProblem,
+  MAX_HOURS,
   MAX_RECOVERY_SECONDS,
   idProblem,
   MAX_VERSION,

@@ -8,8 +8,3 @@ export function table(rows: readonly (readonly string[])[]): string {
   const line = (row: readonly string[]) => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ');
   return rows.map((row) => printable(line(row).trimEnd())).join('\n');
 }
-
-/** UTC, to the second. */
-export const timeText = (time: Date): string => `${time.toISOString().slice(0, 19).replace('T', ' ')}Z`;
-
-export const numberText = (number: number): string => number.toLocaleString('en-US');

@@ -2,11 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { Controller, Get } from '@nestjs/common';
 import { Registry } from 'prom-client';
 import { ApiBearerAuth, ApiOkResponse, ApiOperation, ApiProblems, ApiTags } from '../auth/http';
-import { accessKeys, standbys, tables } from '../findings';
-import { AuthOptions, Clock, NoStore, PostgresSettings, ringKeyOf, Roles, TypeOrmUnitOfWork } from '../index';
-import { OverviewDto, SettingsDto } from './overview.dto';
-
-const DAY_MS = 24 * 60 * 60 * 1000;
+import { ageInDays, KEY_LIFE_DAYS } from '../findings';
+import { AuthOptions, Clock, NoStore, ringKeyOf, Roles } from '../index';
+import { Diagnosis } from './diagnosis';
+import { DiagnosisDto, OverviewDto, SettingsDto } from './overview.dto';
 
 /** What an operator looks at: this process's own counts, and how it is set. No secret is among them. */
 @ApiTags('operations')
@@ -21,8 +20,7 @@ export class OverviewController {
     private readonly registry: Registry,
     private readonly options: AuthOptions,
     private readonly clock: Clock,
-    private readonly unitOfWork: TypeOrmUnitOfWork,
-    private readonly database: PostgresSettings,
+    private readonly diagnosis: Diagnosis,
   ) {
     this.startedAt = clock.now();
   }
@@ -64,22 +62,23 @@ export class OverviewController {
   }
 
   @ApiOperation({
-    summary: 'Show keys, lifetimes, limits and checks',
+    summary: 'Show keys, lifetimes and limits',
     description: 'Keys are shown by their ids and algorithms only.',
   })
   @ApiOkResponse({ type: SettingsDto })
   @ApiProblems([401, 403, 503])
   @NoStore()
   @Get('settings')
-  async settings(): Promise<SettingsDto> {
+  settings(): SettingsDto {
     const { options } = this;
     return {
       accessTokenKeys: options.accessTokenKeys.map(ringKeyOf).map(({ kid, alg }, place) => ({
         kid,
         algorithm: alg,
         signs: place === 0,
-        ageDays: this.ageOf(kid),
+        ageDays: ageInDays(kid, this.clock.now()),
       })),
+      keyLifeDays: KEY_LIFE_DAYS,
       refreshTokenKeys: options.refreshTokenKeys.map(({ id }, place) => ({ id, issues: place === 0 })),
       accessTokenTtlSeconds: options.accessTokenTtlSeconds,
       refreshTokenTtlSeconds: options.refreshTokenTtlSeconds,
@@ -93,24 +92,21 @@ export class OverviewController {
         points: limit?.points ?? null,
         seconds: limit?.seconds ?? null,
       })),
-      findings: await this.findings(),
     };
   }
 
-  private async findings(): Promise<SettingsDto['findings']> {
-    const { dataSource } = this.unitOfWork;
-    const found = {
-      'access keys': accessKeys(this.options.accessTokenKeys),
-      standbys: await standbys(dataSource),
-      tables: await tables(dataSource, this.database.schema),
-    };
-    return Object.entries(found).map(([check, [status, message]]) => ({ check, status, message }));
-  }
-
-  /** By the day in the id of the key. */
-  private ageOf(kid: string): number | null {
-    const days = Math.floor((this.clock.now().getTime() - Date.parse(kid.slice(0, 10))) / DAY_MS);
-    return Number.isNaN(days) ? null : days;
+  @ApiOperation({
+    summary: 'Check the configuration, the database, Redis and the keys',
+    description:
+      'What `ratchet doctor` reports, of the process that answers. A failed check is no error of the request: `healthy` is false.',
+  })
+  @ApiOkResponse({ type: DiagnosisDto })
+  @ApiProblems([401, 403, 503])
+  @NoStore()
+  @Get('doctor')
+  async doctor(): Promise<DiagnosisDto> {
+    const checks = await this.diagnosis.checks();
+    return { healthy: checks.every(({ status }) => status !== 'fail'), checks };
   }
 
   private async gauge(name: string): Promise<number> {

@@ -1,4 +1,5 @@
 import { ApiProperty } from '../auth/http';
+import type { Check } from '../findings';
 
 const COUNTS = { type: 'object', additionalProperties: { type: 'number' } } as const;
 
@@ -100,20 +101,13 @@ export class OverviewDto {
   pool!: PoolDto;
 }
 
-class FindingDto {
-  @ApiProperty({ example: 'standbys' })
-  check!: string;
-
-  @ApiProperty({ enum: ['ok', 'warn', 'fail'] })
-  status!: 'ok' | 'warn' | 'fail';
-
-  @ApiProperty({ example: 'none' })
-  message!: string;
-}
-
 export class SettingsDto {
   @ApiProperty({ type: [AccessKeyDto] })
   accessTokenKeys!: readonly AccessKeyDto[];
+
+  /** A key that signs is due for a successor after so many days (NIST SP 800-57 part 1 revision 5, 5.3.6). */
+  @ApiProperty({ example: 730 })
+  keyLifeDays!: number;
 
   @ApiProperty({ type: [RefreshKeyDto] })
   refreshTokenKeys!: readonly RefreshKeyDto[];
@@ -143,8 +137,24 @@ export class SettingsDto {
 
   @ApiProperty({ type: [LimitDto] })
   limits!: readonly LimitDto[];
+}
 
-  /** What `ratchet doctor` reports about the keys, the standbys and the tables. */
-  @ApiProperty({ type: [FindingDto] })
-  findings!: readonly FindingDto[];
+class CheckDto implements Check {
+  @ApiProperty({ example: 'standbys' })
+  check!: string;
+
+  @ApiProperty({ enum: ['ok', 'warn', 'fail'] })
+  status!: 'ok' | 'warn' | 'fail';
+
+  @ApiProperty({ example: 'none' })
+  message!: string;
+}
+
+export class DiagnosisDto {
+  /** False if a check has failed. */
+  @ApiProperty({ example: true })
+  healthy!: boolean;
+
+  @ApiProperty({ type: [CheckDto] })
+  checks!: readonly CheckDto[];
 }

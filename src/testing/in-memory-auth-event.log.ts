@@ -5,11 +5,13 @@ import {
   classOf,
   detailsOf,
   type Dropped,
+  type EventCount,
   type EventFilter,
   type EventOrder,
   type EventPosition,
   foldedFrom,
   pageOf,
+  rareCountsOf,
   type RecordedEvent,
 } from '../index';
 import type { InMemoryStore } from './in-memory-store';
@@ -57,6 +59,10 @@ export class InMemoryAuthEventLog extends AuthEventLog {
         .sort(compare);
       return pageOf(records, filter, limit, after, order);
     });
+  }
+
+  countRare(from: Date, hours: number, most: number): Promise<readonly EventCount[]> {
+    return this.store.alone(async () => rareCountsOf([...this.store.events.values()], from, hours, most));
   }
 
   /** Memory has no partitions. */

@@ -10,6 +10,7 @@ import {
   ChangePasswordCommand,
   type DirectoryUser,
   FactorChangedCommand,
+  CountRareEventsQuery,
   FindAuthEventsQuery,
   GetSessionHistoryQuery,
   InvalidInput,
@@ -99,6 +100,7 @@ const OF_A_USER: readonly (readonly [field: string, of: (id: string) => object])
 ];
 
 const BY_AN_ACTOR: readonly ((actor: Actor) => object)[] = [
+  (actor) => new CountRareEventsQuery(24, undefined, actor),
   (actor) => new FindAuthEventsQuery({}, 10, undefined, actor),
   (actor) => new GetSessionHistoryQuery(SESSION, 10, undefined, actor),
   (actor) => new RecoverAfterFailoverCommand('a test', 60, actor),

@@ -159,6 +159,7 @@ describe('what the documents tell of the application', () => {
       'post /admin/security/recovery': [200, 200, 200],
       'post /admin/security/rotations': [201, 201, 201],
       'post /admin/users/{id}/rotations': [201],
+      'post /admin/users/{id}/act': [200],
       'patch /admin/users/{id}': [200],
     });
   });

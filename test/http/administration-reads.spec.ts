@@ -19,9 +19,11 @@ describe.each(ADAPTERS)('What an administrator reads over %s', (adapter) => {
   it.each([
     '/admin/overview',
     '/admin/settings',
+    '/admin/doctor',
     '/admin/users',
     '/admin/security/rotations/preview',
     '/admin/audit-events/export',
+    '/admin/audit-events/histogram',
   ])('%s is for administrators, and is not to be stored', async (path) => {
     const { accessToken } = (await app.logIn()).body;
     expect((await app.get(path)).status).toBe(401);
@@ -57,6 +59,7 @@ describe.each(ADAPTERS)('What an administrator reads over %s', (adapter) => {
       accessTokenKeys: [{ kid: 'test', algorithm: 'HS256', signs: true, ageDays: null }],
       refreshTokenKeys: [{ id: 0, issues: true }],
       adminReauthenticationSeconds: 900,
+      keyLifeDays: 730,
     });
     expect(body.limits).toContainEqual({ name: 'loginPerIp', points: null, seconds: null });
     expect(Object.keys(body.accessTokenKeys[0])).toEqual(['kid', 'algorithm', 'signs', 'ageDays']);
@@ -183,6 +186,59 @@ describe.each(ADAPTERS)('What an administrator reads over %s', (adapter) => {
       await get(`/admin/audit-events/export?sessionId=${sessionId}`);
       const { items } = (await get('/admin/audit-events?type=auth.audit.read.v1&limit=10')).body;
       expect(items.map(({ details }: Json) => details)).toContainEqual({ filter: { sessionId } });
+    });
+  });
+
+  describe('a histogram', () => {
+    const histogram = async (query = '') => (await get(`/admin/audit-events/histogram${query}`)).body;
+    const ofType = ({ types }: Json, type: string) => types.find((one: Json) => one.type === type);
+    const FAILED = 'auth.login.failed.v1';
+    /** An event of an hour in which nothing else is. */
+    const failedAt = (at: string, count: number) =>
+      app.query(
+        `INSERT INTO auth_events (id, type, occurred_at, user_agent, outcome)
+         SELECT gen_random_uuid(), $1, $2::timestamptz, 'agent', 'failed' FROM generate_series(1, $3)`,
+        [FAILED, at, count],
+      );
+
+    it('counts by type and hour until now, without what a granted refresh leaves', async () => {
+      const before = await histogram();
+      const account = await app.register();
+      await app.logIn({ ...account, password: 'not the passphrase' });
+      await openChain(app, 3);
+      const after = await histogram();
+      const last = (body: Json, type: string) => ofType(body, type)?.counts.at(-1) ?? 0;
+      expect(last(after, FAILED) - last(before, FAILED)).toBe(1);
+      expect(last(after, 'auth.session.created.v1') - last(before, 'auth.session.created.v1')).toBe(1);
+      expect(ofType(after, FAILED)).toMatchObject({ outcome: 'failed', isWhole: true });
+      expect(ofType(after, FAILED).counts).toHaveLength(24);
+      expect(Date.parse(after.to) - Date.parse(after.from)).toBe(24 * 3_600_000);
+      expect(after.types.map(({ type }: Json) => type)).not.toContain('auth.token_refresh.succeeded.v1');
+      expect(after.types.map(({ type }: Json) => type)).not.toContain('auth.token_refresh.attempted.v1');
+    });
+
+    it('is of any time, and says where there were too many to count', async () => {
+      await failedAt('2020-05-01T10:30:00Z', 2);
+      await failedAt('2020-05-01T12:00:00Z', 10_000);
+      expect(await histogram('?hours=2&to=2020-05-01T12:00:00Z')).toEqual({
+        from: '2020-05-01T10:00:00.000Z',
+        to: '2020-05-01T12:00:00.000Z',
+        types: [{ type: FAILED, outcome: 'failed', counts: [2, 0], isWhole: true }],
+      });
+      expect((await histogram('?hours=3&to=2020-05-01T13:00:00Z')).types).toEqual([
+        { type: FAILED, outcome: 'failed', counts: [0, 0, 10_000], isWhole: false },
+      ]);
+    });
+
+    it.each([
+      ['hours', 'hours=0'],
+      ['hours', 'hours=169'],
+      ['to', 'to=yesterday'],
+      ['from', 'from=2020-01-01'],
+    ])('with a bad %s is 400 (%s)', async (path, query) => {
+      const { status, body } = await get(`/admin/audit-events/histogram?${query}`);
+      expect(status).toBe(400);
+      expect(body.errors.map((error: Json) => error.path)).toContain(path);
     });
   });
 

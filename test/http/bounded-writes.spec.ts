@@ -67,13 +67,16 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   registerDeviceKey: { places: ['cookie'], headers: { 'Secure-Session-Response': 'junk' } },
   renewBoundCookie: { places: ['cookie'], headers: { 'Sec-Secure-Session-Id': randomUUID() } },
   updateUser: { path: ({ otherUser }) => `/admin/users/${otherUser}`, body: () => ({ isActive: false }) },
+  actForUser: { path: ({ otherUser }) => `/admin/users/${otherUser}/act`, body: () => ({ reason: 'a test' }) },
   findAuditEvents: {},
+  countRareEvents: {},
   // Of few events: so many exports of the whole trail at once would be cut off.
   exportAuditEvents: { path: ({ otherSession }) => `/admin/audit-events/export?sessionId=${otherSession}` },
   findUsers: { path: () => '/admin/users?query=nobody' },
   endSession: { path: ({ otherSession }) => `/admin/sessions/${otherSession}` },
   overview: {},
   settings: {},
+  doctor: {},
   previewRotation: {},
   getSessionHistory: { path: ({ otherSession }) => `/admin/sessions/${otherSession}/history` },
   getSecurityPolicy: {},
@@ -157,10 +160,14 @@ function boundOf(operation: string, kind: TokenKind, role: Role, place: Place, s
   switch (operation) {
     case 'endSession':
       return rows(1, 1);
+    case 'countRareEvents':
     case 'exportAuditEvents':
     case 'findAuditEvents':
     case 'getSessionHistory':
       return rows(within(1, 600, seconds));
+    // Each token is a record, up to the limit.
+    case 'actForUser':
+      return rows(limited('listPerUser', seconds) + junk(seconds));
     case 'rotateAllTokens':
     case 'rotateUserTokens':
       return rows(PAIR * perMinute(10, seconds));

@@ -5,11 +5,13 @@ import {
   classOf,
   detailsOf,
   type Dropped,
+  type EventCount,
   type EventFilter,
   type EventOrder,
   type EventPosition,
   foldedFrom,
   pageOf,
+  rareCountsOf,
   type RecordedEvent,
 } from 'nest-ratchet';
 import type { Maps } from './maps.js';
@@ -56,6 +58,10 @@ export class MapAuthEventLog extends AuthEventLog {
         .sort(compare);
       return pageOf(records, filter, limit, after, order);
     });
+  }
+
+  countRare(from: Date, hours: number, most: number): Promise<readonly EventCount[]> {
+    return this.maps.run(async () => rareCountsOf([...this.maps.events.values()], from, hours, most));
   }
 
   /** Maps have no partitions, so every event is a row. */

@@ -132,6 +132,10 @@ export const retryKeyProblem = (key: unknown): Problem =>
 /** How many items a page may have. */
 export const pageProblem = (limit: unknown, max: number): Problem => wholeProblem(limit, 1, max);
 
+/** How many hours a histogram has: a week at most. */
+export const MAX_HOURS = 168;
+export const hoursProblem = (hours: unknown): Problem => wholeProblem(hours, 1, MAX_HOURS);
+
 /** Where a page starts. */
 export const cursorProblem = (cursor: unknown): Problem =>
   positionOf(cursor) === null ? 'must be the nextCursor of an earlier page' : null;

@@ -56,6 +56,14 @@ export interface Dropped {
   readonly rows: number;
 }
 
+/** The number of events of a type in an hour. */
+export interface EventCount {
+  readonly type: string;
+  /** 0 is the first hour. */
+  readonly hour: number;
+  readonly count: number;
+}
+
 /** A page of the log. */
 export interface AuthEventPage {
   readonly items: readonly RecordedEvent[];
@@ -86,6 +94,12 @@ export abstract class AuthEventLog {
 
   /** Returns a page of at most `limit` events in the given order, after the position `after`. */
   abstract find(filter: EventFilter, limit: number, after?: EventPosition, order?: EventOrder): Promise<AuthEventPage>;
+
+  /**
+   * Counts the events of each known type, except the two of a granted refresh, in each of `hours` hours since `from`: the newest
+   * `most` events of a type, so that the work is bounded. Leaves out hours without an event of the type. In any order.
+   */
+  abstract countRare(from: Date, hours: number, most: number): Promise<readonly EventCount[]>;
 
   /**
    * Drops the partitions that ended more than `retentionSeconds` ago, except those that would make other transactions wait,

@@ -4,7 +4,8 @@ import { duration } from '../../readings';
 import { MAX_RECOVERY_SECONDS, RecoverAfterFailoverCommand } from '../../index';
 import { by, operator, reason } from '../arguments';
 import type { Shell } from '../shell';
-import { table, timeText } from '../text';
+import { timeText } from '../../support/texts';
+import { table } from '../text';
 
 interface Options {
   readonly reason: string;

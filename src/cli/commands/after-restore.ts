@@ -6,7 +6,8 @@ import { RecoverAfterRestoreCommand } from '../../index';
 import { operator } from '../arguments';
 import { Failure } from '../failure';
 import type { Shell } from '../shell';
-import { numberText, table } from '../text';
+import { numberText } from '../../support/texts';
+import { table } from '../text';
 
 export function afterRestore(program: Command, shell: Shell): void {
   program

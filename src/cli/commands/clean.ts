@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import { CleanUpSessionsCommand } from '../../index';
 import { Failure } from '../failure';
 import type { Shell } from '../shell';
-import { numberText, table } from '../text';
+import { numberText } from '../../support/texts';
+import { table } from '../text';
 
 export function clean(program: Command, shell: Shell): void {
   program

@@ -13,7 +13,8 @@ import {
 import { by, operator, reason } from '../arguments';
 import { Failure } from '../failure';
 import type { Shell } from '../shell';
-import { numberText, table, timeText } from '../text';
+import { numberText, timeText } from '../../support/texts';
+import { table } from '../text';
 
 interface Options {
   readonly mode: CutOffMode;

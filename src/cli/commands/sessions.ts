@@ -5,7 +5,8 @@ import { type ListedSession, ListSessionsQuery, RevokeSessionCommand, RevokeUser
 import { by, operator, sessionId, user, userIdOf } from '../arguments';
 import { Failure } from '../failure';
 import type { Shell } from '../shell';
-import { numberText, table, timeText } from '../text';
+import { numberText, timeText } from '../../support/texts';
+import { table } from '../text';
 
 export function sessions(program: Command, shell: Shell): void {
   const group = program.command('sessions').description("users' sessions");

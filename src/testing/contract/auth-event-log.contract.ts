@@ -437,6 +437,54 @@ export function authEventLogContract({ make }: UnderTest): readonly ContractCase
       }
     });
 
+    describe('countRare', () => {
+      const HOUR = 60;
+      /** Minutes from the start to years in which no other event is: counts are not by user. */
+      let year = -20;
+      let then: number;
+      beforeEach(() => {
+        then = year-- * 365 * 24 * HOUR;
+      });
+      const atThen = (minutes: readonly number[]) => minutes.flatMap((minute) => failedRefresh(subject, then + minute));
+      const counted = async (hours: number, most = 1_000) =>
+        [...(await ports.log.countRare(new Date(START + then * 60_000), hours, most))]
+          .map(({ type, hour, count }) => ({ type, hour, count }))
+          .sort((one, other) => (one.type < other.type ? -1 : one.type > other.type ? 1 : one.hour - other.hour));
+
+      // Seen red with every type, with an hour that rounds, and with an inclusive end.
+      it('counts by type and hour, from the first instant on and before the end, without what a granted refresh leaves', async () => {
+        const granted = new Attempt({}, new Date(START + then * 60_000));
+        await ports.log.append([
+          ...atThen([-1, 0, HOUR - 1, HOUR, 3 * HOUR - 1, 3 * HOUR]),
+          new AuthTokenRefreshAttempted(granted.beginning({ ...subject, generation: 3 })),
+          new AuthTokenRefreshSucceeded(granted.ending({ ...subject, generation: 4 }), false, null, null),
+        ]);
+        const both = (hour: number, count: number) => ({ hour, count });
+        const expected = [both(0, 2), both(1, 1), both(2, 1)];
+        same(await counted(3), [
+          ...expected.map((each) => ({ type: 'auth.session.revoked.v1', ...each })),
+          ...expected.map((each) => ({ type: 'auth.token_refresh.failed.v1', ...each })),
+        ]);
+      });
+
+      // Seen red without the bound, and with the oldest.
+      it('counts the newest of a type up to the bound', async () => {
+        await ports.log.append(atThen([0, 1, 2, HOUR, HOUR + 1]));
+        const ofRefreshes = (await counted(2, 3)).filter(({ type }) => type === 'auth.token_refresh.failed.v1');
+        same(
+          ofRefreshes.map(({ hour, count }) => [hour, count]),
+          [
+            [0, 1],
+            [1, 2],
+          ],
+        );
+      });
+
+      it('counts nothing where nothing is', async () => {
+        same(await counted(168), []);
+      });
+    });
+
     describe('dropOlderThan', () => {
       // Seen red with a retention that drops partitions alone: no partition holds such a time.
       it('removes what is past retention, whatever its date, and nothing younger; a dry run only counts', async () => {

@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Param, Patch, Query, Req } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Patch, Post, Query, Req } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import {
   ApiBearerAuth,
@@ -11,7 +11,12 @@ import {
   userIdPipe,
 } from '../../auth/http';
 import {
+  ActAsUserCommand,
+  type ActAsRefusal,
+  type ActingToken,
   actorOf,
+  AuthOptions,
+  clientOf,
   CurrentPrincipal,
   type DirectoryUser,
   type HttpRequest,
@@ -26,7 +31,7 @@ import {
   type UserChangeRefusal,
   UserDirectory,
 } from '../../index';
-import { FindUsersDto, FoundUsersDto, UpdateUserDto, UserDto } from './admin-users.dto';
+import { ActForUserDto, ActingTokenDto, FindUsersDto, FoundUsersDto, UpdateUserDto, UserDto } from './admin-users.dto';
 
 @ApiTags('users')
 @ApiBearerAuth()
@@ -37,6 +42,7 @@ export class AdminUsersController {
     private readonly commands: CommandBus,
     private readonly unitOfWork: UnitOfWork,
     private readonly users: UserDirectory,
+    private readonly options: AuthOptions,
   ) {}
 
   @ApiOperation({
@@ -89,7 +95,51 @@ export class AdminUsersController {
       return user;
     });
   }
+
+  @ApiOperation({
+    summary: 'Act for a user',
+    description:
+      'Returns an access token of the user that names you as the actor. It lasts 10 minutes at most, and not longer than ' +
+      'your session. No refresh token belongs to it, and routes that require the user in person refuse it. The limit of ' +
+      'lists counts these tokens, too.',
+  })
+  @ApiOkResponse({ type: ActingTokenDto })
+  @ApiProblems([400, 401, 403, 404, 409, 413, 415, 429, 503], {
+    401: PROOF_TOO_OLD,
+    404: { description: 'No such user', code: 'user_not_found' },
+    409: {
+      description: 'The user is deactivated (`user_inactive`), or is yourself (`acting_for_oneself`)',
+      code: 'user_inactive',
+    },
+  })
+  @RecentProof('adminReauthentication')
+  @NoStore()
+  @HttpCode(200)
+  @Post(':id/act')
+  async actForUser(
+    @Param('id', userIdPipe('id')) id: string,
+    @Body() { reason }: ActForUserDto,
+    @CurrentPrincipal() { sessionId }: Principal,
+    @Req() request: HttpRequest,
+  ): Promise<ActingToken> {
+    const ttl = Math.min(ACT_SECONDS, this.options.accessTokenTtlSeconds);
+    const acting = { reason, ttl, client: clientOf(request) };
+    const result = await this.commands.execute(new ActAsUserCommand(sessionId, id, acting));
+    if (!result.ok) throw new ProblemException(ACT_STATUSES[result.reason], { code: result.reason });
+    return result.value;
+  }
 }
+
+const ACT_SECONDS = 600;
+
+const ACT_STATUSES: Readonly<Record<ActAsRefusal, number>> = {
+  user_not_found: 404,
+  user_inactive: 409,
+  acting_for_oneself: 409,
+  // After the guard has let the request through.
+  actor_session_ended: 403,
+  actor_inactive: 403,
+};
 
 /** Thrown inside the unit of work, so that both changes apply, or neither. */
 function throwOn(result: Result<void, UserChangeRefusal>): void {

@@ -12,7 +12,7 @@ import {
   Min,
   Type,
 } from '../../auth/http';
-import { type DirectoryUser, plainTextProblem } from '../../index';
+import { type ActingToken, type DirectoryUser, plainTextProblem, reasonProblem, type TokenType } from '../../index';
 
 const ROLE = /^[a-z][a-z0-9_-]{0,63}$/;
 
@@ -30,6 +30,31 @@ export class UpdateUserDto {
   @Matches(ROLE, { each: true, message: 'each of roles must be a lower-case word of at most 64 characters' })
   @IfPresent()
   roles?: string[];
+}
+
+export class ActForUserDto {
+  /** Why; kept in the audit trail. */
+  @ApiProperty({ example: 'Ticket 4711: the user sees an empty invoice', maxLength: 500, pattern: '\\S' })
+  @ByRule(reasonProblem)
+  reason!: string;
+}
+
+export class ActingTokenDto implements ActingToken {
+  /** Shown once. */
+  @ApiProperty({ example: 'eyJhbGciOi…' })
+  accessToken!: string;
+
+  /** `DPoP` if your session is bound to a key that must prove each use of an access token. */
+  @ApiProperty({ enum: ['Bearer', 'DPoP'] })
+  tokenType!: TokenType;
+
+  /** Seconds until the token expires. */
+  @ApiProperty({ example: 600 })
+  expiresIn!: number;
+
+  /** The same as a time of the database's clock. */
+  @ApiProperty({ format: 'date-time' })
+  expiresAt!: Date;
 }
 
 const MAX_QUERY = 320;

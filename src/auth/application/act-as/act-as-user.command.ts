@@ -19,7 +19,8 @@ export interface ActingAs {
  * Issues an access token by which the user of a session acts for another user (the claim `act`, RFC 8693 section 4.1). It has
  * the roles of that user, and no refresh token. It ends with the actor's session, with whatever raises a floor of either
  * user, and after `ttl`. `@Roles('admin')`, `@RequireAuth()`, `@InPerson()` and auth's own routes except `GET /auth/me` refuse
- * it, and a log-out with it ends nothing. Who may act for whom is the host's decision, before it dispatches this.
+ * it, and a log-out with it ends nothing. Who may act for whom is the host's decision, before it dispatches this. Throws
+ * `Throttled` beyond the limit `listPerUser` of the actor: each token is a record.
  */
 export class ActAsUserCommand extends Command<Result<ActingToken, ActAsRefusal>> {
   constructor(

@@ -8,6 +8,7 @@ import { type Claims, isLive, type Session } from '../../domain/session';
 import { AuthOptions } from '../../options/auth.options';
 import { AuthEvents } from '../../ports/auth-events';
 import { Clock } from '../../ports/clock';
+import { RateLimits } from '../../ports/rate-limits';
 import { SecurityPolicyRepository } from '../../ports/security-policy.repository';
 import { SessionRepository } from '../../ports/session.repository';
 import { refusedChangesOf } from '../actor';
@@ -40,6 +41,7 @@ export class ActAsUserHandler implements ICommandHandler<ActAsUserCommand> {
     private readonly events: AuthEvents,
     private readonly options: AuthOptions,
     private readonly clock: Clock,
+    private readonly limits: RateLimits,
   ) {}
 
   async execute(command: ActAsUserCommand): Promise<Result<ActingToken, ActAsRefusal>> {
@@ -90,6 +92,8 @@ export class ActAsUserHandler implements ICommandHandler<ActAsUserCommand> {
     if (parties.actorId === userId) return 'acting_for_oneself';
     if (user?.id !== userId) return 'user_not_found';
     if (!user.isActive) return 'user_inactive';
+    // Every token is a record.
+    await this.limits.take('listPerUser', actor.session.userId);
     demandNoDouble('claims', claims, demandClaims('user.claims', user.claims, MAX_USER_CLAIMS));
     return this.issuer.issueActing(user, floors.userMinTokenVersion, { ttl, claims }, actor);
   }

@@ -12,12 +12,14 @@ import {
   AuthEventLog,
   type AuthEventPage,
   type Dropped,
+  type EventCount,
   type EventFilter,
   type EventOrder,
   type EventPosition,
   type RecordedEvent,
 } from '../../ports/auth-event.log';
 import { foldedFrom, pageOf, type StoredEvent } from '../../ports/folded-refresh';
+import { RARE_TYPES } from '../../ports/rare-events';
 import { PostgresSettings } from '../../options/postgres.settings';
 import { authEventEntity } from './auth-event.entity';
 import { EventPartitions } from './event-partitions';
@@ -86,11 +88,31 @@ export class TypeOrmAuthEventLog extends AuthEventLog {
     return pageOf(await query.take(limit + 2).getMany(), filter, limit, after, order);
   }
 
+  /** Type by type, since only the index of types and times has an end of each: `most` bounds what is read. */
+  countRare(from: Date, hours: number, most: number): Promise<readonly EventCount[]> {
+    const to = new Date(from.getTime() + hours * 3_600_000);
+    return this.unitOfWork.ownManager.query<EventCount[]>(
+      `SELECT known.type, floor(extract(epoch FROM rare.occurred_at - $2::timestamptz) / 3600)::integer AS hour,
+              count(*)::integer AS count
+         FROM unnest($1::text[]) AS known (type)
+        CROSS JOIN LATERAL (
+          SELECT occurred_at FROM ${this.names.events}
+           WHERE type = known.type AND ${RARE} AND occurred_at >= $2 AND occurred_at < $3
+           ORDER BY occurred_at DESC LIMIT $4
+        ) AS rare
+        GROUP BY 1, 2`,
+      [RARE_TYPES, from, to, most],
+    );
+  }
+
   async dropOlderThan(retentionSeconds: number, dryRun: boolean, stop?: AbortSignal): Promise<Dropped> {
     if (this.settings.auditPartition === 'external') return { partitions: 0, rows: 0 };
     return new EventPartitions(this.unitOfWork, this.names).dropOlderThan(retentionSeconds, dryRun, stop);
   }
 }
+
+/** In the words of the partial index of types, which serves a statement that says the same. */
+const RARE = `type NOT IN ('${AuthTokenRefreshAttempted.type}', '${AuthTokenRefreshSucceeded.type}')`;
 
 /** The statements that store records; their one parameter is the JSON of all, since a statement has 65,535 at most. */
 function insertsInto(table: string, { options }: EntitySchema<RecordedEvent>) {
