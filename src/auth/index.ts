@@ -133,6 +133,7 @@ export {
   AuthTokenRefreshAttempted,
   AuthTokenRefreshFailed,
   AuthTokenRefreshSucceeded,
+  type BindingRefusalReason,
   type ChangedDevice,
   classOf,
   detailsOf,

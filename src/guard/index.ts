@@ -1,4 +1,5 @@
 export { type AccessProof, AccessTokenAuthenticator } from './access-token.authenticator';
+export type { Origins } from './origins';
 export { type AccessDenial, AccessDenials } from './ports/access-denials';
 export { type GivenKey } from './asymmetric-key';
 export { AccessTokenKeys, type AccessTokenClaims } from './ports/access-token.keys';

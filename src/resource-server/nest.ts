@@ -24,6 +24,7 @@ export { AccessTokenGuard } from '../guard/nest/access-token.guard';
 export { CurrentPrincipal, Public, RequireAuth, Roles } from '../guard/nest/decorators';
 export { ProblemDetailsFilter } from '../guard/nest/problem-details.filter';
 export { ProblemException } from '../guard/nest/problem.exception';
+export type { Origins } from '../guard/origins';
 export type { Principal } from '../guard/principal';
 export { RevocationView } from '../guard/revocation.view';
 export { Overloaded } from '../support/overloaded';

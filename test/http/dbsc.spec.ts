@@ -574,7 +574,7 @@ describe('The bound cookie', () => {
     const browser = await bound();
     const [origin] = [headers.Origin === undefined ? {} : headers];
     const request = (method: string, path: string) =>
-      app.request(method, path, { headers: { Cookie: cookieOf(browser.jar), ...origin } as Record<string, string> });
+      app.request(method, path, { headers: { Cookie: cookieOf(browser.jar), ...origin } });
     expect((await request('GET', '/auth/me')).status).toBe(200);
     for (const [method, path] of [
       ['POST', '/auth/logout-all'],
@@ -588,7 +588,7 @@ describe('The bound cookie', () => {
   it('is verified for a proxy by the method that the proxy names', async () => {
     const { jar } = await bound();
     const verify = (headers: object) =>
-      app.request('GET', '/auth/verify', { headers: { Cookie: cookieOf(jar), ...headers } as Record<string, string> });
+      app.request('GET', '/auth/verify', { headers: { Cookie: cookieOf(jar), ...headers } });
     const evil = { Origin: 'https://evil.example' };
     expect((await verify({})).status).toBe(403);
     expect((await verify({ 'X-Original-Method': 'GET', ...evil })).status).toBe(204);

@@ -26,6 +26,7 @@ export class TokenDelivery {
   private readonly attributes: string;
   private readonly origins: Origins;
 
+  /** @internal Nest makes it. */
   constructor(
     private readonly adapterHost: HttpAdapterHost,
     private readonly keys: RefreshTokenKeyRing,
@@ -54,6 +55,7 @@ export class TokenDelivery {
     demandOwnPage(request, this.origins);
   }
 
+  /** Whether {@link demandOrigin} would accept the request. */
   isOfOwnOrigin({ headers }: HttpRequest): boolean {
     return isOfOwnPage(headers, this.origins);
   }
