@@ -26,7 +26,6 @@ export class TokenDelivery {
   private readonly attributes: string;
   private readonly origins: Origins;
 
-  /** @internal Nest makes it. */
   constructor(
     private readonly adapterHost: HttpAdapterHost,
     private readonly keys: RefreshTokenKeyRing,
