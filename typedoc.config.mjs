@@ -18,7 +18,7 @@ export default {
   validation: { notExported: true, invalidLink: true, notDocumented: true },
   requiredToBeDocumented: ['Class', 'Interface', 'TypeAlias', 'Function', 'Variable'],
   // What no host names: constructors that Nest calls, and what the types of options are written with.
-  intentionallyNotExported: ['OwnDatabase', 'RefreshTokenKeyRing', 'FastifyReply', 'Needed', 'Given'],
+  intentionallyNotExported: ['OwnDatabase', 'BoundCookies', 'RefreshTokenKeyRing', 'FastifyReply', 'Needed', 'Given'],
   // Hooks that Nest calls, and methods of which the types of their options say everything.
   intentionallyNotDocumented: [
     ...['nest-ratchet.AuthModule', 'nest-ratchet/resource-server/nest.ResourceServerModule'].flatMap((module) =>
