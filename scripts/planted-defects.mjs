@@ -2688,7 +2688,7 @@ export const plantedDefects = [
   },
   {
     name: 'the guard takes the bound cookie from any page',
-    changes: [change(HTTP_REQUEST, '  if (!isSafe(request.method)) demandOwnPage(request, origins);\n', '')],
+    changes: [change(HTTP_REQUEST, '  if (!isSafe(request)) demandOwnPage(request, origins);\n', '')],
     spec: 'test/http/dbsc.spec.ts',
     only: 'does nothing but read',
   },
@@ -2709,6 +2709,36 @@ export const plantedDefects = [
     ],
     spec: 'test/http/dbsc.spec.ts',
     only: 'only its own',
+  },
+  {
+    name: 'the bound cookie makes an old token evidence of theft',
+    changes: [
+      change(
+        `${AUTH}/application/refresh/refresh-judge.ts`,
+        'proof?.isByCookie === true &&',
+        'proof?.isByCookie === undefined &&',
+      ),
+    ],
+    spec: 'test/http/dbsc.spec.ts',
+    only: 'only its own',
+  },
+  {
+    name: 'a registration that a refresh has overtaken is a theft',
+    changes: [
+      change(
+        REGISTER,
+        'facts.session.generation - token.generation === 1',
+        'facts.session.generation === token.generation',
+      ),
+    ],
+    spec: 'test/http/dbsc.spec.ts',
+    only: 'with the predecessor, however late',
+  },
+  {
+    name: 'a socket is opened by the bound cookie from any page',
+    changes: [change(HTTP_REQUEST, " &&\n  headers['sec-websocket-key'] === undefined", '')],
+    spec: 'test/http/dbsc.spec.ts',
+    only: 'by the method that the proxy names',
   },
   {
     name: 'the bound cookie of an earlier session stays after a sign-in',

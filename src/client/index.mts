@@ -90,7 +90,10 @@ export function createSession(options: SessionOptions): Session {
   const isHeldByBrowser = (): unknown => delivery === 'cookie' && options.isHeld?.();
 
   /** None while the browser holds it. */
-  const findFree = async (): Promise<Held | null> => ((await isHeldByBrowser()) ? null : find());
+  async function findFree(): Promise<Held | null> {
+    const held = await find();
+    return (await isHeldByBrowser()) ? null : held;
+  }
 
   async function put(held: Held | null): Promise<void> {
     await store.write(held && JSON.stringify(held));

@@ -29,6 +29,7 @@ export class KeyProofs {
 
   private byCookie({ accessToken }: BoundCookieProof): KeyProof {
     return {
+      isByCookie: true,
       isBy: async ({ id, binding }) => {
         const principal = binding?.kind === 'dbsc' ? await this.authenticator.authenticate(accessToken) : null;
         // Of an actor, it would be the token of another user.

@@ -32,8 +32,8 @@ export interface DbscProof {
 }
 
 /**
- * The access token in the bound cookie: the browser got it for a proof, and no script can ask the browser for another one. With
- * a password it is enough.
+ * A valid access token of the session, as the bound cookie: no script can ask the browser for a proof. With a password it is
+ * enough.
  */
 export interface BoundCookieProof {
   readonly kind: 'bound_cookie';
@@ -42,5 +42,7 @@ export interface BoundCookieProof {
 
 /** Whether the key that a session is bound to has signed the request; false for a session that is not bound, or to a key of another kind. */
 export interface KeyProof {
+  /** It is not signed: the bound cookie stands for the key. */
+  readonly isByCookie?: true;
   isBy(session: { readonly id: string; readonly binding: Binding | null }): Promise<boolean>;
 }

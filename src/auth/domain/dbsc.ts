@@ -12,6 +12,9 @@ import { Seal } from './seal';
 /** Of the keys that browsers make. */
 export const DBSC_ALGORITHMS = ['ES256', 'RS256'] as const;
 
+/** Of an access token as a cookie, in characters: browsers refuse one of more than 4,096 bytes without a word. */
+export const MAX_BOUND_TOKEN = 3800;
+
 /** How long an invitation to register is good for, in seconds. */
 const INVITED_SECONDS = 300;
 

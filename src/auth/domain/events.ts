@@ -283,7 +283,7 @@ export class SessionBound {
 }
 
 /** Why a key was not registered, where the refresh token itself is in order. */
-export type BindingRefusalReason = 'not_invited' | 'too_late' | 'other_key';
+export type BindingRefusalReason = 'not_invited' | 'too_late' | 'other_key' | 'token_too_long';
 
 /** A key was not registered. With `other_key`, the session has ended: two devices hold the login. */
 export class SessionBindingRefused {

@@ -21,6 +21,7 @@ import { NoStore } from './kit/no-store';
 import { ApiBearerAuth, ApiBody, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from './kit/openapi';
 import { PROOF_TOO_OLD, RecentProof } from './kit/recent-proof';
 import { ApiRetryKey, retryKeyOf } from './kit/retry-key';
+import { BoundCookies } from './dbsc/bound-cookies';
 import { RegistrationInvitation } from './dbsc/registration-invitation';
 import { LoginDto } from './login.dto';
 import { LogoutDto } from './logout.dto';
@@ -39,6 +40,7 @@ export class AuthController {
     private readonly commands: CommandBus,
     private readonly queries: QueryBus,
     private readonly cookie: TokenDelivery,
+    private readonly bound: BoundCookies,
     private readonly invitation: RegistrationInvitation,
     private readonly credentials: SessionCredentials,
     private readonly options: AuthOptions,
@@ -75,6 +77,8 @@ export class AuthController {
     const earlier = this.cookie.read(request);
     if (delivery === 'body' && earlier !== undefined && (await this.isAnyGenuine([{ refreshToken: earlier }])))
       this.cookie.clear(request, response);
+    // Whatever the setting is now: that of an earlier session would speak for its user.
+    this.bound.clear(request, response);
     if (delivery === 'cookie' && proof === undefined) this.invitation.give(request, response, result.value);
     return this.cookie.give(response, result.value, delivery);
   }
@@ -222,7 +226,10 @@ export class AuthController {
     const result = await this.commands.execute(
       new ChangePasswordCommand(userId, sessionId, currentPassword, newPassword, clientOf(request)),
     );
-    if (result.ok) return this.cookie.give(response, result.value.pair, result.value.delivery);
+    if (result.ok) {
+      this.bound.clear(request, response);
+      return this.cookie.give(response, result.value.pair, result.value.delivery);
+    }
     const refusal = result.reason;
     if (refusal.kind === 'invalid') throw invalidRequest({ path: refusal.path, message: refusal.message });
     // The bearer token is in order: to call it invalid would make a client refresh, and send the password again.

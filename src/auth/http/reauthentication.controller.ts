@@ -4,6 +4,8 @@ import { Public } from '../../guard/nest/decorators';
 import type { HttpRequest } from '../../guard/nest/http-request';
 import { ProblemException } from '../../guard/nest/problem.exception';
 import { ReauthenticateCommand } from '../application/refresh/reauthenticate.command';
+import { SessionCredentials } from '../application/sessions/session-credentials';
+import type { TokenPair } from '../application/token-pair.issuer';
 import type { BoundCookieProof, DpopProof } from '../domain/binding';
 import type { Delivery } from '../domain/session';
 import { AuthOptions } from '../options/auth.options';
@@ -27,6 +29,7 @@ export class ReauthenticationController {
     private readonly commands: CommandBus,
     private readonly cookie: TokenDelivery,
     private readonly bound: BoundCookies,
+    private readonly credentials: SessionCredentials,
     private readonly options: AuthOptions,
   ) {}
 
@@ -82,13 +85,20 @@ export class ReauthenticationController {
       ),
     );
     if (result.ok) {
-      if (delivery === 'cookie') this.bound.renew(request, response, result.value);
+      await this.renewBoundCookie(request, response, result.value);
       return this.cookie.give(response, result.value, delivery);
     }
     const refusal = result.reason;
     if (refusal.kind !== 'invalid_credentials') throw problemOf(refusal, this.options);
     // Without `invalid_token`, also where a bearer token was sent: a client would refresh, and send the password again.
     throw new ProblemException(401, { code: refusal.kind, challenge: 'Bearer' });
+  }
+
+  /** Where the request has that of the session. */
+  private async renewBoundCookie(request: HttpRequest, response: unknown, pair: TokenPair): Promise<void> {
+    const cookie = this.bound.proofIn(request);
+    const of = cookie === undefined ? null : await this.credentials.sessionOf({ accessToken: cookie.accessToken });
+    if (of === pair.sessionId && this.bound.fits(pair)) this.bound.give(response, pair);
   }
 
   /** No script can ask the browser for a proof, so the cookie that it got for its last one stands for it. */

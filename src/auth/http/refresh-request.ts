@@ -5,7 +5,7 @@ import type { Delivery } from '../domain/session';
 import type { AuthOptions } from '../options/auth.options';
 import type { TokenDelivery } from './token-delivery';
 
-/* What `/auth/refresh` and `/auth/reauthenticate` have in common. */
+/* What the routes that take a refresh token have in common. */
 
 export const ORIGIN_REFUSED = {
   description: 'A page of another origin sent the cookie, or requested cookie delivery',

@@ -100,7 +100,8 @@ export class VerifyController {
     if (headerCredentialsOf(request, origins.own) !== undefined) return;
     const { 'x-original-method': original, 'x-forwarded-method': forwarded } = request.headers;
     const said = [original, forwarded].filter((method) => method !== undefined).map(String);
-    const [method] = said.filter((one) => !isSafe(one)).concat(said);
-    cookieCredentialsOf({ headers: request.headers, ...(method !== undefined && { method }) }, origins);
+    const { headers } = request;
+    const [method] = said.filter((one) => !isSafe({ method: one, headers })).concat(said);
+    cookieCredentialsOf({ headers, ...(method !== undefined && { method }) }, origins);
   }
 }

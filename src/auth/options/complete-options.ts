@@ -280,14 +280,26 @@ const BOUND_COOKIE_SECONDS = 5 * MINUTE;
 function dbscProblems({
   dbsc,
   secureCookies,
+  cookieSameSite,
   publicOrigin,
   accessTokenTtlSeconds,
-}: Pick<AuthOptions, 'dbsc' | 'secureCookies' | 'publicOrigin' | 'accessTokenTtlSeconds'>): OptionProblem[] {
+}: Pick<
+  AuthOptions,
+  'dbsc' | 'secureCookies' | 'cookieSameSite' | 'publicOrigin' | 'accessTokenTtlSeconds'
+>): OptionProblem[] {
   if (dbsc !== 'on') return [];
   const problems: OptionProblem[] = [];
   if (!secureCookies) problems.push({ option: 'dbsc', rule: 'must not be on without secureCookies' });
-  if (publicOrigin === null)
-    problems.push({ option: 'publicOrigin', rule: 'must be given while dbsc is on: the guard compares it' });
+  if (cookieSameSite === 'none')
+    problems.push({
+      option: 'dbsc',
+      rule: 'must not be on with cookieSameSite none: browsers bind no Partitioned cookie',
+    });
+  if (!/^https:/.test(publicOrigin ?? ''))
+    problems.push({
+      option: 'publicOrigin',
+      rule: 'must begin with https: while dbsc is on: browsers bind nothing else',
+    });
   if (accessTokenTtlSeconds < BOUND_COOKIE_SECONDS)
     problems.push({
       option: 'accessTokenTtlSeconds',
@@ -295,6 +307,9 @@ function dbscProblems({
     });
   return problems;
 }
+
+/** Of sessions that the browser binds. */
+const OTHER_COOKIES = ['__Host-access', '__Host-bound'];
 
 /** What browsers would refuse without a word (RFC 6265bis sections 4.1.3 and 5.6). */
 function cookieProblems(
@@ -312,6 +327,11 @@ function cookieProblems(
     'must have no __Host- or __Secure- without secureCookies',
   );
   demand(prefix !== 'host' || cookiePath === '/', 'cookieName', 'must have no __Host- with a cookiePath other than /');
+  demand(
+    !OTHER_COOKIES.includes(cookieName ?? ''),
+    'cookieName',
+    'must be none of __Host-access and __Host-bound, which are other cookies',
+  );
   demand(cookieSameSite !== 'none' || secureCookies, 'cookieSameSite', 'must not be none without secureCookies');
   return problems;
 }

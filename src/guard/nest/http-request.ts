@@ -73,14 +73,20 @@ export const ACCESS_COOKIE = '__Host-access';
 export const credentialsOf = (request: HttpRequest, origins: Origins): Credentials | undefined =>
   headerCredentialsOf(request, origins.own) ?? cookieCredentialsOf(request, origins);
 
-/** RFC 9110 section 9.2.1. What is no HTTP request, such as a handshake, has no method, and is not safe. */
-export const isSafe = (method: string | undefined): boolean => /^(?:GET|HEAD|OPTIONS|TRACE)$/.test(method ?? '');
+/**
+ * RFC 9110 section 9.2.1. What is no HTTP request, such as a handshake, has no method, and is not safe; nor is one that opens a
+ * socket, of whose headers proxies leave the key alone.
+ */
+export const isSafe = ({ method, headers }: Pick<HttpRequest, 'method' | 'headers'>): boolean =>
+  /^(?:GET|HEAD|OPTIONS|TRACE)$/.test(method ?? '') &&
+  headers.upgrade === undefined &&
+  headers['sec-websocket-key'] === undefined;
 
 /** The bound cookie. @throws ProblemException 403 as {@link credentialsOf} */
 export function cookieCredentialsOf(request: HttpRequest, origins: Origins): Credentials | undefined {
   const [token] = cookiesOf(request, ACCESS_COOKIE);
   if (token === undefined) return undefined;
-  if (!isSafe(request.method)) demandOwnPage(request, origins);
+  if (!isSafe(request)) demandOwnPage(request, origins);
   return { token };
 }
 

@@ -9,13 +9,19 @@ import { RefreshAccessTokenCommand } from '../../../src/auth/application/refresh
 import { LogOutCommand } from '../../../src/auth/application/sessions/log-out.command';
 import { LogInCommand } from '../../../src/auth/application/sign-in/log-in.command';
 import type { TokenPair } from '../../../src/auth/application/token-pair.issuer';
+import { DbscProofs } from '../../../src/auth/application/dbsc-proofs';
 import { HostUsers } from '../../../src/auth/application/host-users';
 import { FindActiveUserHandler } from '../../../src/auth/application/users/find-active-user.handler';
+import { SessionChallenges } from '../../../src/auth/domain/dbsc';
 import type { RefreshRefusal } from '../../../src/auth/domain/refusals';
 import { AuthController } from '../../../src/auth/http/auth.controller';
 import { BODY_LIMIT } from '../../../src/auth/http/kit/json-body';
 import { ReauthenticationController } from '../../../src/auth/http/reauthentication.controller';
+import { BoundCookies } from '../../../src/auth/http/dbsc/bound-cookies';
+import { RegistrationInvitation } from '../../../src/auth/http/dbsc/registration-invitation';
 import { TokenDelivery } from '../../../src/auth/http/token-delivery';
+import { SystemClock } from '../../../src/auth/infrastructure/defaults/system-clock';
+import { Clock } from '../../../src/auth/ports/clock';
 import { AccessTokenGuard } from '../../../src/guard/nest/access-token.guard';
 import { Overloaded } from '../../../src/support/overloaded';
 import { ADAPTERS } from '../../support/adapters';
@@ -96,7 +102,12 @@ describe.each(ADAPTERS)('the auth routes on %s', (adapter) => {
         LogOut,
         HostUsers,
         FindActiveUserHandler,
+        BoundCookies,
+        DbscProofs,
+        RegistrationInvitation,
         TokenDelivery,
+        { provide: SessionChallenges, useValue: null },
+        { provide: Clock, useClass: SystemClock },
         ...providers,
         { provide: APP_GUARD, useClass: AccessTokenGuard },
       ],

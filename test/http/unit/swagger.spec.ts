@@ -3,6 +3,8 @@ import { CqrsModule } from '@nestjs/cqrs';
 import { AuthController } from '../../../src/auth/http/auth.controller';
 import { ApiProblems } from '../../../src/auth/http/kit/api-problems';
 import { setupSwagger } from '../../../src/auth/http/kit/swagger';
+import { BoundCookies } from '../../../src/auth/http/dbsc/bound-cookies';
+import { RegistrationInvitation } from '../../../src/auth/http/dbsc/registration-invitation';
 import { TokenDelivery } from '../../../src/auth/http/token-delivery';
 import { AuthOptions } from '../../../src/auth/options/auth.options';
 import { SessionCredentials } from '../../../src/auth/application/sessions/session-credentials';
@@ -32,6 +34,8 @@ describe.each(ADAPTERS)('the documentation on %s', (adapter) => {
         controllers: [AardvarkController, AuthController],
         providers: [
           { provide: TokenDelivery, useValue: {} },
+          { provide: BoundCookies, useValue: {} },
+          { provide: RegistrationInvitation, useValue: {} },
           { provide: SessionCredentials, useValue: {} },
           { provide: AccessTokenAuthenticator, useValue: {} },
           { provide: AuthOptions, useValue: {} },

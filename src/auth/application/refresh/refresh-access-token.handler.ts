@@ -19,7 +19,13 @@ import { RecordedChange } from '../recorded-change';
 import { SessionTermination } from '../sessions/session-termination';
 import { type TokenPair, TokenPairIssuer } from '../token-pair.issuer';
 import { RefreshAccessTokenCommand } from './refresh-access-token.command';
-import { type DeniedRefresh, type GrantedRefresh, RefreshJudge, type RefreshJudgement } from './refresh-judge';
+import {
+  type DeniedRefresh,
+  type GrantedRefresh,
+  MAX_ROUNDS,
+  RefreshJudge,
+  type RefreshJudgement,
+} from './refresh-judge';
 import { RefreshLimits } from './refresh-limits';
 import { outcomeOf, recordOfDenial, recordOfFault, recordOfGrant, refusalOf } from './refresh-record';
 import type { StepUp } from './step-up';
@@ -30,7 +36,6 @@ interface Presented extends Pick<RefreshAccessTokenCommand, 'refreshToken' | 'cl
 type Answer<R = never> = Result<TokenPair, RefreshRefusal | R>;
 /** A thief of the token alone may present it from any number of addresses. */
 const UNPROVEN = { most: 10, seconds: 60 };
-const MAX_ROUNDS = 4; // the first try, and 3 for a session that changes under it
 
 /**
  * Decide, apply with its record, answer. A change whose condition no longer holds has written nothing, and is decided again. With

@@ -28,6 +28,9 @@ export interface DeniedRefresh {
   readonly facts: RefreshFacts | null;
 }
 
+/** How often a token is judged while its session changes under it: the first time, and three more. */
+export const MAX_ROUNDS = 4;
+
 const UNKNOWN: RefreshDenial = { outcome: 'refuse', reason: 'token_invalid' };
 
 /** Decides the answer to a refresh: one read, then pure rules. It has no effects. */
@@ -58,7 +61,12 @@ export class RefreshJudge {
     const retryKeyHash = this.options.retryKeys ? retryKeyHashOf(retryKey) : null;
     const isProven = binding !== null && proof !== undefined && (await proof.isBy(reading.session));
     const presented = { generation: token.generation, digest: digestOf(token), retryKeyHash, delivery, isProven };
-    const decision = decideRefresh(presented, facts, this.options);
+    const judged = decideRefresh(presented, facts, this.options);
+    // Without the key itself, an older token of a bound session is no evidence.
+    const decision =
+      proof?.isByCookie === true && judged.outcome === 'refuse' && judged.revoke === 'reuse_detected'
+        ? decideRefresh({ ...presented, isProven: false }, facts, this.options)
+        : judged;
     return decision.outcome === 'rotate' || decision.outcome === 'replay'
       ? { granted: true, decision, token, facts, retryKeyHash }
       : { granted: false, decision, token, facts };

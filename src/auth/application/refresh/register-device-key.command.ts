@@ -11,8 +11,6 @@ export interface RegisteredKey {
   readonly accessToken: string;
   /** Seconds until the access token expires. */
   readonly expiresIn: number;
-  /** Seconds until the session expires unless it is refreshed. */
-  readonly refreshExpiresIn: number;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
 import { type BindingRefusalReason, SessionBindingRefused, SessionBound } from '../../domain/events';
+import { MAX_BOUND_TOKEN } from '../../domain/dbsc';
 import type { RefreshDenial, RefreshFacts } from '../../domain/refresh-decision';
 import { type RefreshToken, RefreshTokenKeyRing } from '../../domain/refresh-token';
 import type { RefreshRefusal } from '../../domain/refusals';
@@ -14,14 +15,13 @@ import { endingWithFaults, TooContended } from '../faults';
 import { RecordedChange } from '../recorded-change';
 import { SessionTermination } from '../sessions/session-termination';
 import { TokenPairIssuer } from '../token-pair.issuer';
-import { type GrantedRefresh, RefreshJudge, type RefreshJudgement } from './refresh-judge';
+import { type GrantedRefresh, MAX_ROUNDS, RefreshJudge, type RefreshJudgement } from './refresh-judge';
 import { RefreshLimits } from './refresh-limits';
 import { findingsOf, refusalOf, subjectOf } from './refresh-record';
 import { RegisterDeviceKeyCommand, type RegisteredKey } from './register-device-key.command';
 
 type Answer = Result<RegisteredKey, RefreshRefusal>;
 
-const MAX_ROUNDS = 4; // the first try, and 3 for a session that changes under it
 /** The answer to a login may have been lost, or another tab may have refreshed. */
 const LAST_GENERATION = 1;
 /** A thief of the token alone may try as often as the limits allow. */
@@ -53,7 +53,8 @@ export class RegisterDeviceKeyHandler implements ICommandHandler<RegisterDeviceK
 
   async execute({ refreshToken, registration: given, client }: RegisterDeviceKeyCommand): Promise<Answer> {
     const attempt = new Attempt(client, this.clock.now());
-    const registration = this.proofs.registrationOf(given);
+    // Junk costs no verification of a signature.
+    const registration = this.keys.open(refreshToken) === null ? null : this.proofs.registrationOf(given);
     let judgement: RefreshJudgement | undefined;
     let counted = false;
     const rounds = async (): Promise<Answer> => {
@@ -87,11 +88,17 @@ export class RegisterDeviceKeyHandler implements ICommandHandler<RegisterDeviceK
   ): Promise<Answer | null> {
     const { token, facts } = judgement;
     if (secondKey) return this.refuse(TWO_HOLDERS, token, facts, attempt, 'other_key');
+    if (token !== null && facts !== null && isOvertaken(judgement, registration))
+      return this.turnAway('too_late', token, facts, attempt);
     if (!judgement.granted) return this.refuse(judgement.decision, token, facts, attempt);
-    const { id, binding, generation } = judgement.facts.session;
-    if (registration === null || !registration.isInvitedTo(id)) return this.turnAway('not_invited', judgement, attempt);
-    if (binding === null && generation > LAST_GENERATION) return this.turnAway('too_late', judgement, attempt);
-    return this.register(judgement, registration, attempt);
+    const { session } = judgement.facts;
+    // An adopted token is ahead of its row.
+    const generation = Math.max(judgement.token.generation, session.generation);
+    const isLate = session.binding === null && generation > LAST_GENERATION;
+    if (registration !== null && registration.isInvitedTo(session.id) && !isLate)
+      return this.register(judgement, registration, attempt);
+    const reason = isLate && registration?.isInvitedTo(session.id) === true ? 'too_late' : 'not_invited';
+    return this.turnAway(reason, judgement.token, judgement.facts, attempt);
   }
 
   private async register(
@@ -102,6 +109,7 @@ export class RegisterDeviceKeyHandler implements ICommandHandler<RegisterDeviceK
     const { session } = facts;
     // An access token alone: the refresh token of the answer would be the one that was presented.
     const pair = await this.pairs.issue(decision.user, token, session, session, facts);
+    if (pair.accessToken.length > MAX_BOUND_TOKEN) return this.turnAway('token_too_long', token, facts, attempt);
     const repeated = session.binding !== null;
     const subject = subjectOf(token, session);
     const written = await this.changes.commit(async () => {
@@ -110,14 +118,14 @@ export class RegisterDeviceKeyHandler implements ICommandHandler<RegisterDeviceK
     });
     if (!written) return null;
     this.metrics.deviceRegistration(repeated ? 'repeated' : 'bound');
-    const { accessToken, expiresIn, refreshExpiresIn } = pair;
-    return ok({ id: session.id, accessToken, expiresIn, refreshExpiresIn });
+    return ok({ id: session.id, accessToken: pair.accessToken, expiresIn: pair.expiresIn });
   }
 
   /** The token is in order, and nobody may bind the session by this request. Nothing is touched. */
   private async turnAway(
     reason: Exclude<BindingRefusalReason, 'other_key'>,
-    { token, facts }: GrantedRefresh,
+    token: RefreshToken,
+    facts: RefreshFacts,
     attempt: Attempt,
   ): Promise<Answer> {
     const record = [new SessionBindingRefused(attempt.ending(subjectOf(token, facts.session)), reason)];
@@ -146,6 +154,19 @@ export class RegisterDeviceKeyHandler implements ICommandHandler<RegisterDeviceK
     return refusal(refusalOf(decision));
   }
 }
+
+/**
+ * The page has refreshed meanwhile, and its answer may be lost: it has a retry key for that, the browser has none. Who has the
+ * invitation has the answer to the login, so this is no theft.
+ */
+const isOvertaken = ({ decision, token, facts }: RefreshJudgement, registration: KeyRegistration | null): boolean =>
+  decision.outcome === 'refuse' &&
+  decision.revoke === 'reuse_detected' &&
+  decision.holders === undefined &&
+  token !== null &&
+  facts !== null &&
+  facts.session.generation - token.generation === 1 &&
+  registration?.isInvitedTo(token.sessionId) === true;
 
 /** Two keys were registered by the invitation of one login, of which there is one browser. */
 const isSecondKey = ({ decision, facts }: RefreshJudgement, registration: KeyRegistration | null): boolean =>

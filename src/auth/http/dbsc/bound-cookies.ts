@@ -3,15 +3,16 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { ACCESS_COOKIE, cookiesOf, type HttpRequest } from '../../../guard/nest/http-request';
 import type { TokenPair } from '../../application/token-pair.issuer';
 import type { BoundCookieProof } from '../../domain/binding';
+import { MAX_BOUND_TOKEN } from '../../domain/dbsc';
 import { AuthOptions } from '../../options/auth.options';
 import { sameSiteOf } from '../same-site';
 
 /** Readable by scripts: while it is there, the browser refreshes, and they need not. */
 const MARK = '__Host-bound';
-/** Browsers refuse a cookie of more than 4,096 bytes without a word. */
-const MAX_ACCESS_TOKEN = 3800;
+/** How long the mark outlives the access token, in seconds: a request that comes later waits for the browser, which sets it again. */
+const MARK_SLACK = 300;
 
-type Renewed = Pick<TokenPair, 'accessToken' | 'expiresIn' | 'refreshExpiresIn'>;
+type Renewed = Pick<TokenPair, 'accessToken' | 'expiresIn'>;
 
 /** The cookies of a session that the browser refreshes by itself (DBSC, experimental): the access token, and a mark for scripts. */
 @Injectable()
@@ -29,17 +30,12 @@ export class BoundCookies {
   }
 
   fits({ accessToken }: Pick<TokenPair, 'accessToken'>): boolean {
-    return accessToken.length <= MAX_ACCESS_TOKEN;
+    return accessToken.length <= MAX_BOUND_TOKEN;
   }
 
-  give(response: unknown, { accessToken, expiresIn, refreshExpiresIn }: Renewed): void {
+  give(response: unknown, { accessToken, expiresIn }: Renewed): void {
     this.set(response, `${ACCESS_COOKIE}=${accessToken}; Max-Age=${expiresIn}; ${this.access.attributes}`);
-    this.set(response, `${MARK}=1; Max-Age=${refreshExpiresIn}; ${this.common}`);
-  }
-
-  /** The next access token of a refresh that was proven by the cookie. */
-  renew(request: HttpRequest, response: unknown, pair: Renewed): void {
-    if (this.proofIn(request) !== undefined && this.fits(pair)) this.give(response, pair);
+    this.set(response, `${MARK}=1; Max-Age=${expiresIn + MARK_SLACK}; ${this.common}`);
   }
 
   proofIn(request: HttpRequest): BoundCookieProof | undefined {

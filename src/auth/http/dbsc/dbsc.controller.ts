@@ -140,8 +140,12 @@ export class DbscController {
     }
     const valid = await this.queries.execute(new ValidateRefreshTokenQuery(token, undefined, 'cookie'));
     // A failover has lost the binding, or the user has signed in anew: the login does not depend on this key.
-    if (valid.ok && !(valid.value.binding?.kind === 'dbsc' && valid.value.binding.id === id))
+    if (valid.ok && !(valid.value.binding?.kind === 'dbsc' && valid.value.binding.id === id)) {
+      // The cookies of another binding belong to a newer login, and so does its evidence.
+      if (valid.value.binding?.kind === 'dbsc') return DISCONTINUED;
+      if (proof !== undefined) await this.countUnknown(new RegisterDeviceKeyCommand(token, proof, clientOf(request)));
       return this.discontinue(request, response);
+    }
     try {
       const command = new RefreshAccessTokenCommand(token, clientOf(request), undefined, 'cookie', proof);
       const pair = await this.unlessRefused(this.commands.execute(command));
@@ -154,11 +158,20 @@ export class DbscController {
     }
   }
 
+  /** A refresh by a key that the session does not know is a registration without an invitation: limited and recorded as one. */
+  private async countUnknown(command: RegisterDeviceKeyCommand): Promise<void> {
+    try {
+      await this.unlessRefused(this.commands.execute(command));
+    } catch (error) {
+      if (!(error instanceof ProblemException)) throw error;
+    }
+  }
+
   private instruct(
     request: HttpRequest,
     response: unknown,
     id: string,
-    renewed: Pick<TokenPair, 'accessToken' | 'expiresIn' | 'refreshExpiresIn'>,
+    renewed: Pick<TokenPair, 'accessToken' | 'expiresIn'>,
   ): SessionInstructionsDto {
     this.cookies.give(response, renewed);
     this.challenge(response, id);

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { HttpRequest } from '../../../guard/nest/http-request';
+import { spellingsOf } from '../../../support/loopback';
 import { DbscProofs } from '../../application/dbsc-proofs';
 import type { TokenPair } from '../../application/token-pair.issuer';
 import { AuthOptions } from '../../options/auth.options';
@@ -17,9 +18,14 @@ export class RegistrationInvitation {
     private readonly options: AuthOptions,
   ) {}
 
-  /** Only where the browser would take the bound cookie, which is the access token. */
+  /**
+   * Only to a page of our own origin, since the mark that tells scripts of it is a cookie of this host; and only where the browser
+   * would take the bound cookie, which is the access token.
+   */
   give(request: HttpRequest, response: unknown, pair: TokenPair): void {
-    if (this.options.dbsc !== 'on' || !this.cookies.fits(pair)) return;
+    const { origin } = request.headers;
+    const isOwn = origin === undefined || spellingsOf(this.options.publicOrigin).includes(origin);
+    if (this.options.dbsc !== 'on' || !isOwn || !this.cookies.fits(pair)) return;
     const header = registrationOf(routeOf(request, 'dbsc/register'), this.proofs.invitationTo(pair.sessionId));
     this.adapterHost.httpAdapter.setHeader(response, REGISTRATION, header);
   }
