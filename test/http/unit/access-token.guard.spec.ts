@@ -458,6 +458,13 @@ describe.each(ADAPTERS)('the access-token guard on %s', (adapter) => {
     expect(bearer.body).toMatchObject({ userId: USER_ID, sessionId: SESSION_ID });
     const key = await stub.send('/composed', { headers: { 'x-api-key': 'a-key' } });
     expect(key.body).toEqual({ apiKey: true });
+    // A bound cookie that a foreign page has sent is nobody's, and the next strategy is tried. Seen red with one that throws.
+    const cookie = { cookie: '__Host-access=good.token-1' };
+    expect((await stub.send('/composed', { headers: cookie })).body).toMatchObject({ userId: USER_ID });
+    const foreign = { ...cookie, 'sec-websocket-key': 'x', origin: 'https://evil.example' };
+    expect((await stub.send('/composed', { headers: foreign })).status).toBe(401);
+    const withKey = await stub.send('/composed', { headers: { ...foreign, 'x-api-key': 'a-key' } });
+    expect(withKey.body).toEqual({ apiKey: true });
     const neither = await get('/composed', 'Bearer unknown');
     expect(neither.status).toBe(401);
     expect(neither.headers['www-authenticate']).toBe('Bearer error="invalid_token"');
