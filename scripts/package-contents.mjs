@@ -25,6 +25,7 @@ export function problemsOfContents(manifest, packed, read) {
     if (reached.has(path) || !files.has(path)) continue;
     reached.add(path);
     if (!/\.([cm]?js|d\.m?ts)$/.test(path)) continue;
+    waiting.push(path.replace(/\.(m?)js$/, '.d.$1ts'));
     for (const [, keyword, relative] of read(path).matchAll(
       /(require\(|from|import\(?)?\s*["'`](\.\.?\/[^"'`\s]+)["'`]/g,
     )) {
