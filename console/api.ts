@@ -113,7 +113,7 @@ const stepUp = (): Promise<boolean> =>
     });
   }));
 
-/** A question is for the one who was asked: it must not wait for whoever signs in next, and their password. */
+/** A question is for the one who was asked: it must not wait for the next person who signs in, and their password. */
 visitor.listen(() => {
   if (visitor.value.kind !== 'in') question.value?.answer(false);
 });
