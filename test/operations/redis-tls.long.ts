@@ -1,13 +1,12 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { promisify } from 'node:util';
 import { createClient } from 'redis';
 import { settings } from '../cli/ratchet';
 import { buildIfStale, spawnApplication } from '../support/app/child-application';
 import { freshDatabase } from '../support/database/test-database';
 import { freePort } from '../support/free-port';
+import { certificateForLocalhost } from '../support/network/certificate';
 import { describeWithRedis, startRedis } from '../support/redis/redis-server';
 import { until } from '../support/until';
 
@@ -16,10 +15,8 @@ describeWithRedis('a Redis with TLS and a user with few rights', () => {
     buildIfStale();
     const folder = await mkdtemp(join(tmpdir(), 'ratchet-redis-tls-'));
     const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
-    await promisify(execFile)('openssl', [
-      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
-      ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', certificate],
-    ]);
+    const made = await certificateForLocalhost();
+    await Promise.all([writeFile(key, made.key), writeFile(certificate, made.cert)]);
     const documented = await readFile(resolve(__dirname, '../../docs/operations.md'), 'utf8');
     const [, rights = ''] = /^ACL SETUSER ratchet on '>change-me' (.*)$/m.exec(documented) ?? [];
     const port = await freePort();

@@ -92,13 +92,13 @@ export class RegisterDeviceKeyHandler implements ICommandHandler<RegisterDeviceK
       return this.turnAway('too_late', token, facts, attempt);
     if (!judgement.granted) return this.refuse(judgement.decision, token, facts, attempt);
     const { session } = judgement.facts;
+    const turnAway = (reason: 'not_invited' | 'too_late') =>
+      this.turnAway(reason, judgement.token, judgement.facts, attempt);
+    if (registration === null || !registration.isInvitedTo(session.id)) return turnAway('not_invited');
     // An adopted token is ahead of its row.
     const generation = Math.max(judgement.token.generation, session.generation);
-    const isLate = session.binding === null && generation > LAST_GENERATION;
-    if (registration !== null && registration.isInvitedTo(session.id) && !isLate)
-      return this.register(judgement, registration, attempt);
-    const reason = isLate && registration?.isInvitedTo(session.id) === true ? 'too_late' : 'not_invited';
-    return this.turnAway(reason, judgement.token, judgement.facts, attempt);
+    if (session.binding === null && generation > LAST_GENERATION) return turnAway('too_late');
+    return this.register(judgement, registration, attempt);
   }
 
   private async register(
