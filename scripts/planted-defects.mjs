@@ -2885,6 +2885,18 @@ export const plantedDefects = [
     spec: 'test/database/migrate-under-load.spec.ts',
   },
   {
+    name: "a statement of the pool's own that is given up continues on the server",
+    changes: [
+      change(
+        'src/postgres/data-source.ts',
+        'if (error) this.closeAfter(error);',
+        'if (error === null) this.closeAfter(error);',
+      ),
+    ],
+    spec: 'test/database/data-source.spec.ts',
+    only: 'is cancelled there',
+  },
+  {
     name: 'a statement that is given up continues on the server',
     changes: [
       change(

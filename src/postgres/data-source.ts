@@ -79,16 +79,23 @@ class ImpatientClient extends Client {
   }
 
   override query(...statement: unknown[]): never {
-    const answer: unknown = super.query(...(statement as [string]));
-    if (answer instanceof Promise) {
-      answer.catch((error: unknown) => {
-        const { message, code = '' } = error as Error & { code?: string };
-        if (message === 'Query read timeout') this.cancelOnServer();
-        else if (!SPENT.test(code)) return;
-        void this.end();
-      });
+    const callback = statement.at(-1);
+    if (typeof callback === 'function') {
+      // As the pool's own `query` asks.
+      statement[statement.length - 1] = (error: Error | null | undefined, ...result: unknown[]) => {
+        if (error) this.closeAfter(error);
+        (callback as (...answer: unknown[]) => void)(error, ...result);
+      };
     }
+    const answer: unknown = super.query(...(statement as [string]));
+    if (answer instanceof Promise) answer.catch((error: unknown) => this.closeAfter(error as Error));
     return answer as never; // a promise or nothing, as the overload says
+  }
+
+  private closeAfter({ message, code = '' }: Error & { code?: string }): void {
+    if (message === 'Query read timeout') this.cancelOnServer();
+    else if (!SPENT.test(code)) return;
+    void this.end();
   }
 
   /**

@@ -42,21 +42,28 @@ interface Server {
   kill(): Promise<void>;
 }
 
+/** A standby, and the way on which it is sent what the primary commits. */
+interface Copy {
+  readonly server: Server;
+  readonly link: TcpProxy;
+}
+
 /** A primary, its streaming standby, and an address that leads to one of them. */
 export class Pair {
-  /** The process that sends to the standby, while it is held. */
-  private sender: number | undefined;
-
   private constructor(
     /** For applications: the primary's, until {@link pointTo} or {@link failOver}. */
     readonly url: string,
     public primary: Server,
-    public standby: Server,
+    private copy: Copy,
     private readonly network: TcpProxy,
-    private readonly standbyOf: (primary: Server) => Promise<Server>,
+    private readonly copyOf: (primary: Server) => Promise<Copy>,
     /** Ends both servers, and leaves nothing of them. */
     private readonly removeServers: () => Promise<void>,
   ) {}
+
+  get standby(): Server {
+    return this.copy.server;
+  }
 
   /** With the tables of the application. Nothing but time makes the standby wait for the primary, nor this one for it. */
   static async start(): Promise<Pair> {
@@ -87,8 +94,17 @@ export class Pair {
       );
       const launch = async (data: string): Promise<Server> => {
         const port = await freePort();
-        const settings = [`port = ${port}`, `listen_addresses = '127.0.0.1'`, `unix_socket_directories = '${folder}'`];
-        await appendFile(join(data, 'postgresql.conf'), [...settings, 'fsync = off', ''].join('\n'));
+        const settings = [
+          `port = ${port}`,
+          `listen_addresses = '127.0.0.1'`,
+          `unix_socket_directories = '${folder}'`,
+          'fsync = off',
+          // A link that is cut stays cut, and one that is mended is used at once.
+          'wal_receiver_timeout = 0',
+          'wal_sender_timeout = 0',
+          'wal_retrieve_retry_interval = 100ms',
+        ];
+        await appendFile(join(data, 'postgresql.conf'), `${settings.join('\n')}\n`);
         await run('pg_ctl', 'start', '--silent', '--wait', `--pgdata=${data}`, `--log=${data}.log`);
         const server = serverAt(atPort(`postgresql://postgres:${password}@127.0.0.1/postgres`, port), data, run);
         servers.push(server);
@@ -96,15 +112,16 @@ export class Pair {
       };
       const primary = await launch(primaryData);
       await migrate(primary.url);
-      const standbyOf = async ({ url }: Server): Promise<Server> => {
+      const copyOf = async (original: Server): Promise<Copy> => {
+        const { proxy: link, url } = await proxyOf(original.url);
         const data = join(folder, `standby-${servers.length}`);
-        const copy = ['--checkpoint=fast', '--no-sync', '--write-recovery-conf'];
-        await run('pg_basebackup', `--pgdata=${data}`, `--dbname=${url}`, ...copy);
-        return launch(data);
+        const options = ['--checkpoint=fast', '--no-sync', '--write-recovery-conf'];
+        await run('pg_basebackup', `--pgdata=${data}`, `--dbname=${url}`, ...options);
+        return { server: await launch(data), link };
       };
-      const standby = await standbyOf(primary);
+      const copy = await copyOf(primary);
       const { proxy, url } = await proxyOf(primary.url);
-      return new Pair(url, primary, standby, proxy, standbyOf, removeServers);
+      return new Pair(url, primary, copy, proxy, copyOf, removeServers);
     } catch (error) {
       await removeServers();
       throw error;
@@ -120,16 +137,14 @@ export class Pair {
   /** What `work` commits, and all that comes after it until {@link resume}, stays on the primary; what was before does not. */
   async lose<T>(work: () => Promise<T>): Promise<T> {
     await this.caughtUp();
-    this.sender = await this.primary.ask<number>('SELECT pid FROM pg_stat_replication');
-    if (this.sender === undefined) throw new Error('Nothing is sent to the standby');
-    process.kill(this.sender, 'SIGSTOP');
+    // Not by stopping the process that sends: it could hold a lock of the server.
+    this.copy.link.silence();
     return work();
   }
 
   /** After {@link lose}, for a failover that loses nothing: the standby gets the rest. */
   async resume(): Promise<void> {
-    if (this.sender !== undefined) process.kill(this.sender, 'SIGCONT');
-    this.sender = undefined;
+    await this.copy.link.restore();
     await this.caughtUp();
   }
 
@@ -140,7 +155,7 @@ export class Pair {
 
   /** The primary dies, and the standby takes its place, without what it was not sent. */
   async failOver(): Promise<void> {
-    await this.killPrimary();
+    await this.primary.kill();
     await this.standby.promote();
     await this.pointTo('standby');
   }
@@ -148,20 +163,14 @@ export class Pair {
   /** After {@link failOver}: the survivor is the primary, and has a standby again. */
   async rebuild(): Promise<void> {
     this.primary = this.standby;
-    this.standby = await this.standbyOf(this.primary);
+    await this.copy.link.close();
+    this.copy = await this.copyOf(this.primary);
   }
 
   async remove(): Promise<void> {
     await this.network.close();
-    await this.killPrimary();
+    await this.copy.link.close();
     await this.removeServers();
-  }
-
-  private async killPrimary(): Promise<void> {
-    await this.primary.kill();
-    // It stands still, so that it does not see that its server has died; it must send nothing any more.
-    if (this.sender !== undefined) process.kill(this.sender, 'SIGKILL');
-    this.sender = undefined;
   }
 }
 

@@ -8,7 +8,7 @@ const POOL = 10;
 /** More than the pool, so that what is given up and stays would show. */
 const CONNECTION_LIMIT = 40;
 /** Each gives up all connections of the pool once. */
-const ROUNDS = 5;
+const ROUNDS = 2;
 
 describeWithPair('a synchronous standby that stalls', () => {
   let pair: Pair;
