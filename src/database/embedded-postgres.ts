@@ -63,7 +63,7 @@ async function launch({ dataDir, settings, strategies }: EmbeddedPostgresOptions
   let server: Server | undefined;
   try {
     const identity = await serverIdentity(runtimeDir, strategies);
-    if (!existsSync(join(dataDir, 'PG_VERSION'))) await initialise(dataDir, identity);
+    if (!existsSync(join(dataDir, 'PG_VERSION'))) await initialise(dataDir, identity, settings?.fsync === 'off');
     giveTo(identity, dataDir);
     const child = await spawnServer(dataDir, identity, {
       listen_addresses: '',
@@ -84,13 +84,13 @@ async function launch({ dataDir, settings, strategies }: EmbeddedPostgresOptions
 }
 
 /** Made aside and then renamed, so that neither a crash nor a second process can leave or see half a data directory. */
-async function initialise(dataDir: string, identity: ServerIdentity): Promise<void> {
+async function initialise(dataDir: string, identity: ServerIdentity, mayBeLost: boolean): Promise<void> {
   await mkdir(dirname(dataDir), { recursive: true });
   const fresh = await mkdtemp(`${dataDir}-`);
   try {
     giveTo(identity, fresh);
     const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
-    const options = ['--username=postgres', '--auth=trust', ...locale];
+    const options = ['--username=postgres', '--auth=trust', ...locale, ...(mayBeLost ? ['--no-sync'] : [])];
     const { status, stderr, error } = spawnSync(...commandLine(identity, 'initdb', options, fresh));
     if (status !== 0) throw new Error(`initdb failed:\n${stderr}`, { cause: error });
     await rename(fresh, dataDir).catch((reason: unknown) => {

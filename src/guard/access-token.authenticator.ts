@@ -23,8 +23,7 @@ export class AccessTokenAuthenticator {
   /** Claims by the SHA-256 of the whole token: nothing shorter may be the key. It caches the signature check, never the decision. */
   private readonly genuine = new LRUCache<string, AccessTokenClaims>({ max: MAX_REMEMBERED });
 
-  /** The proofs of the last two minutes, in which a proof is recent: each counts once in this process. */
-  private readonly used = new LRUCache<string, true>({ max: MAX_PROOFS, ttl: 2 * PROOF_WINDOW * 1000 });
+  private proofs: LRUCache<string, true> | undefined;
 
   constructor(
     private readonly keys: AccessTokenKeys,
@@ -65,6 +64,14 @@ export class AccessTokenAuthenticator {
     if (this.used.has(id)) return false;
     this.used.set(id, true);
     return true;
+  }
+
+  /**
+   * The proofs of the last two minutes, in which a proof is recent: each counts once in this process. Made for the first of
+   * them, since it takes the room of all at once: 4 MB, and at every start 20 ms.
+   */
+  private get used(): LRUCache<string, true> {
+    return (this.proofs ??= new LRUCache({ max: MAX_PROOFS, ttl: 2 * PROOF_WINDOW * 1000 }));
   }
 
   private judge(claims: AccessTokenClaims | null): Principal | null | Promise<Principal | null> {

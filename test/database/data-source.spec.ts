@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Logger } from '@nestjs/common';
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import type { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import { UserEntity } from '../../src/users/user.entity';
@@ -10,8 +10,10 @@ import { administer, type TestDatabase, testDatabase } from '../support/database
 let database: TestDatabase;
 let dataSource: DataSource;
 
-beforeEach(async () => {
+beforeAll(async () => {
   database = await testDatabase();
+});
+beforeEach(async () => {
   dataSource = await database.connect(1);
 });
 
@@ -33,6 +35,9 @@ test('every connection has its limits, and a name', async () => {
 });
 
 test('a statement that finds no free connection fails instead of waiting for ever', async () => {
+  const { options } = (dataSource.driver as PostgresDriver).master as Pool;
+  expect(options.connectionTimeoutMillis).toBe(2000);
+  options.connectionTimeoutMillis = 100; // the same, sooner
   const busy = dataSource.createQueryRunner();
   await busy.connect();
   await expect(dataSource.query('SELECT 1')).rejects.toThrow('timeout');
@@ -48,17 +53,23 @@ test('a statement that has no answer in time is cancelled there, too, of TypeORM
   const holder = other.createQueryRunner();
   await holder.startTransaction();
   await holder.query('LOCK TABLE held');
-  const pool = ((await database.connect(1)).driver as PostgresDriver).master as Pool;
-  const given = [(text: string) => dataSource.query(text), (text: string) => pool.query(text)].map(async (ask) => {
-    await ask('SET statement_timeout = 0'); // the server's own limit is sooner; each has one connection
-    await ask('SELECT FROM held');
-  });
+  const poolOf = ({ driver }: DataSource) => (driver as PostgresDriver).master as Pool;
+  const second = await database.connect(1);
+  for (const pool of [dataSource, second].map(poolOf)) {
+    const client = (await pool.connect()) as PoolClient & { connectionParameters: { query_timeout: number } };
+    await client.query('SET statement_timeout = 0'); // or the server would cancel it by itself
+    expect(client.connectionParameters.query_timeout).toBe(6000);
+    client.connectionParameters.query_timeout = 500; // the same, sooner
+    client.release(); // each has this one connection
+  }
   const waiting = async () =>
     Number(
       (await other.query(`SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'held'::regclass`))[0].count,
     );
-  await until(async () => (await waiting()) === given.length);
-  for (const { reason } of (await Promise.allSettled(given)) as PromiseRejectedResult[]) {
+  const text = 'SELECT FROM held';
+  const given = Promise.allSettled([dataSource.query(text), poolOf(second).query(text)]);
+  await until(async () => (await waiting()) === 2);
+  for (const { reason } of (await given) as PromiseRejectedResult[]) {
     expect(reason).toMatchObject({ message: 'Query read timeout' });
   }
   await until(async () => (await waiting()) === 0);

@@ -107,8 +107,12 @@ class Place {
     this.cleanUps.push(work);
   }
 
+  async cleanUp(): Promise<void> {
+    for (const work of this.cleanUps.splice(0).reverse()) await work();
+  }
+
   async close(): Promise<void> {
-    for (const work of this.cleanUps.reverse()) await work();
+    await this.cleanUp();
     await this.admin.end();
     await this.database.close();
   }
@@ -247,7 +251,8 @@ const ROWS: readonly Row[] = [
   {
     setting: 'missing tables',
     options: async (place) => {
-      await place.query('DROP SCHEMA ratchet CASCADE');
+      await place.query('ALTER SCHEMA ratchet RENAME TO elsewhere');
+      place.later(() => place.query('ALTER SCHEMA elsewhere RENAME TO ratchet'));
       return {};
     },
     problem:
@@ -256,7 +261,11 @@ const ROWS: readonly Row[] = [
   {
     setting: 'missing columns',
     options: async (place) => {
-      await place.query('ALTER TABLE ratchet.sessions DROP COLUMN amr, DROP COLUMN acr');
+      const rename = (from: string, to: string) => place.query(`ALTER TABLE ratchet.sessions RENAME ${from} TO ${to}`);
+      for (const column of ['amr', 'acr']) {
+        await rename(column, `${column}_before`);
+        place.later(() => rename(`${column}_before`, column));
+      }
       return {};
     },
     problem: 'the table sessions lacks amr, acr: run the migrations of authSchema()',
@@ -370,30 +379,43 @@ async function cleanUp({ app }: Pick<InProcessHost, 'app'>, place: Place) {
 }
 
 describe("a setting of the host's", () => {
-  let place: Place;
-  beforeEach(async () => {
-    place = await Place.create();
-  });
-  afterEach(() => place.close());
-
   // Seen red, one by one: with the host's DataSource as it is, without the types of statements, without the second try of a
   // statement, and with one failure for the whole clean-up.
   it.each(ROWS.filter(({ problem }) => problem === undefined))('$setting has no effect', async (row) => {
-    const host = await start(place, row);
-    await goAround(host, place);
-    expect(await cleanUp(host, place)).toMatchObject({ sessions: 1, revocations: 2, failures: row.failures ?? [] });
+    const place = await Place.create();
+    try {
+      const host = await start(place, row);
+      await goAround(host, place);
+      expect(await cleanUp(host, place)).toMatchObject({ sessions: 1, revocations: 2, failures: row.failures ?? [] });
+    } finally {
+      await place.close();
+    }
   });
 
-  // Seen red without the check: the start succeeds, and every login is answered 503.
-  it.each(ROWS.filter(({ problem }) => problem !== undefined))('$setting stops the start', async (row) => {
-    const stopped = await start(place, row).then(
-      () => 'it started',
-      (error: unknown) => (error as Error).message,
-    );
-    const [first, ...problems] = stopped.split('\n');
-    expect(first).toBe('AuthModule cannot use the DataSource:');
-    expect(problems.pop()).toMatch(/^If your application needs .* `database: { url }`\.$/);
-    expect(problems.map((line) => line.replace(/^ {2}- /, ''))).toEqual([row.problem]);
+  describe('that does not fit:', () => {
+    // One for all: a start that stops has changed nothing.
+    let place: Place;
+    beforeAll(async () => {
+      place = await Place.create();
+    });
+    afterEach(() => place.cleanUp());
+    afterAll(() => place.close());
+
+    // Seen red without the check: the start succeeds, and every login is answered 503.
+    it.each(ROWS.filter(({ problem }) => problem !== undefined))('$setting stops the start', async (row) => {
+      const stopped = await start(place, row).then(
+        () => 'it started',
+        (error: unknown) => (error as Error).message,
+      );
+      const [first, ...problems] = stopped.split('\n');
+      expect(first).toBe('AuthModule cannot use the DataSource:');
+      expect(problems.pop()).toMatch(/^If your application needs .* `database: { url }`\.$/);
+      expect(problems.map((line) => line.replace(/^ {2}- /, ''))).toEqual([row.problem]);
+    });
+
+    it('starts when all is as it should be', async () => {
+      await expect(start(place, { setting: 'nothing', options: () => ({}) })).resolves.toBeDefined();
+    });
   });
 
   it('is in docs/embedding.md, with what happens', () => {

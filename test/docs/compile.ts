@@ -26,6 +26,13 @@ export function complaintsOf(...sources: string[]): string[] {
     const block = blocks.get(name);
     return block === undefined ? fromDisk(name, target) : ts.createSourceFile(name, block, target);
   };
-  const diagnostics = ts.getPreEmitDiagnostics(ts.createProgram([...blocks.keys()], options, host));
+  const program = ts.createProgram([...blocks.keys()], options, host);
+  // Of the blocks alone: `npm run typecheck` looks at the package's sources.
+  const files = [...blocks.keys()].map((name) => program.getSourceFile(name));
+  const diagnostics = [
+    ...program.getOptionsDiagnostics(),
+    ...program.getGlobalDiagnostics(),
+    ...files.flatMap((file) => [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)]),
+  ];
   return diagnostics.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
 }

@@ -6,7 +6,7 @@ import { asAdmin, changeFactor, changePassword, resetPassword, statusOfMe } from
 import { age } from './support/sessions';
 
 /** `npm run test:survivors` plays 50 of each. */
-const ROUNDS = Number(process.env.SURVIVOR_ROUNDS ?? 4);
+const ROUNDS = Number(process.env.SURVIVOR_ROUNDS ?? 2);
 /** Rounds that run side by side, so that the requests of one wait for those of others, too. */
 const LANES = 5;
 

@@ -11,7 +11,7 @@ import { describeWithRedis, startRedis } from '../support/redis/redis-server';
 import { until } from '../support/until';
 import { ownServer } from './own-server';
 
-const REQUESTS = 1000;
+const REQUESTS = 200;
 const AT_ONCE = 20;
 const ADMIN = { email: 'admin@example.com', password: 'a long admin passphrase' };
 
@@ -32,12 +32,13 @@ describeWithRedis('a guarded request', () => {
 
   beforeAll(async () => {
     // Counting takes a library that is loaded with the server.
+    const starting = startRedis();
+    closers.push(async () => (await starting).stop());
     const server = await ownServer({
       settings: { shared_preload_libraries: 'pg_stat_statements', 'pg_stat_statements.track': 'all' },
     });
     closers.push(() => server.remove());
-    const redis = await startRedis();
-    closers.push(() => redis.stop());
+    const redis = await starting;
     const config = loadConfig({
       NODE_ENV: 'test',
       HOST: '127.0.0.1',

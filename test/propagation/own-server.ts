@@ -1,11 +1,11 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../src/postgres/data-source';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded-postgres';
 import { runMigrations } from '../../src/postgres/migrate';
 import { SCHEMA, tablesIn } from '../support/database/test-database';
+import { roomInMemory } from '../support/database/test-server';
 
 interface OwnServerOptions {
   readonly settings?: Readonly<Record<string, string>>;
@@ -16,7 +16,7 @@ interface OwnServerOptions {
 /** A database server that a spec may stop, and start again with what it held. */
 export async function ownServer({ settings = {}, migrated = false }: OwnServerOptions = {}) {
   // By this name a later run finds what a killed one has left behind.
-  const folder = await mkdtemp(join(tmpdir(), `ratchet-test-${process.pid}-`));
+  const folder = await mkdtemp(join(await roomInMemory(), `ratchet-test-${process.pid}-`));
   const start = () =>
     startEmbeddedPostgres({
       dataDir: join(folder, 'pg'),

@@ -7,25 +7,34 @@ import { OpenAccount } from '../../src/users/open-account';
 import { UserSeeds } from '../../src/users/user-seeds';
 import { UserEntity } from '../../src/users/user.entity';
 import type { UsersOptions } from '../../src/users/users.options';
-import { testDatabase } from '../support/database/test-database';
+import { testDatabase, type TestDatabase } from '../support/database/test-database';
 import { usersApp } from './users-app';
 
 const ADMIN = { email: 'Root@example.com', password: 'a sensible bootstrap' };
 
-let url: string;
-let app: INestApplication | undefined;
+let database: TestDatabase;
+let app: INestApplication;
+beforeAll(async () => {
+  database = await testDatabase();
+  app = await usersApp(database.url);
+});
+afterAll(async () => {
+  await app.close();
+  await database.close();
+});
 beforeEach(async () => {
-  url = (await testDatabase()).url;
+  await app.get(DataSource).query('TRUNCATE users, first_admin, auth_events, sessions, user_token_versions');
 });
-afterEach(async () => {
-  jest.restoreAllMocks();
-  await app?.close();
-});
+afterEach(() => jest.restoreAllMocks());
 
-/** Starts the application on the database of this test; the one that ran before it is stopped. */
+const NOTHING: UsersOptions = { registrationEnabled: false, bootstrapAdmin: null, demoAccounts: false };
+
+const seedsOf = (users: Partial<UsersOptions>, opening = app.get(OpenAccount)) =>
+  new UserSeeds({ ...NOTHING, ...users }, opening, app.get(TypeOrmUnitOfWork));
+
+/** What a start with these options does of itself, on the database of this file. */
 async function start(users: Partial<UsersOptions> = {}) {
-  await app?.close();
-  app = await usersApp(url, users);
+  await seedsOf(users).onApplicationBootstrap();
   const dataSource = app.get(DataSource);
   const commands = app.get(CommandBus);
   return {
@@ -75,15 +84,14 @@ describe('the bootstrap administrator', () => {
   // Seen red: the instance that came second told that an ordinary account has the e-mail.
   it('is nothing to warn of when another instance has just created it', async () => {
     const { users } = await start();
-    const opening = app!.get(OpenAccount);
+    const opening = app.get(OpenAccount);
     const open = opening.open.bind(opening);
     jest.spyOn(opening, 'open').mockImplementationOnce(async (...account) => {
       await open(...account);
       return open(...account);
     });
     const warned = jest.spyOn(Logger.prototype, 'warn');
-    const options = { registrationEnabled: false, bootstrapAdmin: ADMIN, demoAccounts: false };
-    await new UserSeeds(options, opening, app!.get(TypeOrmUnitOfWork)).onApplicationBootstrap();
+    await seedsOf({ bootstrapAdmin: ADMIN }, opening).onApplicationBootstrap();
     expect(await users()).toHaveLength(1);
     expect(warned).not.toHaveBeenCalled();
   });
@@ -114,12 +122,14 @@ describe('the bootstrap administrator', () => {
   });
 
   it('is one account when instances start together', async () => {
-    const others = await Promise.all([
-      usersApp(url, { bootstrapAdmin: ADMIN }),
-      usersApp(url, { bootstrapAdmin: ADMIN }),
-    ]);
+    const options = { bootstrapAdmin: ADMIN, demoAccounts: true };
+    const others = await Promise.all([usersApp(database.url, options), usersApp(database.url, options)]);
     await Promise.all(others.map((other) => other.close()));
-    expect(await (await start({ bootstrapAdmin: ADMIN })).users()).toHaveLength(1);
+    // Both kinds of account, by the start itself.
+    const { users, canLogIn } = await start();
+    expect(await users()).toHaveLength(3);
+    expect(await canLogIn(ADMIN)).toBe(true);
+    expect(await (await start(options)).users()).toHaveLength(3);
   });
 });
 

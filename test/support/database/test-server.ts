@@ -24,7 +24,7 @@ export async function startTestServer(): Promise<{ readonly url: string; readonl
 }
 
 /** A database is 340 files, which a disk makes ten times as slowly. A container's 64 MB would not do. */
-async function roomInMemory(): Promise<string> {
+export async function roomInMemory(): Promise<string> {
   const memory = await statfs('/dev/shm').catch(() => ({ bavail: 0, bsize: 0 }));
   return memory.bavail * memory.bsize > 2 ** 31 ? '/dev/shm' : tmpdir();
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
 import { dataSourceOptions } from '../../../src/postgres/data-source';
@@ -45,14 +46,20 @@ export async function refreshBesideAMigration(isEnough: (tries: number, ms: numb
 
     /** The transactions that have waited for the table: each try of the migration is another one. */
     const tries = new Set<string>();
-    while (!isEnough(tries.size, performance.now() - begunAt)) {
-      const waiting = await watcher.query<{ transaction: string }[]>(
-        `SELECT virtualtransaction AS transaction FROM pg_locks
-          WHERE NOT granted AND relation = '${SCHEMA}.sessions'::regclass AND mode = 'AccessExclusiveLock'`,
-      );
-      for (const { transaction: id } of waiting) tries.add(id);
-      await refresh();
-    }
+    const holds = { over: false };
+    // Beside the refreshes, which wait behind each try as long as it lasts.
+    const watching = (async () => {
+      while (!isEnough(tries.size, performance.now() - begunAt)) {
+        const waiting = await watcher.query<{ transaction: string }[]>(
+          `SELECT virtualtransaction AS transaction FROM pg_locks
+            WHERE NOT granted AND relation = '${SCHEMA}.sessions'::regclass AND mode = 'AccessExclusiveLock'`,
+        );
+        for (const { transaction: id } of waiting) tries.add(id);
+        await delay(20);
+      }
+    })().finally(() => (holds.over = true));
+    while (!holds.over) await refresh();
+    await watching;
 
     await reader.query('COMMIT');
     const done = await migrated;

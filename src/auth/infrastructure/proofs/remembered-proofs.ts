@@ -10,7 +10,7 @@ const MAX_REMEMBERED = 100_000;
 
 /** Remembers in this process and, if Redis is configured, in Redis, so that a proof counts once for all instances. */
 export class RememberedProofs extends SeenProofs {
-  private readonly local = new LRUCache<string, true>({ max: MAX_REMEMBERED, ttl: SECONDS * 1000 });
+  private proofs: LRUCache<string, true> | undefined;
   private readonly outage = new Outage(new Logger(SeenProofs.name), 'Redis remembers proofs again');
 
   constructor(
@@ -18,6 +18,11 @@ export class RememberedProofs extends SeenProofs {
     private readonly patienceMs = PATIENCE_MS,
   ) {
     super();
+  }
+
+  /** Made for the first proof, since it takes the room of all at once. */
+  private get local(): LRUCache<string, true> {
+    return (this.proofs ??= new LRUCache({ max: MAX_REMEMBERED, ttl: SECONDS * 1000 }));
   }
 
   async isNew(id: string): Promise<boolean> {
