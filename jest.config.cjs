@@ -54,5 +54,6 @@ module.exports = {
   },
   transformIgnorePatterns: [`/node_modules/(?!(${esmPackages.join('|')})/)`],
   maxWorkers: 2,
+  maxConcurrency: 20, // of `it.concurrent`, whose tests mostly wait
   testTimeout: 60_000,
 };

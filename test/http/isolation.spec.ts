@@ -41,7 +41,7 @@ describe.each(ISOLATION)('with %s as the isolation of every statement', (isolati
   });
 
   it('sessions that are refreshed side by side do not disturb each other', async () => {
-    const chains = await many(20, () => openChain(app));
+    const chains = await many(8, () => openChain(app));
     const answers = await many(chains.length * 6, (turn) => app.refresh(chains[turn % chains.length]!.current));
     expect(statusesOf(answers)).toEqual([200]);
   });

@@ -289,6 +289,14 @@ describe('An instance of the feed', () => {
       await app.close();
     }
   });
+});
+
+describe('An instance of the feed, by its server,', () => {
+  let app: TestApplication;
+  beforeAll(async () => {
+    app = await startTestApplication({ env: servicesEnv() });
+  });
+  afterAll(() => app.close());
 
   it.each([
     [0, null],
@@ -296,23 +304,18 @@ describe('An instance of the feed', () => {
     [25_000, /closes connections after 25000 ms.*set connectionTimeout of Fastify/],
     [5000, /closes connections after 5000 ms/],
   ])('does not start behind a server that cuts connections after %s ms', async (connectionTimeout, message) => {
-    const app = await startTestApplication({ env: servicesEnv() });
-    try {
-      const httpAdapter = new FastifyAdapter({ connectionTimeout });
-      const options = app.app.get(AuthOptions);
-      const adapterHost = { httpAdapter } as unknown as HttpAdapterHost;
-      const controller = new FeedController(
-        app.app.get(RevocationPolls),
-        app.app.get(RevocationView),
-        options,
-        adapterHost,
-      );
-      const start = () => controller.onApplicationBootstrap();
-      if (message === null) expect(start).not.toThrow();
-      else expect(start).toThrow(message);
-    } finally {
-      await app.close();
-    }
+    const httpAdapter = new FastifyAdapter({ connectionTimeout });
+    const options = app.app.get(AuthOptions);
+    const adapterHost = { httpAdapter } as unknown as HttpAdapterHost;
+    const controller = new FeedController(
+      app.app.get(RevocationPolls),
+      app.app.get(RevocationView),
+      options,
+      adapterHost,
+    );
+    const start = () => controller.onApplicationBootstrap();
+    if (message === null) expect(start).not.toThrow();
+    else expect(start).toThrow(message);
   });
 });
 
@@ -323,12 +326,11 @@ describe('A snapshot of many revocations', () => {
   it('has pages, and each instance has the next one of the other', async () => {
     const database = await freshDatabase();
     const env = servicesEnv();
-    const filler = await startTestApplication({ database, env });
+    const filler = await database.connect(1);
     await filler.query(
       `INSERT INTO revocations (kind, subject_id, reason)
        SELECT 'session', gen_random_uuid(), 'user_logout' FROM generate_series(1, ${MANY})`,
     );
-    await filler.close();
     const [one, other] = [await startTestApplication({ database, env }), await startTestApplication({ database, env })];
     try {
       const found = new Set<string>();
