@@ -54,6 +54,8 @@ module.exports = {
   },
   transformIgnorePatterns: [`/node_modules/(?!(${esmPackages.join('|')})/)`],
   maxWorkers: 2,
+  // A file's modules stay in its worker's memory, and a full heap is collected again and again.
+  workerIdleMemoryLimit: '700MB',
   maxConcurrency: 20, // of `it.concurrent`, whose tests mostly wait
   testTimeout: 60_000,
 };

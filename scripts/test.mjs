@@ -41,8 +41,8 @@ async function inTurn(...scripts) {
 
 const openapi = existsSync('scripts/openapi.mjs') ? ['openapi:check', 'openapi:lint'] : [];
 await Promise.all([
-  inTurn('typecheck', 'docs:api', 'build', ...openapi),
-  inTurn('lint', 'format:check', 'boundaries', 'knip'),
+  inTurn('typecheck', 'docs:api', 'build', 'format:check', ...openapi),
+  inTurn('lint', 'boundaries', 'knip'),
 ]);
 await check('test:jest', 'inherit');
 
