@@ -318,8 +318,6 @@ describe('One attempt, one ending, and no change without it:', () => {
         'countReuses',
         'countLiveOfUser',
       ),
-      // After the answer, which does not depend on it.
-      intercept(app, SessionRepository, 'markEnded', async () => 0),
       ...around(SecurityPolicyRepository, 'raiseUserFloor'),
       ...around(UnitOfWork, 'run'),
       ...around(AuthEventLog, 'append', 'appendNew'),
@@ -339,6 +337,13 @@ describe('One attempt, one ending, and no change without it:', () => {
       for (const undo of restore) undo();
     }
   }
+
+  // After an answer, which does not depend on it: it would be one of the next one's calls.
+  let mark: () => void;
+  beforeAll(() => {
+    mark = intercept(app, SessionRepository, 'markEnded', async () => 0);
+  });
+  afterAll(() => mark());
 
   // Seen red: the signature after the write, a fault without an ending, endings with ids of their own, a revocation outside
   // the transaction of its record, events dispatched before the commit, a refusal answered before its record.
