@@ -570,7 +570,7 @@ export const plantedDefects = [
   {
     name: 'what is bounded is recorded without end',
     changes: [change(`${AUTH}/infrastructure/events/record-bounds.ts`, 'if (seen >= bound.most) return false;', '')],
-    spec: 'test/http/bounded-writes.spec.ts',
+    spec: 'test/http/bounded-writes.long.ts',
     only: 'One token, however often it is presented, (the live access token of the role user|writes no more events)',
   },
   {
@@ -2930,13 +2930,13 @@ export const plantedDefects = [
       ),
       change(REDIS, 'function end(client', 'let cache: Promise<string> | undefined;\n\nfunction end(client'),
     ],
-    spec: 'test/redis/sentinel.spec.ts',
+    spec: 'test/redis/sentinel.long.ts',
     only: 'after a failover so does',
   },
   {
     name: 'a fallback of the limits is not counted',
     changes: [change(FLEXIBLE_LIMITS, 'this.metrics.limiterFellBack();', '')],
-    spec: 'test/redis/sentinel.spec.ts',
+    spec: 'test/redis/sentinel.long.ts',
     only: 'after a failover so does',
   },
   {
