@@ -136,6 +136,7 @@ const TABLE: [name: string, outcome: unknown, aspect: string, presented: Partial
   ],
   ['one behind, foreign', forgery('digest_differs'), 'place', { generation: 4, digest: FOREIGN }, {}],
   ['one behind, too late', reuse, 'place', previous, { session: { rotatedAt: ago(11) } }],
+  ['one behind, of a rotation without a time', reuse, 'place', previous, { session: { rotatedAt: null } }],
   ['one behind, too often', tooManyReplays, 'place', previous, { session: { replayCount: 20 } }],
   ['one behind, without the key', replayRefused, 'place', previous, { session: { keyed: true, retryKeyHash: KEY } }],
   ['two behind', reuse, 'place', older, {}],

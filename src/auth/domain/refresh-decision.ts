@@ -147,7 +147,7 @@ export function decideRefresh(presented: Presentation, facts: RefreshFacts, rule
   const { session, floors, user, now, recoveryUntil } = facts;
   const behind = session.generation - presented.generation;
   const recovering = recoveryUntil !== null && now < recoveryUntil;
-  const adoptable = behind < 0 && behind >= -MAX_ADOPTED;
+  const adoptable = behind >= -MAX_ADOPTED;
 
   if (presented.delivery !== session.delivery) return refuse('token_invalid');
   // A stolen token of a bound session is worth nothing, and proves nothing: an honest client may have lost its key.
