@@ -79,7 +79,7 @@ async function broken(): Promise<unknown[]> {
   return answers;
 }
 
-/** What is told of the routes and of the bodies: in a process that has neither asked for the other before, and in one that has. */
+/** Descriptions of the routes and of the bodies, in a process where neither has asked for the other before, and in one where it has. */
 const documentFirst = async () => ({ document: await documented(), again: await documented(), rules: await broken() });
 const rulesFirst = async () => ({ rules: await broken(), document: await documented() });
 
