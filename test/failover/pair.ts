@@ -57,7 +57,7 @@ export class Pair {
     private copy: Copy,
     private readonly network: TcpProxy,
     private readonly copyOf: (primary: Server) => Promise<Copy>,
-    /** Ends both servers, and leaves nothing of them. */
+    /** Ends all servers and what leads from one to another, and leaves nothing of them. */
     private readonly removeServers: () => Promise<void>,
   ) {}
 
@@ -76,7 +76,9 @@ export class Pair {
       await promisify(execFile)(command, rest, { cwd: folder, env: { ...process.env, PGPASSWORD: password } });
     };
     const servers: Server[] = [];
+    const links: TcpProxy[] = [];
     const removeServers = async (): Promise<void> => {
+      for (const link of links) await link.close();
       for (const server of servers) await server.kill();
       await rm(folder, { recursive: true });
     };
@@ -114,6 +116,7 @@ export class Pair {
       await migrate(primary.url);
       const copyOf = async (original: Server): Promise<Copy> => {
         const { proxy: link, url } = await proxyOf(original.url);
+        links.push(link);
         const data = join(folder, `standby-${servers.length}`);
         const options = ['--checkpoint=fast', '--no-sync', '--write-recovery-conf'];
         await run('pg_basebackup', `--pgdata=${data}`, `--dbname=${url}`, ...options);
@@ -163,13 +166,11 @@ export class Pair {
   /** After {@link failOver}: the survivor is the primary, and has a standby again. */
   async rebuild(): Promise<void> {
     this.primary = this.standby;
-    await this.copy.link.close();
     this.copy = await this.copyOf(this.primary);
   }
 
   async remove(): Promise<void> {
     await this.network.close();
-    await this.copy.link.close();
     await this.removeServers();
   }
 }

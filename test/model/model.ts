@@ -449,10 +449,8 @@ const uses: readonly fc.Arbitrary<Step>[] = [
         });
         const [one, other] = await Promise.all([send(shared), send(own)]);
         // In the order that explains both, if there is one: of two that are over, the theft comes first.
-        const isTheft = ({ key }: { key: string | undefined }) => {
-          const { kind } = model.expect(session, held, key, device);
-          return Number(kind === 'no');
-        };
+        const isTheft = ({ key }: { key: string | undefined }) =>
+          Number(model.expect(session, held, key, device).kind === 'no');
         const inOrder = [one, other].sort((a, b) => placeOf(a.answer) - placeOf(b.answer) || isTheft(b) - isTheft(a));
         for (const { key, answer } of inOrder) model.presented(session, held, key, answer, device);
         const granted = [one, other].map(({ answer }) => answer).find((answer) => typeof answer !== 'string');

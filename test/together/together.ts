@@ -7,8 +7,8 @@ const ROOT = join(__dirname, '..', '..');
 const ALONE = join('test', 'services', 'verifier.spec.ts');
 
 /**
- * Every `parts`-th spec in one file of Jest's, which loads the application once for all of them: on its own, a spec takes as
- * long to load as to run. `SPECS`, a regular expression, chooses among their paths.
+ * Every `parts`-th spec in one file of Jest's, which loads the application once for all of them: on its own, each spec would
+ * load it, and warm it up, again. `SPECS`, a regular expression, chooses among their paths.
  */
 export function together(part: number, parts: number): void {
   const wanted = new RegExp(process.env.SPECS ?? '');
