@@ -63,7 +63,8 @@ function makeCopy() {
   symlinkSync(realpathSync('node_modules'), join(folder, 'node_modules'));
   writeFileSync(
     join(folder, 'jest.mutants.cjs'),
-    `module.exports = { ...require('./jest.config.cjs'), id: 'ratchet-mutants', maxWorkers: 1, testTimeout: 20_000 };`,
+    `const testMatch = ['**/*.{spec,long}.ts'];
+     module.exports = { ...require('./jest.config.cjs'), id: 'ratchet-mutants', testMatch, maxWorkers: 1, testTimeout: 20_000 };`,
   );
   return folder;
 }
