@@ -1,11 +1,23 @@
-import { createPublicKey, generateKeyPairSync, type JsonWebKey, type KeyObject, randomBytes } from 'node:crypto';
+import {
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  type JsonWebKey,
+  type KeyObject,
+  randomBytes,
+  sign,
+} from 'node:crypto';
 import fc from 'fast-check';
 import {
   type AccessTokenKey,
   accessTokenKeyOf,
   accessTokenKeyProblems,
+  fingerprintOf,
+  publicJwkOf,
+  type RingKey,
   ringKeyOf,
 } from '../../src/auth/domain/access-token-key';
+import { isSignedBy, type Jws } from '../../src/guard/jws';
 
 const ec = (namedCurve: string) => generateKeyPairSync('ec', { namedCurve });
 const rsa = (modulusLength: number, publicExponent = 65537) =>
@@ -94,6 +106,25 @@ describe('the bytes of an access-token key', () => {
     for (const bytes of [der(29, 30), der(31, 30)]) expect(kindOf(accessTokenKeyOf('k', bytes))).toBe('secret');
   });
 
+  it('are DER if they begin with a SEQUENCE of exactly their length, in up to three bytes', () => {
+    const kind = (content: number, ...head: number[]) =>
+      kindOf(accessTokenKeyOf('k', Buffer.concat([Buffer.from(head), Buffer.alloc(content, 7)])));
+    for (const head of [
+      [0x30, 30],
+      [0x30, 0x81, 30],
+      [0x30, 0x82, 0, 30],
+      [0x30, 0x83, 0, 0, 30],
+    ])
+      expect([head, kind(30, ...head), kind(29, ...head), kind(31, ...head)]).toEqual([
+        ...[head, 'public', 'secret', 'secret'],
+      ]);
+    expect(kind(30, 0x31, 30)).toBe('secret');
+    expect(kind(128, 0x30, 0x80)).toBe('secret'); // of indefinite length: that is BER
+    expect(kind(30, 0x30, 0x84, 0, 0, 0, 30)).toBe('secret');
+    expect(kind(0, 0x30, 0x81)).toBe('secret');
+    expect(kind(0, 0x30, 0x81, 0)).toBe('secret');
+  });
+
   it('are a secret if they begin as nothing else', () => {
     const bytes = fc
       .uint8Array({ minLength: 32, maxLength: 64 })
@@ -106,6 +137,59 @@ describe('the bytes of an access-token key', () => {
         expect(problemOf({ kid: 'k', secret })).toHaveLength(isText ? 1 : 0);
       }),
     );
+  });
+});
+
+describe('a key of the ring', () => {
+  const secret = randomBytes(32);
+  const { privateKey, publicKey } = GOOD.ES256;
+  const signedBy = async (key: RingKey): Promise<Jws> => {
+    const signed = 'header.payload';
+    const signature = Buffer.from((await key.sign?.(signed)) ?? '', 'base64url');
+    return { header: { alg: key.alg }, payload: Buffer.alloc(0), signed, signature };
+  };
+
+  it.each(Object.entries({ ...GOOD, HS256: null }))('of %s signs what it verifies', async (_, pair) => {
+    const key = ringKeyOf({ kid: 'k', ...(pair === null ? { secret } : { privateKey: pair.privateKey }) });
+    expect(isSignedBy(key, await signedBy(key))).toBe(true);
+    const verifier = pair === null ? key : ringKeyOf({ kid: 'k', publicKey: pair.publicKey });
+    expect(isSignedBy(verifier, await signedBy(key))).toBe(true);
+    expect(verifier.sign === null).toBe(pair !== null);
+  });
+
+  it('is a fault where it is unusable', () => {
+    expect(() => ringKeyOf({ kid: 'k', privateKey: publicKey })).toThrow(
+      'The access-token key k is no usable private key',
+    );
+    expect(() => ringKeyOf({ kid: 'k', publicKey: '' })).toThrow('The access-token key k is no usable public key');
+  });
+
+  // RFC 7518 section 3.4: OpenSSL writes DER, which no verifier of tokens accepts.
+  it('that signs elsewhere is verified before it is used', async () => {
+    const elsewhere = (of: KeyObject, dsaEncoding: 'ieee-p1363' | 'der' = 'ieee-p1363') =>
+      ringKeyOf({ kid: 'kms', publicKey, sign: (input) => sign('sha256', input, { key: of, dsaEncoding }) });
+    const key = elsewhere(privateKey);
+    expect(isSignedBy(ringKeyOf({ kid: 'k', publicKey }), await signedBy(key))).toBe(true);
+    for (const wrong of [elsewhere(ec('P-256').privateKey), elsewhere(privateKey, 'der')])
+      await expect(wrong.sign?.('text')).rejects.toThrow(
+        "The signature for the access-token key kms is not one of its public key, in JOSE's form",
+      );
+  });
+
+  it('is published with its algorithm, and a secret is not', () => {
+    for (const [alg, pair] of Object.entries(GOOD)) {
+      const jwk = { ...pair.publicKey.export({ format: 'jwk' }), kid: 'k', alg, use: 'sig' };
+      expect(publicJwkOf(ringKeyOf({ kid: 'k', privateKey: pair.privateKey }))).toEqual(jwk);
+    }
+    expect(publicJwkOf(ringKeyOf({ kid: 'k', secret }))).toBeNull();
+  });
+
+  it('has the fingerprint of its bytes, whichever half was given', () => {
+    const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('base64url');
+    const spki = publicKey.export({ type: 'spki', format: 'der' });
+    for (const half of [{ privateKey }, { publicKey }])
+      expect(fingerprintOf(ringKeyOf({ kid: 'k', ...half }))).toBe(sha256(spki));
+    expect(fingerprintOf(ringKeyOf({ kid: 'k', secret }))).toBe(sha256(secret));
   });
 });
 

@@ -114,6 +114,10 @@ describe('a nonce', () => {
   const nonces = new DpopNonces([root(1)]);
   const at = (seconds: number) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000);
 
+  it('has the published form', () => {
+    expect(nonces.current(at(0))).toBe('AVs1ODkwNzUyMF00jgOXaeNgGy7O5nfkWZL9HePLZoaiVP6caZE-alBxBQ');
+  });
+
   it('is the same for everyone with these keys, and changes every half minute', () => {
     expect(new DpopNonces([root(1)]).current(at(0))).toBe(nonces.current(at(29.999)));
     expect(nonces.current(at(30))).not.toBe(nonces.current(at(29.999)));

@@ -1,20 +1,30 @@
 import fc from 'fast-check';
 import { InvalidInput, REVOCATION_REASONS } from '../../src';
 import {
+  acrProblem,
+  amrProblem,
+  cursorProblem,
   cutOffModeProblem,
   demand,
+  deviceNameProblem,
   graceOfModeProblem,
   graceProblem,
   idProblem,
+  methodProblem,
   pageProblem,
+  plainTextOf,
   plainTextProblem,
   reasonProblem,
   retryKeyProblem,
   revocationReasonProblem,
   rolesProblem,
+  timeProblem,
   userIdProblem,
   versionProblem,
 } from '../../src/auth/domain/input-rules';
+import { cursorOf } from '../../src/support/cursor';
+
+const numbered = (count: number): string[] => Array.from({ length: count }, (_, at) => String(at));
 
 const UUID = '0199aaaa-0000-7000-8000-000000000001';
 
@@ -40,14 +50,14 @@ describe('the rules of input', () => {
     [
       'roles',
       rolesProblem,
-      [[], ['admin', 'ROLE_USER', 'Account Manager']],
-      ['admin', [''], [' '], ['a\n'], ['x'.repeat(65)], ['a', 'a'], [7], Array(33).fill(0).map(String)],
+      [[], ['admin', 'ROLE_USER', 'Account Manager'], ['x'.repeat(64)], numbered(32)],
+      ['admin', [''], [' '], ['a\n'], ['x'.repeat(65)], ['a', 'a'], [7], ['a', ''], numbered(33)],
     ],
     [
       'a retry key',
       retryKeyProblem,
-      ['k'.repeat(22), 'k'.repeat(128)],
-      ['k'.repeat(21), 'k'.repeat(129), `${'k'.repeat(22)}=`, ''],
+      ['k'.repeat(22), 'k'.repeat(128), undefined],
+      ['k'.repeat(21), 'k'.repeat(129), `${'k'.repeat(22)}=`, '', ['k'.repeat(22)]],
     ],
     ['a page', (limit) => pageProblem(limit, 200), [1, 200], [0, -5, 201, 1.5]],
     [
@@ -56,9 +66,45 @@ describe('the rules of input', () => {
       [...REVOCATION_REASONS],
       ['', 'because', 'constructor', null],
     ],
+    [
+      'the name of a device',
+      deviceNameProblem,
+      [null, 'Zoë’s phone', 'x', 'x'.repeat(128)],
+      ['', ' \u00a0', 'x'.repeat(129), 'a\nb', 'a\u202Eb', 7, undefined],
+    ],
+    ['a method', methodProblem, ['pwd', 'urn:a_b.c-7', 'x'.repeat(64)], ['', 'A', 'a b', 'ä', 'x'.repeat(65), 7]],
+    [
+      'what a user was authenticated by',
+      amrProblem,
+      [[], ['pwd', 'Zoë'], ['x'.repeat(64)], numbered(16)],
+      ['pwd', numbered(17), ['pwd', ''], ['a b'], ['x'.repeat(65)], ['\u202E'], [7], null],
+    ],
+    [
+      'a level',
+      acrProblem,
+      ['1', 'urn:example:gold', '!#[]~', 'x'.repeat(128)],
+      ['', 'a b', ' a', 'a ', '"', '\\', 'ä', 'x'.repeat(129), 7, ['a']],
+    ],
+    [
+      'a time',
+      timeProblem,
+      [new Date(0), new Date()],
+      [new Date(-1), new Date(Number.NaN), 0, null, { getTime: () => 1 }],
+    ],
+    [
+      'a place in a list',
+      cursorProblem,
+      [cursorOf({ time: 1, id: UUID })],
+      ['', 'x', `${cursorOf({ time: 1, id: UUID })}=`, null],
+    ],
   ])('know %s', (_, problemOf, good, bad) => {
     for (const value of good) expect([value, problemOf(value)]).toEqual([value, null]);
     for (const value of bad) expect([value, problemOf(value)]).toEqual([value, expect.stringMatching(/^must /)]);
+  });
+
+  it('name what they allow', () => {
+    expect(cutOffModeProblem('')).toBe('must be one of immediate, drain, migrate');
+    expect(plainTextOf('a\u202Eb\nc\0 🗝')).toBe('abc 🗝');
   });
 
   it('forbid a grace period where tokens are refused at once', () => {

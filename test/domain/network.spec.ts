@@ -1,4 +1,4 @@
-import { networkOf, siteOf, unmapped } from '../../src/auth/domain/network';
+import { networkOf, siteOf, sourceOf, unmapped } from '../../src/auth/domain/network';
 
 describe('the network of an address', () => {
   // Seen red with the groups compared as they are written: 198.51.100.10 had six buckets, and shared one with everyone.
@@ -46,10 +46,22 @@ describe('the network of an address', () => {
     ['2001:db8:0:7', '2001:db8:0::/48'],
     ['2001:db8:0:8', '2001:db8:0::/48'],
     ['2001:db8:1:7', '2001:db8:1::/48'],
+    ['2001:db8:0:beef', '2001:db8:0::/48'],
+    ['2001:db8:0:7:1', null],
+    ['2001:db8:0:7x', null],
     ['198.51.100.10', null],
     ['an account 2001:db8:0:7', null],
     ['', null],
   ])('of %s is in the site %s', (network, site) => expect(siteOf(network)).toBe(site));
+
+  it('is one source, and so is everyone without an address', () => {
+    expect(['2001:db8:0:7::1', '198.51.100.10', null].map(sourceOf)).toEqual(['2001:db8:0:7', '198.51.100.10', '']);
+  });
+
+  it('of what is no address, such as a proxy may write, is something', () => {
+    expect(networkOf('1:2:3:4:5:6:7:8:9')).toBe('1:2:3:4');
+    expect(networkOf('unknown')).toBe('unknown');
+  });
 
   it('is recorded as the socket should have written it', () => {
     expect(unmapped('::ffff:c633:640a')).toBe('198.51.100.10');

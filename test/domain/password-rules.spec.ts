@@ -17,6 +17,7 @@ describe('password rules', () => {
       `q${'🗝'.repeat(18)}`,
       'must have at most 72 bytes in UTF-8; only the first 72 would count',
     ],
+    ['one with a line break', 'zk3!\nVq~w', 'must be a string without control characters'],
     ['a common one', 'password', 'is one of the most common passwords'],
     ['a common one in capitals', 'QwertyUIOP', 'is one of the most common passwords'],
     ['a common one in full-width letters', 'ｐａｓｓｗｏｒｄ', 'is one of the most common passwords'],

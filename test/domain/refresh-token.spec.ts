@@ -2,6 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import {
   digestOf,
+  hasRefreshTokenPrefix,
   newSuccessorNonce,
   type RefreshToken,
   RefreshTokenKeyRing,
@@ -86,6 +87,10 @@ describe('a refresh token', () => {
     expect(survivors).toEqual([]);
   });
 
+  it('is recognised by its prefix, before anything of it is verified', () => {
+    expect(['rt1_junk', 'rt2_junk', 'junk_rt1_'].map(hasRefreshTokenPrefix)).toEqual([true, false, false]);
+  });
+
   it('is nothing any more when it is cut or continued', () => {
     for (let length = 0; length < published.length; length++) {
       expect(ring.open(published.slice(0, length))).toBeNull();
@@ -156,7 +161,7 @@ describe('a refresh token', () => {
   });
 
   it('is never sealed with a key that is gone', () => {
-    expect(() => ring.seal({ ...token, keyId: 3 })).toThrow(UnknownRefreshTokenKey);
+    expect(() => ring.seal({ ...token, keyId: 3 })).toThrow('No refresh-token key with id 3 is configured');
   });
 
   it('is stored as the SHA-256 of its secret alone', () => {

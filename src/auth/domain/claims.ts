@@ -32,8 +32,8 @@ export function demandClaims(path: string, claims: unknown, maxBytes: number): C
   if (given.length === 0) return null;
   const json = JSON.stringify(Object.fromEntries(given));
   if (Buffer.byteLength(json) > maxBytes) {
-    const [largest = ['']] = given.sort(([, one], [, other]) => sizeOf(other) - sizeOf(one));
-    throw new InvalidInput(`${path}.${largest[0]}`, `must be smaller: together they have at most ${maxBytes} bytes`);
+    const [largest] = given.reduce((one, other) => (sizeOf(other[1]) > sizeOf(one[1]) ? other : one));
+    throw new InvalidInput(`${path}.${largest}`, `must be smaller: together they have at most ${maxBytes} bytes`);
   }
   return JSON.parse(json) as Claims;
 }

@@ -36,7 +36,7 @@ export function parseSignedChallenge(header: string): SignedChallenge | null {
   if (typ !== 'dbsc+jwt' || crit !== undefined || !isAlgorithm(alg) || claims === null) return null;
   const { jti, authorization } = claims;
   if (typeof jti !== 'string' || (authorization !== undefined && typeof authorization !== 'string')) return null;
-  return { jws, challenge: jti, authorization, key: jwk === undefined ? null : proofKeyOf(jwk) };
+  return { jws, challenge: jti, authorization, key: proofKeyOf(jwk) };
 }
 
 /** The public key of a registration as it is stored; null if the registration has none, or is not signed by it. */
@@ -88,8 +88,9 @@ export class SessionChallenges {
     return this.authorizations.seal([sessionId, secondsOf(now)]);
   }
 
-  isInvited({ challenge, authorization = '' }: SignedChallenge, sessionId: string, now: Date): boolean {
+  isInvited({ challenge, authorization }: SignedChallenge, sessionId: string, now: Date): boolean {
     return (
+      authorization !== undefined &&
       isRecent(this.challenges.open(challenge), sessionId, INVITED_SECONDS, now) &&
       isRecent(this.authorizations.open(authorization), sessionId, INVITED_SECONDS, now)
     );

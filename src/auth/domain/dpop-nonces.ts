@@ -21,8 +21,8 @@ export class DpopNonces {
 
   /** Whether it is the current nonce or the one before. */
   accepts(nonce: string | undefined, now: Date): boolean {
-    const [epoch] = (nonce === undefined ? null : this.seal.open(nonce)) ?? [];
-    return epoch !== undefined && (epoch === epochOf(now) || epoch === epochOf(now) - 1);
+    const opened = nonce === undefined ? null : this.seal.open(nonce);
+    return opened !== null && (opened[0] === epochOf(now) || opened[0] === epochOf(now) - 1);
   }
 }
 

@@ -24,7 +24,7 @@ export function networkOf(ip: string): string {
 
 /** The /48 around a network of IPv6 as {@link networkOf} writes it, which one site may have (RFC 6177); null of anything else. */
 export function siteOf(network: string): string | null {
-  const [, site] = /^([\da-f]{1,4}(?::[\da-f]{1,4}){2}):[\da-f]{1,4}$/.exec(network) ?? [];
+  const site = /^([\da-f]{1,4}(?::[\da-f]{1,4}){2}):[\da-f]{1,4}$/.exec(network)?.[1];
   return site === undefined ? null : `${site}::/48`;
 }
 
@@ -40,10 +40,13 @@ function ipv4Behind(prefix: readonly number[], groups: readonly number[]): strin
 
 /** The eight groups of an IPv6 address. */
 function groupsOf(ip: string): number[] {
-  const hex = ip.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, a, b, c, d) =>
+  const hex = ip.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)/, (_, a, b, c, d) =>
     [Number(a) * 256 + Number(b), Number(c) * 256 + Number(d)].map((group) => group.toString(16)).join(':'),
   );
-  const [left = [], right = []] = hex.split('::').map((half) => half.split(':').filter(Boolean));
-  const zeros = Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0');
-  return [...left, ...zeros, ...right].map((group) => Number.parseInt(group, 16));
+  const written = hex.split(':').filter(Boolean).length;
+  return hex
+    .replace('::', `:${'0:'.repeat(Math.max(0, 8 - written))}`)
+    .split(':')
+    .filter(Boolean)
+    .map((group) => Number.parseInt(group, 16));
 }

@@ -11,11 +11,13 @@ const MAC_BYTES = 32;
 /** What a sealed text says. */
 type Content = readonly (string | number)[];
 
+type SealKey = readonly [id: number, key: KeyObject];
+
 /** Seals texts for one purpose. The first key seals; every key of the ring verifies. */
 export class Seal<C extends Content> {
   private readonly label: Buffer;
   private readonly keys: ReadonlyMap<number, KeyObject>;
-  private readonly newestKeyId: number;
+  private readonly newest: SealKey;
 
   /** `prefix` begins each text, and `label` is the purpose: the `info` of HKDF-SHA-256 (RFC 5869) over the roots. */
   constructor(
@@ -23,16 +25,18 @@ export class Seal<C extends Content> {
     label: string,
     roots: readonly RefreshTokenRootKey[],
   ) {
-    const [newest] = roots;
-    if (newest === undefined) throw new Error('At least one refresh-token key is needed');
     this.label = Buffer.from(label);
-    this.newestKeyId = newest.id;
-    this.keys = new Map(roots.map(({ id, root }) => [id, subkey(root, this.label)]));
+    const keys = roots.map(({ id, root }): SealKey => [id, subkey(root, this.label)]);
+    const [newest] = keys;
+    if (newest === undefined) throw new Error('At least one refresh-token key is needed');
+    this.newest = newest;
+    this.keys = new Map(keys);
   }
 
   seal(content: C): string {
-    const signed = Buffer.concat([Buffer.of(this.newestKeyId), Buffer.from(JSON.stringify(content))]);
-    return this.prefix + Buffer.concat([signed, this.macOf(signed)]).toString('base64url');
+    const [id, key] = this.newest;
+    const signed = Buffer.concat([Buffer.of(id), Buffer.from(JSON.stringify(content))]);
+    return this.prefix + Buffer.concat([signed, this.macOf(key, signed)]).toString('base64url');
   }
 
   /** Null for anything that this ring has not sealed, in any other spelling too. Costs no I/O. */
@@ -42,14 +46,12 @@ export class Seal<C extends Content> {
     const bytes = Buffer.from(body, 'base64url');
     if (bytes.length <= MAC_BYTES || bytes.toString('base64url') !== body) return null;
     const signed = bytes.subarray(0, -MAC_BYTES);
-    if (!this.keys.has(signed.readUInt8(0))) return null;
-    if (!timingSafeEqual(this.macOf(signed), bytes.subarray(-MAC_BYTES))) return null;
+    const key = this.keys.get(signed.readUInt8(0));
+    if (key === undefined || !timingSafeEqual(this.macOf(key, signed), bytes.subarray(-MAC_BYTES))) return null;
     return JSON.parse(signed.toString('utf8', 1)) as C;
   }
 
-  private macOf(signed: Buffer): Buffer {
-    const key = this.keys.get(signed.readUInt8(0));
-    if (key === undefined) throw new Error('The key of a sealed text is not in the ring');
+  private macOf(key: KeyObject, signed: Buffer): Buffer {
     return createHmac('sha256', key).update(this.label).update(signed).digest();
   }
 }
