@@ -10,6 +10,9 @@ export default {
   plugins: ['@stryker-mutator/jest-runner'],
   jest: {
     config: {
+      // Laid over jest.config.cjs, whose database each mutant would start again.
+      globalSetup: null,
+      globalTeardown: null,
       transform,
       transformIgnorePatterns,
       moduleNameMapper,

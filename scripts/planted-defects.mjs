@@ -2541,12 +2541,17 @@ export const plantedDefects = [
   },
 
   {
+    name: 'a sealed text of a MAC alone is a fault',
+    changes: [change(`${AUTH}/domain/seal.ts`, 'bytes.length <= MAC_BYTES', 'bytes.length < MAC_BYTES')],
+    spec: 'test/domain/seal.spec.ts',
+  },
+  {
     name: 'a nonce counts for its half minute alone',
     changes: [
       change(
         `${AUTH}/domain/dpop-nonces.ts`,
-        '(epoch === epochOf(now) || epoch === epochOf(now) - 1)',
-        'epoch === epochOf(now)',
+        '(opened[0] === epochOf(now) || opened[0] === epochOf(now) - 1)',
+        'opened[0] === epochOf(now)',
       ),
     ],
     spec: 'test/domain/dpop.spec.ts',
