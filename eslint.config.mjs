@@ -53,6 +53,8 @@ export default defineConfig(
         'error',
         { allowNumber: true, allow: ['Error', 'URL', 'URLSearchParams'] },
       ],
+      // Slow, and no enum is declared here.
+      '@typescript-eslint/no-unsafe-enum-assignment': 'off',
       // The compiler reports them already (noUnusedLocals, noUnusedParameters).
       '@typescript-eslint/no-unused-vars': 'off',
       // DTOs and options are classes for their metadata, and plain objects wherever they are made.
