@@ -1,11 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { constants, setPriority } from 'node:os';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { chdir, exit } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { install, installFailed, mustInstall } from './stale.mjs';
 
-// Every check of the project, and the tests. What needs no build runs beside the tests, and has what they leave of two cores.
+// Every check of the project, two at a time; then the tests, which use both cores themselves.
 
 chdir(fileURLToPath(new URL('..', import.meta.url)));
 
@@ -22,11 +21,10 @@ mkdirSync('reports');
 
 const results = [];
 
-/** Runs one npm script. Its output is printed only if it fails, so that two at a time stay readable, unless `stdio` says otherwise. */
-async function check(script, { stdio = 'pipe', priority = constants.priority.PRIORITY_NORMAL } = {}) {
+/** Runs one npm script. Its output is printed only if it fails, so that two at a time stay readable. */
+async function check(script, stdio = 'pipe') {
   const started = Date.now();
   const child = spawn('npm', ['run', '--silent', script], { stdio: ['ignore', stdio, stdio] });
-  setPriority(child.pid, priority);
   const output = [];
   child.stdout?.on('data', (chunk) => output.push(chunk));
   child.stderr?.on('data', (chunk) => output.push(chunk));
@@ -37,16 +35,16 @@ async function check(script, { stdio = 'pipe', priority = constants.priority.PRI
   console.log(`${code === 0 ? 'ok    ' : 'FAILED'} ${script.padEnd(14)} ${seconds.toFixed(1).padStart(6)} s`);
 }
 
-async function inTurn(scripts, options) {
-  for (const script of scripts) await check(script, options);
+async function inTurn(...scripts) {
+  for (const script of scripts) await check(script);
 }
 
-const beside = inTurn(['lint', 'docs:api', 'format:check', 'boundaries', 'knip'], {
-  priority: constants.priority.PRIORITY_LOW,
-});
-await inTurn(['build', 'typecheck', 'openapi:check', 'openapi:lint']);
-await check('test:jest', { stdio: 'inherit' });
-await beside;
+const openapi = existsSync('scripts/openapi.mjs') ? ['openapi:check', 'openapi:lint'] : [];
+await Promise.all([
+  inTurn('typecheck', 'docs:api', 'build', 'format:check', ...openapi),
+  inTurn('lint', 'boundaries', 'knip'),
+]);
+await check('test:jest', 'inherit');
 
 writeFileSync('reports/checks.json', JSON.stringify(results));
 const failed = results.filter(({ passed }) => !passed);
