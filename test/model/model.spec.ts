@@ -2,7 +2,7 @@ import { inMemoryDriver } from './in-memory.driver';
 import { expectBranchesToEnd, expectModelToHold, FAILOVER_STEPS } from './model';
 
 /** In full: `MODEL_SEQUENCES=1000 npx jest test/model/model.spec`. */
-const SEQUENCES = Number(process.env.MODEL_SEQUENCES ?? 100);
+const SEQUENCES = Number(process.env.MODEL_SEQUENCES ?? 50);
 jest.setTimeout(SEQUENCES * 1000);
 
 // Seen red with many planted defects (scripts/planted-defects.mjs), among them: a drained session that is laundered, an

@@ -661,7 +661,7 @@ describe('the view of revocations', () => {
     // Seen red when a silent database counts as a freeze.
     it.each([
       ['at its start', async () => undefined, undefined],
-      ['in an idle hour', ({ live }) => live(3600), undefined],
+      ['in an idle quarter of an hour', ({ live }) => live(900), undefined],
       ['while the database refuses', () => pass(50_000), () => Promise.reject(new Error('the database is away'))],
       ['while the database is silent', () => pass(50_000), () => new Promise<never>(() => undefined)],
     ] as [string, (parts: ReturnType<typeof setup>) => Promise<void>, undefined | ObservedFeed['spoil']][])(

@@ -98,8 +98,8 @@ describe('The ring of readings', () => {
           else {
             const instance = instances[one.at]!;
             cursor = asked(instance, cursor, known);
-            for (const subject of instance.ring.place() === null ? [] : instance.visible)
-              expect([subject, known.has(subject)]).toEqual([subject, true]);
+            const due = instance.ring.place() === null ? [] : instance.visible;
+            expect(due.filter((subject) => !known.has(subject))).toEqual([]);
           }
         }
       }),
