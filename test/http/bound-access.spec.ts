@@ -84,17 +84,17 @@ describe('With DPOP=all, the access token of a bound session', () => {
   });
 
   const minutes = (count: number) => Math.floor(Date.now() / 1000) + count * 60;
-  it.each<[string, ProofParts]>([
-    ['another token', { claims: { ath: accessTokenHashOf('another') } }],
-    ['no token', { claims: { ath: undefined } }],
-    ['another method', { claims: { htm: 'POST' } }],
-    ['another path', { claims: { htu: `${ORIGIN}/auth/sessions` } }],
-    ['another server', { claims: { htu: 'https://evil.example/auth/me' } }],
-    ['two minutes ago', { claims: { iat: minutes(-2) } }],
-    ['in two minutes', { claims: { iat: minutes(2) } }],
-  ])('is refused with a proof for %s', async (_name, parts) => {
+  it.each<[string, () => NonNullable<ProofParts['claims']>]>([
+    ['another token', () => ({ ath: accessTokenHashOf('another') })],
+    ['no token', () => ({ ath: undefined })],
+    ['another method', () => ({ htm: 'POST' })],
+    ['another path', () => ({ htu: `${ORIGIN}/auth/sessions` })],
+    ['another server', () => ({ htu: 'https://evil.example/auth/me' })],
+    ['two minutes ago', () => ({ iat: minutes(-2) })],
+    ['in two minutes', () => ({ iat: minutes(2) })],
+  ])('is refused with a proof for %s', async (_name, claims) => {
     const { accessToken } = await logInBound();
-    const answer = await me(proven(accessToken, '/auth/me', parts));
+    const answer = await me(proven(accessToken, '/auth/me', { claims: claims() }));
     expect(answer.status).toBe(401);
     expect(answer.headers.get('WWW-Authenticate')).toBe('DPoP error="invalid_token", algs="ES256 EdDSA RS256"');
   });

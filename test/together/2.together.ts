@@ -1,3 +1,3 @@
 import { together } from './together';
 
-together(2, 8);
+together(2, 4);
