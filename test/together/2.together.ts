@@ -1,3 +1,3 @@
 import { together } from './together';
 
-together(2, 4);
+together(2, 6);

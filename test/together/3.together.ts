@@ -1,3 +1,3 @@
 import { together } from './together';
 
-together(3, 4);
+together(3, 6);

@@ -1,3 +1,3 @@
 import { together } from './together';
 
-together(4, 4);
+together(4, 6);
