@@ -40,7 +40,8 @@ describe('A challenge of a bound session', () => {
   });
 
   it('has the published form, and so does an authorization: what is out there stays valid', () => {
-    expect([challenges.challengeOf('one', NOW), challenges.authorizationOf('one', NOW)]).toEqual([
+    const made = new SessionChallenges([root(0)], FRESH);
+    expect([made.challengeOf('one', NOW), made.authorizationOf('one', NOW)]).toEqual([
       'AFsib25lIiwxNzY3MjI1NjAwXcbWRsWCb0Yg7xXOb-hnK3Mdiqj85WQVGM4tvrnPnKlT',
       'AFsib25lIiwxNzY3MjI1NjAwXVJdMvRc2ryTzgkvi2SGPurJtNiZxlqOUUiY8YVlmpa-',
     ]);

@@ -115,7 +115,7 @@ describe('a nonce', () => {
   const at = (seconds: number) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000);
 
   it('has the published form', () => {
-    expect(nonces.current(at(0))).toBe('AVs1ODkwNzUyMF00jgOXaeNgGy7O5nfkWZL9HePLZoaiVP6caZE-alBxBQ');
+    expect(new DpopNonces([root(1)]).current(at(0))).toBe('AVs1ODkwNzUyMF00jgOXaeNgGy7O5nfkWZL9HePLZoaiVP6caZE-alBxBQ');
   });
 
   it('is the same for everyone with these keys, and changes every half minute', () => {
