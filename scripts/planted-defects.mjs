@@ -2541,6 +2541,14 @@ export const plantedDefects = [
   },
 
   {
+    name: 'a session that its versions end in an epoch is announced to nobody',
+    changes: [
+      change(`${AUTH}/infrastructure/postgres/typeorm-session.repository.ts`, ' || (await this.isRecovering()))', ')'),
+    ],
+    spec: 'test/ports/session.repository.spec.ts',
+    only: 'in a recovery epoch',
+  },
+  {
     name: 'a sealed text of a MAC alone is a fault',
     changes: [change(`${AUTH}/domain/seal.ts`, 'bytes.length <= MAC_BYTES', 'bytes.length < MAC_BYTES')],
     spec: 'test/domain/seal.spec.ts',

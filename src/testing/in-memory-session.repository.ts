@@ -132,7 +132,10 @@ export class InMemorySessionRepository extends SessionRepository {
       if (asRead && !(session.generation === asRead.generation && session.tokenHash.equals(asRead.tokenHash)))
         return false;
       this.end(session, reason);
-      if (reason !== 'token_version_rejected') await this.feed.announce([{ kind: 'session', sessionId: id }], reason);
+      const { recoveryUntil, clock } = this.store;
+      const isRecovering = recoveryUntil !== null && clock.now() < recoveryUntil;
+      if (reason !== 'token_version_rejected' || isRecovering)
+        await this.feed.announce([{ kind: 'session', sessionId: id }], reason);
       return true;
     });
   }

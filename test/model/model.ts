@@ -53,7 +53,8 @@ interface ModelSession {
   row: ModelRow;
   /** By generation; a failover takes the last ones away. */
   committed: Committed[];
-  ended: { readonly at: number; readonly reuse: boolean } | null;
+  /** `quietly`, no guard learns of it: for versions that they refuse by themselves, and outside of an epoch. */
+  ended: { readonly at: number; readonly reuse: boolean; readonly quietly?: boolean } | null;
   access: Access[];
   lastPair: Pair;
   /** Where the client's store stands, and the key of the refresh whose answer it has not seen. */
@@ -97,7 +98,8 @@ class Model {
 
   admits(session: ModelSession, access: Access, driver: Driver): boolean {
     const expired = driver.agesAccessTokens && this.now >= access.expiresAt;
-    return session.ended === null && !expired && this.honours(access.stamps, session.owner);
+    const { ended } = session;
+    return (ended === null || ended.quietly === true) && !expired && this.honours(access.stamps, session.owner);
   }
 
   isGone = ({ absoluteLimit }: ModelSession): boolean => absoluteLimit + LIMITS.retentionSeconds < this.now;
@@ -152,7 +154,7 @@ class Model {
     if (expected.kind === 'no') {
       expect(answer).toBe(expected.reason);
       if (expected.ends === 'reuse') this.endByReuse(session);
-      if (expected.ends === 'versions') session.ended = { at: this.now, reuse: false };
+      if (expected.ends === 'versions') session.ended = { at: this.now, reuse: false, quietly: !this.isRecovering() };
       return;
     }
     if (typeof answer === 'string') throw new Error(`Expected a ${expected.kind}, and got ${answer}`);

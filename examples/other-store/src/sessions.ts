@@ -137,7 +137,10 @@ export class MapSessionRepository extends SessionRepository {
       if (session === null || this.endingOf(session) !== null) return false;
       if (asRead && !isSameToken(session, asRead)) return false;
       this.end([session], reason);
-      if (reason !== 'token_version_rejected') await this.feed.announce([{ kind: 'session', sessionId: id }], reason);
+      const until = this.maps.recovery.get('until');
+      const isRecovering = until !== undefined && Date.now() < until.getTime();
+      if (reason !== 'token_version_rejected' || isRecovering)
+        await this.feed.announce([{ kind: 'session', sessionId: id }], reason);
       return true;
     });
   }

@@ -113,7 +113,7 @@ export abstract class SessionRepository {
 
   /**
    * Ends one session, expired or not, and announces it to the guards (unless they already refuse it because it is below a
-   * floor); joins the current unit of work. Returns false if the session is already over, marked or not, is unknown or, with
+   * floor, and no recovery epoch is open, in which an access token of a lost refresh may be above it); joins the current unit of work. Returns false if the session is already over, marked or not, is unknown or, with
    * `asRead`, was rotated since.
    */
   abstract revoke(

@@ -644,6 +644,14 @@ export function sessionRepositoryContract({ make }: UnderTest): readonly Contrac
         assert.equal((await stored()).revokedReason, 'token_version_rejected');
       });
 
+      // A refresh that a failover has lost may have given an access token that is above the floor.
+      it('is announced all the same in a recovery epoch', async () => {
+        await ports.policies.moveRecovery(60);
+        const revoke = () => ports.sessions.revoke(session.id, 'token_version_rejected');
+        same(await announcements(revoke), [{ kind: 'session', sessionId: session.id }]);
+        await ports.policies.moveRecovery(0);
+      });
+
       // Seen red without the condition.
       it('leaves a session alone that was rotated since it was read', async () => {
         const { tokenHash } = session;

@@ -162,10 +162,16 @@ export class TypeOrmSessionRepository extends SessionRepository {
       }
       const { affected } = await update.execute();
       if (affected !== 1) return false;
-      // A token below a floor is refused by every guard already.
-      if (reason !== 'token_version_rejected') await this.feed.announce([{ kind: 'session', sessionId: id }], reason);
+      // A token below a floor is refused by every guard already, unless it is of a refresh that a failover has lost.
+      if (reason !== 'token_version_rejected' || (await this.isRecovering()))
+        await this.feed.announce([{ kind: 'session', sessionId: id }], reason);
       return true;
     });
+  }
+
+  private async isRecovering(): Promise<boolean> {
+    const policies = this.unitOfWork.ownManager.createQueryBuilder(this.policy, 'policy');
+    return (await policies.where('policy.recoveryUntil > now()').getCount()) > 0;
   }
 
   rename(id: string, deviceName: string | null): Promise<boolean> {
