@@ -7,6 +7,9 @@ const changedAt = (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?
 /** npm writes the file inside node_modules last: after an interrupted installation it is missing. */
 export const mustInstall = () => changedAt('node_modules/.package-lock.json') < changedAt('package-lock.json');
 
+/** The build writes it last: after an interrupted build it is missing. */
+const BUILT = 'dist/console/assets/LICENSES.txt';
+
 export function mustBuild() {
   const sources = ['src', 'console'].flatMap((folder) =>
     readdirSync(folder, { recursive: true }).map((path) => `${folder}/${path}`),
@@ -23,7 +26,7 @@ export function mustBuild() {
     'tsconfig.build.json',
     ...sources,
   ];
-  return inputs.some((path) => changedAt(path) > changedAt('dist/main.js'));
+  return inputs.some((path) => changedAt(path) > changedAt(BUILT));
 }
 
 /** A clean installation needs development packages too, whatever NODE_ENV says. */

@@ -17,7 +17,7 @@ echo "npm $*"
 test -e offline && exit 3
 case "$1" in
   ci) mkdir -p node_modules && touch node_modules/.package-lock.json ;;
-  run) mkdir -p dist && cp application dist/main.js ;;
+  run) mkdir -p dist/console/assets && cp application dist/main.js && touch dist/console/assets/LICENSES.txt ;;
 esac
 `;
 
@@ -69,6 +69,12 @@ describe('npm run up', () => {
     start();
     await end();
     expect(output).toBe('running\n');
+
+    // As after a build that was interrupted. Seen red with a look at dist/main.js, which is written first.
+    rmSync(join(folder, 'dist/console'), { recursive: true });
+    start();
+    await end();
+    expect(output).toBe('npm run build\nrunning\n');
 
     const later = new Date(Date.now() + 60_000);
     writeFileSync(join(folder, 'src/main.ts'), '');
