@@ -112,9 +112,10 @@ export abstract class SessionRepository {
   abstract confirmReplay(live: LiveToken, replay: Replay, record: RefreshRecord): Promise<boolean>;
 
   /**
-   * Ends one session, expired or not, and announces it to the guards (unless they already refuse it because it is below a
-   * floor, and no recovery epoch is open, in which an access token of a lost refresh may be above it); joins the current unit of work. Returns false if the session is already over, marked or not, is unknown or, with
-   * `asRead`, was rotated since.
+   * Ends one session, expired or not, and announces it to the guards, unless they already refuse it because it is below a
+   * floor. In a recovery epoch that is announced, too: an access token of a lost refresh may be above the floor. Joins the
+   * current unit of work. Returns false if the session is already over, marked or not, is unknown or, with `asRead`, was
+   * rotated since.
    */
   abstract revoke(
     id: string,
