@@ -2751,9 +2751,21 @@ export const plantedDefects = [
     only: 'by the method that the proxy names',
   },
   {
-    name: 'the bound cookie of an earlier session stays after a sign-in',
+    name: "the bound cookie of an earlier session stays after a host's own sign-in",
     changes: [
       change(`${AUTH}/http/token-delivery.ts`, '    if (pair.generation === 0) this.bound.forget(response);\n', ''),
+    ],
+    spec: 'test/http/dbsc.spec.ts',
+    only: 'of an earlier session is gone',
+  },
+  {
+    name: 'the bound cookie of an earlier session stays after a login',
+    changes: [
+      change(
+        `${AUTH}/http/auth.controller.ts`,
+        '    this.bound.clear(request, response);\n    if (delivery',
+        '    if (delivery',
+      ),
     ],
     spec: 'test/http/dbsc.spec.ts',
     only: 'of an earlier session is gone',

@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { TokenDelivery } from '../../src';
 import { SessionChallenges } from '../../src/auth/domain/dbsc';
 import { type Answer, type Json, startTestApplication, type TestApplication } from '../support/app/test-application';
 import { testDatabase, type TestDatabase } from '../support/database/test-database';
@@ -698,6 +701,17 @@ describe('The bound cookie', () => {
       expect((await send(earlier, 'POST', '/auth/login', {}, { email, password, delivery }, to)).status).toBe(200);
       expect([earlier.jar.has(ACCESS), earlier.jar.has(MARK)]).toEqual([false, false]);
     }
+  });
+
+  it('of an earlier session is gone after a sign-in of a host, which gives the pair without a request', async () => {
+    const pair = (await app.logIn()).body;
+    const response = new ServerResponse(new IncomingMessage(new Socket()));
+    app.app.get(TokenDelivery).give(response, pair, 'cookie');
+    expect(response.getHeader('Set-Cookie')).toEqual([
+      expect.stringMatching(`^${ACCESS}=; Max-Age=0`),
+      expect.stringMatching(`^${MARK}=; Max-Age=0`),
+      expect.stringMatching(`^${REFRESH}=rt1_`),
+    ]);
   });
 });
 
