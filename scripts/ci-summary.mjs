@@ -22,9 +22,6 @@ for (const report of reports.filter((name) => /^jest.*\.json$/.test(name)).map(r
     for (const test of red) console.error(`${relative(cwd(), name)}: ${test}`);
   }
 }
-if (reports.includes('checks.json')) {
-  failed += read('checks.json').filter((check) => !check.passed && check.script !== 'test:jest').length;
-}
 failed = Math.max(failed, failedCommands.length);
 
 for (const command of failedCommands) console.error(`Failed: ${command}`);

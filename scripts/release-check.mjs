@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { problemsOfContents } from './package-contents.mjs';
 
 // Everything of a release except the publishing, on any machine. Leaves the tarball and the list of its components in
-// artefacts/release. `--skip-tests` leaves out `npm test`, for a commit that has passed it.
+// artefacts/release. `--skip-tests` leaves out `npm test` and
+// `npm run check`, for a commit that has passed them.
 
 chdir(fileURLToPath(new URL('..', import.meta.url)));
 const FOLDER = 'artefacts/release';
@@ -49,4 +50,7 @@ run('npm', 'run', '--silent', 'publint', '--', tarball);
 run('npm', 'run', '--silent', 'types:check', '--', tarball);
 run('npm', 'run', '--silent', 'sbom', `${FOLDER}/${filename.replace('.tgz', '.cdx.json')}`);
 run('npx', 'jest', '--testMatch', '**/embedding/doors.long.ts');
-if (!argv.includes('--skip-tests')) run('npm', 'test');
+if (!argv.includes('--skip-tests')) {
+  run('npm', 'run', 'check');
+  run('npm', 'test');
+}
