@@ -140,8 +140,8 @@ async function enter(dataDir: string, child?: ChildProcess): Promise<Server | un
 
 async function leave({ pid, socketDirectory, presence }: Server, dataDir: string): Promise<void> {
   const isUp = async () => (await readPostmaster(dataDir))?.pid === pid;
-  if (await isLast(presence)) {
-    process.kill(pid, 'SIGINT');
+  // A backend may answer for a moment after its server has died.
+  if ((await isLast(presence)) && reaches(pid, 'SIGINT')) {
     while (await isUp()) await delay(20);
   }
   if (!(await isUp())) await rm(socketDirectory, { recursive: true, force: true });
@@ -170,6 +170,16 @@ async function readPostmaster(dataDir: string): Promise<Postmaster | undefined> 
   return pid > 0 && isAlive(pid)
     ? { pid, socketDirectory: lines[4] ?? '', ready: lines[7]?.trim() === 'ready' }
     : undefined;
+}
+
+/** Sends the signal; false when the process is gone. */
+function reaches(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
+  }
 }
 
 function isAlive(pid: number): boolean {

@@ -325,7 +325,8 @@ describeInChromium('by the keyboard alone', () => {
 
     await keys.on(page.locator('.rare').getByRole('link', { name: 'user registered' }), 'Enter');
     await page.waitForURL(/type=auth\.user\.registered\.v1/);
-    expect(await page.getByLabel('Type').inputValue()).toBe('auth.user.registered.v1');
+    // The page follows its address a moment later.
+    await until(async () => (await page.getByLabel('Type').inputValue()) === 'auth.user.registered.v1');
 
     await keys.on(page.getByRole('link', { name: 'Clear' }), 'Enter');
     await rowsAre(50);

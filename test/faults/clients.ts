@@ -89,7 +89,7 @@ async function post(url: string, body: object, key: string | undefined): Promise
   }
 }
 
-/** Keeps the clients refreshing while `work` goes on. */
+/** Keeps the clients refreshing while `work` goes on. What has failed in `work` is thrown before what the clients lost by it. */
 export async function underLoad(clients: readonly Client[], work: () => Promise<void>): Promise<void> {
   const progress = { over: false };
   const load = Promise.all(
@@ -97,10 +97,6 @@ export async function underLoad(clients: readonly Client[], work: () => Promise<
       while (!progress.over) await client.refresh();
     }),
   );
-  try {
-    await work();
-  } finally {
-    progress.over = true;
-    await load;
-  }
+  const outcomes = await Promise.allSettled([work().finally(() => (progress.over = true)), load]);
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
