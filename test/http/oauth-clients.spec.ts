@@ -209,7 +209,7 @@ describe('The public keys are enough for', () => {
         Object.assign(Object.create(strategy), outcome).authenticate(request);
       });
     expect(await verified(accessToken)).toMatchObject({ sid: sessionId, client_id: 'app' });
-    const [header, payload, signature = ''] = (accessToken).split('.');
+    const [header, payload, signature = ''] = accessToken.split('.');
     const forged = `${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`;
     expect(await verified([header, payload, forged].join('.'))).toHaveProperty('challenge');
   });
