@@ -5,8 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { problemsOfContents } from './package-contents.mjs';
 
 // Everything of a release except the publishing, on any machine. Leaves the tarball and the list of its components in
-// artefacts/release. `--skip-tests` leaves out `npm test` and
-// `npm run check`, for a commit that has passed them.
+// artefacts/release. `--skip-tests` leaves out `npm run check` and `npm test`, for a commit that has passed them.
 
 chdir(fileURLToPath(new URL('..', import.meta.url)));
 const FOLDER = 'artefacts/release';
