@@ -7,3 +7,6 @@ export function* changedTexts(text: string, prefix: string): Iterable<string> {
       if (character !== text[at]) yield text.slice(0, at) + character + text.slice(at + 1);
   yield* [text.slice(0, -1), `${text}A`, `${text}=`, ` ${text}`, `${text}\n`, prefix, ''];
 }
+
+/** The text with another last character. */
+export const withOtherEnd = (text: string): string => text.slice(0, -1) + (text.endsWith('A') ? 'B' : 'A');

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { TestApplication } from '../../support/app/test-application';
+import { withOtherEnd } from '../../support/changed-texts';
 import { age, type Chain, forge, sealElsewhere } from './sessions';
 
 const DAY = 24 * 60 * 60;
@@ -37,7 +38,7 @@ export const REFUSALS: readonly Refusal[] = [
   { name: 'no token at all', arrange: () => '', reason: 'token_invalid', unknown: true },
   {
     name: 'a seal of which one character differs',
-    arrange: (_app, { current }) => current.slice(0, -1) + (current.endsWith('A') ? 'B' : 'A'),
+    arrange: (_app, { current }) => withOtherEnd(current),
     reason: 'token_invalid',
     unknown: true,
   },
